@@ -1,0 +1,127 @@
+//! Options that several commands have, and how their values are read.
+
+use clap::{Args, ValueEnum};
+use vmad_engine::{Ask, DeviceChoice, Generation};
+
+/// A combination of arguments that makes no sense: exit status 2, as clap's own findings.
+#[derive(Debug)]
+pub(crate) struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Which device computes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DeviceArg {
+    /// A hardware GPU if there is one, otherwise the CPU
+    Auto,
+    /// The CPU
+    Cpu,
+    /// A GPU, even one that is emulated on the CPU
+    Gpu,
+}
+
+impl From<DeviceArg> for DeviceChoice {
+    fn from(device: DeviceArg) -> Self {
+        match device {
+            DeviceArg::Auto => Self::Auto,
+            DeviceArg::Cpu => Self::Cpu,
+            DeviceArg::Gpu => Self::Gpu,
+        }
+    }
+}
+
+/// What is known about the part before looking.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Part {
+    /// What the photograph shows, e.g. "bolt"
+    #[arg(long, value_name = "NAME")]
+    pub object: Option<String>,
+    /// What a good part looks like, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    pub normal: Option<String>,
+}
+
+/// Most tokens that may be asked for; the model's context ends an answer before that.
+const MAX_TOKENS: i64 = 65_536;
+
+/// How long an answer may become.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Length {
+    /// Most tokens of an answer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_TOKENS))]
+    pub max_new_tokens: Option<u32>,
+}
+
+impl Length {
+    /// The engine's settings, with `otherwise` tokens where nothing was asked for.
+    pub fn generation(self, otherwise: Option<usize>) -> Generation {
+        let mut generation = Generation::default();
+        let asked = self.max_new_tokens.map(|n| n as usize);
+        if let Some(n) = asked.or(otherwise) {
+            generation.max_new_tokens = n;
+        }
+        generation
+    }
+}
+
+/// `description`, `impact`, `suggestion`, or a question.
+pub(crate) fn ask(text: &str) -> Result<Ask, String> {
+    match text.trim() {
+        "" => Err("the question is empty".to_owned()),
+        "description" => Ok(Ask::Description),
+        "impact" => Ok(Ask::Impact),
+        "suggestion" => Ok(Ask::Suggestion),
+        _ => Ok(Ask::Free(text.to_owned())),
+    }
+}
+
+/// A number that is neither NaN nor infinite.
+pub(crate) fn finite(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        Ok(_) => Err("it must be a finite number".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A number from 0 to 1.
+pub(crate) fn share(text: &str) -> Result<f32, String> {
+    match finite(text)? {
+        value if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("it must lie between 0 and 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions() {
+        assert_eq!(ask("impact"), Ok(Ask::Impact));
+        assert_eq!(ask("Is it ok?"), Ok(Ask::Free("Is it ok?".to_owned())));
+        assert!(ask(" \n").is_err());
+    }
+
+    #[test]
+    fn numbers() {
+        for (text, in_share, is_finite) in [
+            ("0.5", true, true),
+            ("1", true, true),
+            ("-0.1", false, true),
+            ("1.01", false, true),
+            ("NaN", false, false),
+            ("inf", false, false),
+            ("x", false, false),
+        ] {
+            assert_eq!(share(text).is_ok(), in_share, "{text}");
+            assert_eq!(finite(text).is_ok(), is_finite, "{text}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading and writing files so that no half file carries a final name.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use vmad_package::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest};
+
+/// Largest photograph that is read; decoding has its own, smaller limits.
+const MAX_PHOTO_BYTES: u64 = 1 << 30;
+
+/// All bytes of a file, unless there are more than `limit`.
+fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .with_context(|| path.display().to_string())?;
+    if bytes.len() as u64 > limit {
+        bail!("{}: has more than {limit} bytes", path.display());
+    }
+    Ok(bytes)
+}
+
+/// A photograph's file.
+pub(crate) fn read_photo(path: &Path) -> Result<Vec<u8>> {
+    read_at_most(path, MAX_PHOTO_BYTES)
+}
+
+/// The checked `model.json` of a package.
+pub(crate) fn read_manifest(package: &Path) -> Result<Manifest> {
+    let path = package.join(MANIFEST_FILE);
+    let json = read_at_most(&path, MAX_MANIFEST_BYTES as u64)?;
+    Manifest::parse(&json).with_context(|| path.display().to_string())
+}
+
+/// Writes beside the target, then renames. A failure names the target and leaves nothing behind.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    fs::write(&part, bytes)
+        .and_then(|()| fs::rename(&part, path))
+        .inspect_err(|_| {
+            // The first failure is the one to report.
+            fs::remove_file(&part).ok();
+        })
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("creating the folder {}", path.display()))
+}
+
+/// Whether a folder holds nothing, or is not there yet.
+pub(crate) fn is_vacant(folder: &Path) -> Result<bool> {
+    if !folder.exists() {
+        return Ok(true);
+    }
+    let mut entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    Ok(entries.next().is_none())
+}
+
+/// Puts the files of a package into a folder, `model.json` last, and takes away the weights of a
+/// package that was there before. Other files, such as a model card, stay.
+pub(crate) fn install_package<'a>(
+    folder: &Path,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<()> {
+    create_folder(folder)?;
+    let mut files: Vec<_> = files.into_iter().collect();
+    files.sort_by_key(|(name, _)| *name == MANIFEST_FILE);
+    for (name, bytes) in &files {
+        write_whole(&folder.join(name), bytes)?;
+    }
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry.with_context(|| folder.display().to_string())?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let is_shard = name.starts_with("weights-") && name.ends_with(".safetensors");
+        if is_shard && !files.iter().any(|(kept, _)| *kept == name) {
+            let path = entry.path();
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Installs the package that lies in `from`.
+pub(crate) fn copy_package(from: &Path, to: &Path) -> Result<()> {
+    let manifest = read_manifest(from)?;
+    let mut files = Vec::new();
+    let names = manifest.shards().iter().chain([manifest.tokenizer()]);
+    for name in names.map(|file| file.file.as_str()).chain([MANIFEST_FILE]) {
+        let path = from.join(name);
+        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        files.push((name, bytes));
+    }
+    install_package(
+        to,
+        files.iter().map(|(name, bytes)| (*name, bytes.as_slice())),
+    )
+}

@@ -1,0 +1,301 @@
+//! `vmad inspect`.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::Serialize;
+use vmad_engine::{Ask, CancelToken, Engine, EngineError, Inspection, Query, Region, Stage};
+use vmad_prep::overlay::{encode_png, heatmap_rgb, mask_gray, overlay_rgb};
+use vmad_prep::{Limits, decode};
+
+use crate::args::{self, DeviceArg, Length, Part, Usage};
+use crate::files::{create_folder, read_photo, write_whole};
+use crate::session::{self, AnomalyMap, Heard};
+use crate::text::{duration, plain, print_line};
+use crate::{progress, trace};
+
+const HELP: &str = "Examples:
+  vmad inspect models/tiny photo.jpg
+  vmad inspect models/tiny bolts/*.png --object bolt --out results
+  vmad inspect models/tiny photo.jpg --ask impact
+  vmad inspect models/tiny photo.jpg --ask \"Can the part still be used?\" --json
+
+--out writes NAME.mask.png, NAME.heatmap.png, NAME.overlay.png and NAME.json for a photograph
+NAME.*; a second photograph of the same name becomes NAME-2. --json prints one object a line for
+each photograph. A photograph that cannot be used is named on standard error, the others are
+inspected, and the exit status is 1 at the end; it is 0 when all went well, whatever the verdict.";
+
+/// Inspect photographs: score, mask, and an answer in words
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct InspectArgs {
+    /// Folder of the model package, the one with model.json
+    package: PathBuf,
+    /// Photographs: PNG, JPEG, WebP, BMP or TIFF
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    #[command(flatten)]
+    part: Part,
+    /// What to put in words, beside mask and score: one of the three, or a question
+    #[arg(long, value_name = "description|impact|suggestion|TEXT", value_parser = args::ask)]
+    ask: Option<Ask>,
+    /// Which device computes
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceArg,
+    #[command(flatten)]
+    length: Length,
+    /// Score from which on a part counts as anomalous [default: the package's]
+    #[arg(long, value_name = "X", value_parser = args::finite, allow_negative_numbers = true)]
+    threshold: Option<f32>,
+    /// Folder for masks, heat maps, overlays and results
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON object for each photograph
+    #[arg(long)]
+    json: bool,
+    /// Write every intermediate tensor of the pass (one photograph only)
+    #[arg(long, value_name = "FILE.safetensors")]
+    trace: Option<PathBuf>,
+}
+
+/// The result for one photograph.
+#[derive(Serialize)]
+struct Record<'a> {
+    image: String,
+    width: u32,
+    height: u32,
+    score: f32,
+    threshold: f32,
+    anomalous: bool,
+    map_threshold: f32,
+    regions: &'a [Region],
+    answer: &'a str,
+    seg_produced: bool,
+    device: &'a str,
+    /// Stage and milliseconds.
+    timings: &'a [(Stage, f64)],
+}
+
+impl<'a> Record<'a> {
+    fn new(image: &Path, map: &AnomalyMap, verdict: &'a Inspection) -> Self {
+        Self {
+            image: image.display().to_string(),
+            width: map.width,
+            height: map.height,
+            score: verdict.score,
+            threshold: verdict.threshold,
+            anomalous: verdict.anomalous,
+            map_threshold: verdict.map_threshold,
+            regions: &verdict.regions,
+            answer: &verdict.answer,
+            seg_produced: verdict.seg_produced,
+            device: &verdict.device,
+            timings: &verdict.timings,
+        }
+    }
+}
+
+pub(crate) fn run(args: InspectArgs) -> Result<()> {
+    if args.trace.is_some() && args.images.len() != 1 {
+        let message = "--trace holds one pass: give exactly one IMAGE".to_owned();
+        return Err(Usage(message).into());
+    }
+    if let Some(out) = &args.out {
+        create_folder(out)?;
+    }
+    let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
+    let names = output_names(&args.images);
+    let mut n_failed = 0;
+    for (image, name) in args.images.iter().zip(&names) {
+        match inspect(&mut engine, &args, image, name) {
+            Ok(()) => {}
+            Err(error) if concerns_all(&error) => return Err(error),
+            Err(error) => {
+                eprintln!("error: {}", plain(&format!("{error:#}")));
+                n_failed += 1;
+            }
+        }
+    }
+    match (n_failed, args.images.len()) {
+        (0, _) => Ok(()),
+        (failed, all) => bail!("{failed} of {all} photographs failed"),
+    }
+}
+
+/// Whether the next photograph would fail in the same way.
+fn concerns_all(error: &anyhow::Error) -> bool {
+    let about_query = |error: &EngineError| {
+        error.is_fatal()
+            || matches!(
+                error.code(),
+                "bad-query" | "question-empty" | "question-too-long"
+            )
+    };
+    crate::text::is_broken_pipe(error) || error.downcast_ref().is_some_and(about_query)
+}
+
+fn inspect(engine: &mut Engine, args: &InspectArgs, image: &Path, name: &str) -> Result<()> {
+    let file = read_photo(image)?;
+    let query = Query {
+        object: args.part.object.clone(),
+        normal: args.part.normal.clone(),
+        ask: args.ask.clone().unwrap_or_default(),
+        generation: args.length.generation(None),
+        threshold: args.threshold,
+    };
+    if args.trace.is_some() {
+        engine.start_trace();
+    }
+    let spinner = progress::spinner("");
+    let show = |heard: Heard<'_>| {
+        if let Heard::Stage(stage) = heard {
+            spinner.set_message(format!("{}: {stage}", image.display()));
+        }
+        Ok(())
+    };
+    let photo = args.out.is_some().then(|| file.clone());
+    let outcome = session::follow(engine.inspect(file, query, &CancelToken::new()), show);
+    spinner.finish_and_clear();
+    let (map, verdict) = outcome
+        .and_then(session::Outcome::complete)
+        .with_context(|| image.display().to_string())?;
+
+    if let (Some(path), Some(tensors)) = (&args.trace, engine.take_trace()) {
+        trace::write(path, &tensors)?;
+    }
+    let record = Record::new(image, &map, &verdict);
+    if let (Some(out), Some(photo)) = (&args.out, photo) {
+        write_results(out, name, &photo, &map, &record)?;
+    }
+    if args.json {
+        print_line(&serde_json::to_string(&record).context("encoding the result")?)
+    } else {
+        print_line(&plain(&summary(&record, &engine.device().to_string())))
+    }
+}
+
+fn write_results(
+    out: &Path,
+    name: &str,
+    photo: &[u8],
+    map: &AnomalyMap,
+    record: &Record<'_>,
+) -> Result<()> {
+    let AnomalyMap {
+        width,
+        height,
+        values,
+    } = map;
+    let (width, height, threshold) = (*width, *height, record.map_threshold);
+    let photo = decode(photo, &Limits::default())?;
+    let mut json = serde_json::to_vec_pretty(record).context("encoding the result")?;
+    json.push(b'\n');
+    let mask = encode_png(&mask_gray(values, width, height, threshold)?)?;
+    let heatmap = encode_png(&heatmap_rgb(values, width, height)?)?;
+    let overlay = encode_png(&overlay_rgb(&photo, values, threshold)?)?;
+    for (kind, bytes) in [
+        ("mask.png", mask),
+        ("heatmap.png", heatmap),
+        ("overlay.png", overlay),
+        ("json", json),
+    ] {
+        write_whole(&out.join(format!("{name}.{kind}")), &bytes)?;
+    }
+    Ok(())
+}
+
+/// A name of its own for each photograph's results.
+fn output_names(images: &[PathBuf]) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let mut names = Vec::with_capacity(images.len());
+    for image in images {
+        let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+        let mut name = stem.to_string();
+        let mut n = 1;
+        // Compared without case: some file systems ignore it.
+        while !taken.insert(name.to_lowercase()) {
+            n += 1;
+            name = format!("{stem}-{n}");
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// Most regions that are listed for people.
+const SHOWN_REGIONS: usize = 5;
+
+fn summary(record: &Record<'_>, device: &str) -> String {
+    let Record {
+        image,
+        width,
+        height,
+        score,
+        threshold,
+        ..
+    } = record;
+    let verdict = if record.anomalous { "NOT OK" } else { "OK" };
+    let mut lines = vec![
+        format!("{image} ({width}×{height})"),
+        format!("  verdict  {verdict}: score {score:.3}, threshold {threshold:.3}"),
+        format!("  regions  {}", regions(record.regions)),
+    ];
+    if !record.answer.is_empty() {
+        lines.push(format!("  answer   {}", record.answer.trim()));
+    }
+    if !record.seg_produced {
+        lines.push(
+            "  note     the model did not mark a defect itself; the mask is the scoring mode's"
+                .to_owned(),
+        );
+    }
+    let total: f64 = record.timings.iter().map(|(_, ms)| ms).sum();
+    let stages: Vec<String> = record
+        .timings
+        .iter()
+        .map(|(stage, ms)| format!("{stage} {}", duration(*ms)))
+        .collect();
+    lines.push(format!("  device   {device}"));
+    lines.push(format!(
+        "  time     {} ({})",
+        duration(total),
+        stages.join(", ")
+    ));
+    lines.join("\n")
+}
+
+fn regions(regions: &[Region]) -> String {
+    let shown: Vec<String> = regions
+        .iter()
+        .take(SHOWN_REGIONS)
+        .map(|region| {
+            format!(
+                "{}×{} at ({}, {}) score {:.3}",
+                region.width, region.height, region.x, region.y, region.score
+            )
+        })
+        .collect();
+    match regions.len() {
+        0 => "none".to_owned(),
+        n if n > SHOWN_REGIONS => format!("{n}: {}, …", shown.join(", ")),
+        n => format!("{n}: {}", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_are_told_apart() {
+        let images: Vec<PathBuf> = ["a/x.png", "b/x.jpg", "x-2.png", "X.bmp", "y.png"]
+            .map(PathBuf::from)
+            .into();
+        assert_eq!(
+            output_names(&images),
+            ["x", "x-2", "x-2-2", "X-3", "y"].map(str::to_owned)
+        );
+    }
+}

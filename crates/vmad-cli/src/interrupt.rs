@@ -1,0 +1,73 @@
+//! Ctrl-C.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use vmad_engine::CancelToken;
+
+/// The exit status of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Set by the first Ctrl-C; the second ends the program at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    asked: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Listens from now on. At most once in a process.
+    pub fn listen() -> Result<Self> {
+        let stop = Self::default();
+        let asked = Arc::clone(&stop.asked);
+        ctrlc::set_handler(move || {
+            if asked.swap(true, Ordering::Relaxed) {
+                std::process::exit(INTERRUPTED);
+            }
+            eprintln!("\nStopping; press Ctrl-C again to end at once.");
+        })
+        .context("listening for Ctrl-C")?;
+        Ok(stop)
+    }
+
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// The call that Ctrl-C gives up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CurrentCall {
+    token: Arc<Mutex<Option<CancelToken>>>,
+}
+
+impl CurrentCall {
+    /// Listens from now on. At most once in a process.
+    pub fn listen() -> Result<Self> {
+        let call = Self::default();
+        let current = call.clone();
+        ctrlc::set_handler(move || match current.replace(None) {
+            Some(token) => token.cancel(),
+            None => eprintln!("\nNothing to stop; Ctrl-D ends the conversation."),
+        })
+        .context("listening for Ctrl-C")?;
+        Ok(call)
+    }
+
+    /// A token for a call that begins now.
+    pub fn begin(&self) -> CancelToken {
+        let token = CancelToken::new();
+        self.replace(Some(token.clone()));
+        token
+    }
+
+    /// The call is over.
+    pub fn end(&self) {
+        self.replace(None);
+    }
+
+    fn replace(&self, token: Option<CancelToken>) -> Option<CancelToken> {
+        let mut current = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut current, token)
+    }
+}

@@ -1,0 +1,80 @@
+//! The `vmad` command: the engine, the data generator, training and evaluation on a terminal.
+//!
+//! Results go to standard output, everything else to standard error. The exit status is 0 when the
+//! command worked, whatever the verdict; 2 for bad usage; 1 for a failure.
+
+mod args;
+mod bench;
+mod calibrate;
+mod chat;
+mod eval;
+mod files;
+mod inspect;
+mod interrupt;
+mod nano;
+mod package;
+mod progress;
+mod session;
+mod synth;
+mod text;
+mod trace;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "Examples:
+  vmad inspect models/tiny photo.jpg --object bolt --ask description
+  vmad chat models/tiny photo.jpg
+  vmad synth /tmp/scenes --seed 1 --count 200 --split unseen
+  vmad eval models/tiny /tmp/scenes --json
+
+`vmad COMMAND --help` explains a command.";
+
+/// Visual anomaly inspection: a photograph in, a mask, a score and an answer out.
+#[derive(Debug, Parser)]
+#[command(name = "vmad", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inspect(inspect::InspectArgs),
+    Chat(chat::ChatArgs),
+    Synth(synth::SynthArgs),
+    Train(train::TrainArgs),
+    Calibrate(calibrate::CalibrateArgs),
+    Eval(eval::EvalArgs),
+    Package(package::PackageArgs),
+    Bench(bench::BenchArgs),
+    Nano(nano::NanoArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Inspect(args) => inspect::run(args),
+        Command::Chat(args) => chat::run(args),
+        Command::Synth(args) => synth::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Package(args) => package::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Nano(args) => nano::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough; there is nobody to tell.
+        Err(error) if text::is_broken_pipe(&error) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {}", text::plain(&format!("{error:#}")));
+            match error.downcast_ref::<args::Usage>() {
+                Some(_) => ExitCode::from(2),
+                None => ExitCode::FAILURE,
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A whole checkpoint under a package's names.
+
+use std::collections::BTreeMap;
+
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::error::ConvertError;
+use crate::layout::Layout;
+use crate::names::{Mapped, package_name};
+
+/// What became of a checkpoint's tensors.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Renaming {
+    /// Package name of each tensor handed on, with its name in the checkpoint.
+    pub written: BTreeMap<String, String>,
+    /// Names of the checkpoint that a package has no place for.
+    pub ignored: Vec<String>,
+    /// Names of the checkpoint that no table holds.
+    pub unknown: Vec<String>,
+}
+
+/// Hands every tensor of the checkpoint that belongs in a package to `visit`, under its package
+/// name and in a package's shape. One tensor is in memory at a time. A tensor that the checkpoint
+/// holds twice is handed on once.
+pub fn for_each_package_tensor<E: From<ConvertError>>(
+    checkpoint: &Checkpoint,
+    layout: Layout,
+    mut visit: impl FnMut(Tensor) -> Result<(), E>,
+) -> Result<Renaming, E> {
+    let mut done = Renaming::default();
+    for source in checkpoint.names() {
+        let parts = match package_name(layout, source) {
+            Mapped::Ignore => {
+                done.ignored.push(source.into());
+                continue;
+            }
+            Mapped::Unknown => {
+                done.unknown.push(source.into());
+                continue;
+            }
+            Mapped::Name(name) => vec![Tensor {
+                name,
+                ..checkpoint.read(source)?
+            }],
+            Mapped::Split(names) => split(checkpoint.read(source)?, names)?,
+            Mapped::Positions(name) => vec![Tensor {
+                name,
+                ..positions(checkpoint.read(source)?)?
+            }],
+        };
+        for part in parts {
+            if let Some(first) = done.written.get(&part.name) {
+                let first = checkpoint.read(first)?;
+                if first.shape != part.shape || first.values != part.values {
+                    return Err(ConvertError::Conflict {
+                        name: part.name,
+                        second: source.into(),
+                    }
+                    .into());
+                }
+                continue;
+            }
+            done.written.insert(part.name.clone(), source.into());
+            visit(part)?;
+        }
+    }
+    Ok(done)
+}
+
+/// Equal parts along the first dimension.
+fn split(tensor: Tensor, names: Vec<String>) -> Result<Vec<Tensor>, ConvertError> {
+    let n_parts = names.len();
+    let rows = tensor.shape.first().copied().unwrap_or(0);
+    if rows == 0 || n_parts == 0 || rows % n_parts != 0 {
+        return Err(ConvertError::Shape {
+            tensor: tensor.name,
+            shape: tensor.shape,
+            reason: "its rows should divide by 3, for query, key and value",
+        });
+    }
+    let mut shape = tensor.shape;
+    if let Some(rows) = shape.first_mut() {
+        *rows /= n_parts;
+    }
+    let n_values = shape.iter().product::<usize>().max(1);
+    Ok(names
+        .into_iter()
+        .zip(tensor.values.chunks(n_values))
+        .map(|(name, values)| Tensor {
+            name,
+            shape: shape.clone(),
+            values: values.to_vec(),
+        })
+        .collect())
+}
+
+/// `[1, n, d]` or `[n, d]` → `[n', d]`, n' being the cells of a square grid.
+fn positions(tensor: Tensor) -> Result<Tensor, ConvertError> {
+    let (n, d) = match *tensor.shape.as_slice() {
+        [1, n, d] | [n, d] if d > 0 => (n, d),
+        _ => (0, 0),
+    };
+    let is_square = |n: usize| n > 0 && n.isqrt().pow(2) == n;
+    let n_class_rows = match n {
+        n if is_square(n) => 0,
+        n if n > 0 && is_square(n - 1) => 1,
+        _ => {
+            return Err(ConvertError::Shape {
+                tensor: tensor.name,
+                shape: tensor.shape,
+                reason: "it should be a square grid of positions, with or without a class token",
+            });
+        }
+    };
+    Ok(Tensor {
+        name: tensor.name,
+        shape: vec![n - n_class_rows, d],
+        values: tensor.values.into_iter().skip(n_class_rows * d).collect(),
+    })
+}

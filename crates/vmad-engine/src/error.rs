@@ -1,0 +1,153 @@
+use vmad_kernels::KernelError;
+use vmad_model::ModelError;
+use vmad_package::PackageError;
+use vmad_prep::PrepError;
+
+use crate::{SourceError, Stage};
+
+/// Why a package could not be opened or a question not be answered.
+///
+/// After any of these but [`Self::is_fatal`] ones the session goes on as it was before the call.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A file of the package could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A file of the package is not what it should be.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The model's configuration in `model.json` cannot be read.
+    #[error("model.json: config: {0}")]
+    ConfigJson(serde_json::Error),
+    /// The configuration contradicts itself or the tensors, or the model refused its input.
+    #[error(transparent)]
+    Model(ModelError),
+    /// A tensor is larger than one buffer of the device may be.
+    #[error(
+        "tensor {name:?} needs a buffer of {bytes} bytes, this device allows {limit}: use the CPU"
+    )]
+    TensorTooLarge {
+        /// The tensor.
+        name: String,
+        /// Bytes of its largest buffer.
+        bytes: u64,
+        /// Bytes that the device allows.
+        limit: u64,
+    },
+    /// The tokenizer has ids for which the model has no embedding.
+    #[error("the tokenizer has {tokenizer} tokens, the model {model}")]
+    Vocabulary {
+        /// Ids of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the embedding table.
+        model: usize,
+    },
+    /// There is no usable GPU, or it computes wrongly.
+    #[error(transparent)]
+    Device(KernelError),
+    /// A photograph or a text cannot be used.
+    #[error(transparent)]
+    Prep(#[from] PrepError),
+    /// A setting of the query is out of its range.
+    #[error("{field} is {value}: {rule}")]
+    BadQuery {
+        /// The setting.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// A question came before any photograph.
+    #[error("there is no photograph to ask about: inspect one first")]
+    NoImage,
+    /// The conversation has become longer than the model's context.
+    #[error(
+        "the conversation needs {needed} positions, the model has {limit}: \
+         ask something shorter, or inspect the photograph again to start anew"
+    )]
+    ContextFull {
+        /// Positions that the turn needs.
+        needed: usize,
+        /// Positions that the model has.
+        limit: usize,
+    },
+    /// A stage computed NaN or infinity.
+    #[error("stage {stage}: the result is not a finite number; try the other device")]
+    NonFinite {
+        /// The stage.
+        stage: Stage,
+    },
+    /// A result could not be read back from the device.
+    #[error("stage {stage}: reading the result failed: {reason}")]
+    Readback {
+        /// The stage.
+        stage: Stage,
+        /// What the backend said.
+        reason: String,
+    },
+    /// The caller gave up.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl EngineError {
+    /// A short name for the kind of failure, stable across versions, for callers to act on.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Source(SourceError::NotFound { .. }) => "package-missing",
+            Self::Source(SourceError::TooLarge { .. }) => "package-damaged",
+            Self::Source(SourceError::Read { .. }) => "network",
+            Self::Package(PackageError::UnknownVersion { .. }) => "package-version",
+            Self::Package(_) | Self::ConfigJson(_) | Self::Vocabulary { .. } => "package-damaged",
+            Self::Model(ModelError::Kernel(_) | ModelError::Readback(_)) => "gpu-lost",
+            Self::Model(_) => "package-damaged",
+            Self::TensorTooLarge { .. } => "out-of-memory",
+            Self::Device(_) => "no-gpu",
+            Self::Prep(error) => prep_code(error),
+            Self::BadQuery { .. } => "bad-query",
+            Self::NoImage => "no-image",
+            Self::ContextFull { .. } => "question-too-long",
+            Self::NonFinite { .. } => "internal",
+            Self::Readback { .. } => "gpu-lost",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the device is gone, so that only a new engine can go on.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.code() == "gpu-lost"
+    }
+}
+
+fn prep_code(error: &PrepError) -> &'static str {
+    match error {
+        PrepError::EmptyFile | PrepError::NotAnImage | PrepError::UnsupportedFormat { .. } => {
+            "not-an-image"
+        }
+        PrepError::Truncated { .. } | PrepError::Damaged { .. } | PrepError::NoPixels { .. } => {
+            "image-damaged"
+        }
+        PrepError::TooLarge { .. } => "image-too-large",
+        PrepError::EmptyQuestion => "question-empty",
+        PrepError::QuestionTooLong { .. } | PrepError::FieldTooLong { .. } => "question-too-long",
+        PrepError::TokenizerFile { .. }
+        | PrepError::MissingToken { .. }
+        | PrepError::TemplateSlot { .. } => "package-damaged",
+        PrepError::MapSize { .. }
+        | PrepError::Encode { .. }
+        | PrepError::Tokenize { .. }
+        | PrepError::ImageSlots { .. } => "internal",
+    }
+}
+
+impl From<ModelError> for EngineError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::ContextFull { needed, limit } => Self::ContextFull { needed, limit },
+            other => Self::Model(other),
+        }
+    }
+}

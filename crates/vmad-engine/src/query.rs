@@ -1,0 +1,201 @@
+//! What a caller can ask for.
+
+use serde::{Deserialize, Serialize};
+use vmad_prep::{RgbImage, Tokenizer, Topic};
+
+use crate::EngineError;
+
+/// A photograph.
+#[derive(Clone, Debug)]
+pub enum Photo {
+    /// A PNG, JPEG, WebP, BMP or TIFF file.
+    File(Vec<u8>),
+    /// Pixels, upright.
+    Rgb(RgbImage),
+}
+
+impl From<Vec<u8>> for Photo {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::File(bytes)
+    }
+}
+
+impl From<RgbImage> for Photo {
+    fn from(image: RgbImage) -> Self {
+        Self::Rgb(image)
+    }
+}
+
+/// What to look for in a photograph, and what to say about it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Query {
+    /// What the photograph shows, e.g. `bolt`.
+    pub object: Option<String>,
+    /// What a good part looks like.
+    pub normal: Option<String>,
+    /// What to put in words.
+    pub ask: Ask,
+    /// How words are generated.
+    pub generation: Generation,
+    /// Score from which on the part counts as anomalous; the package's if absent.
+    pub threshold: Option<f32>,
+}
+
+/// What to put in words, beside mask and score.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ask {
+    /// Nothing.
+    #[default]
+    None,
+    /// What the defect looks like and where it is.
+    Description,
+    /// What it does to the part's function.
+    Impact,
+    /// What to do about it.
+    Suggestion,
+    /// A question in the caller's own words.
+    #[serde(rename = "question")]
+    Free(String),
+}
+
+impl Ask {
+    pub(crate) fn topic(&self) -> Option<Topic> {
+        match self {
+            Self::Description => Some(Topic::Description),
+            Self::Impact => Some(Topic::Impact),
+            Self::Suggestion => Some(Topic::Suggestion),
+            Self::None | Self::Free(_) => None,
+        }
+    }
+}
+
+/// How words are generated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Generation {
+    /// Most tokens of an answer.
+    pub max_new_tokens: usize,
+    /// 0 takes the likeliest token each time; higher is more varied.
+    pub temperature: f32,
+    /// Draw from the likeliest tokens whose probabilities add up to this; 1 takes all.
+    pub top_p: f32,
+    /// Draw from this many likeliest tokens; 0 takes all.
+    pub top_k: usize,
+    /// Above 1 makes tokens of the answer so far less likely; 1 is off.
+    pub repetition_penalty: f32,
+    /// The same seed draws the same tokens.
+    pub seed: u64,
+    /// Strings that end the answer; they are not part of it.
+    pub stop: Vec<String>,
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        Self {
+            max_new_tokens: 160,
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            repetition_penalty: 1.0,
+            seed: 0,
+            stop: Vec::new(),
+        }
+    }
+}
+
+/// Most stop strings, and most bytes of one.
+const MAX_STOPS: usize = 16;
+const MAX_STOP_BYTES: usize = 256;
+
+impl Generation {
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        check(
+            self.temperature >= 0.0 && self.temperature <= 100.0,
+            "temperature",
+            self.temperature,
+            "it must lie between 0 and 100",
+        )?;
+        check(
+            self.top_p > 0.0 && self.top_p <= 1.0,
+            "topP",
+            self.top_p,
+            "it must be above 0 and at most 1",
+        )?;
+        check(
+            self.repetition_penalty >= 0.1 && self.repetition_penalty <= 10.0,
+            "repetitionPenalty",
+            self.repetition_penalty,
+            "it must lie between 0.1 and 10",
+        )?;
+        check(
+            self.stop.len() <= MAX_STOPS,
+            "stop",
+            format!("{} strings", self.stop.len()),
+            "at most 16 are allowed",
+        )?;
+        match self.stop.iter().find(|stop| stop.len() > MAX_STOP_BYTES) {
+            None => Ok(()),
+            Some(stop) => check(
+                false,
+                "stop",
+                format!("{} bytes long", stop.len()),
+                "at most 256 are allowed",
+            ),
+        }
+    }
+}
+
+fn check(
+    holds: bool,
+    field: &'static str,
+    value: impl ToString,
+    rule: &'static str,
+) -> Result<(), EngineError> {
+    if holds {
+        return Ok(());
+    }
+    Err(EngineError::BadQuery {
+        field,
+        value: value.to_string(),
+        rule,
+    })
+}
+
+/// A query whose texts are harmless and whose numbers are in range.
+pub(crate) struct CheckedQuery {
+    pub object: Option<String>,
+    pub normal: Option<String>,
+    pub topic: Option<Topic>,
+    pub question: Option<String>,
+    pub generation: Generation,
+    pub threshold: Option<f32>,
+}
+
+impl CheckedQuery {
+    pub fn new(query: Query, tokenizer: &Tokenizer) -> Result<Self, EngineError> {
+        query.generation.check()?;
+        if let Some(threshold) = query.threshold {
+            check(
+                threshold.is_finite(),
+                "threshold",
+                threshold,
+                "it must be a finite number",
+            )?;
+        }
+        let object = query.object.as_deref().unwrap_or_default();
+        let normal = query.normal.as_deref().unwrap_or_default();
+        Ok(Self {
+            object: tokenizer.object_name(object)?,
+            normal: tokenizer.normal_description(normal)?,
+            topic: query.ask.topic(),
+            question: match &query.ask {
+                Ask::Free(question) => Some(tokenizer.question(question)?),
+                _ => None,
+            },
+            generation: query.generation,
+            threshold: query.threshold,
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! Token after token: the language model continues a conversation.
+
+use burn::tensor::{Device, Tensor};
+use vmad_model::llama::KvCache;
+use vmad_model::{Vmad, VmadConfig};
+use vmad_prep::{Conversation, IMAGE_SENTINEL, Specials, StreamDecoder, Templates, Tokenizer};
+
+use crate::pace::{Pace, read};
+use crate::sampling::Sampler;
+use crate::words::{MarkerFilter, StopFilter};
+use crate::{EngineError, Event, Generation, Stage, StopReason};
+
+/// Most `[SEG]` tokens of one answer whose masks are decoded. A model that repeats itself would
+/// otherwise spend minutes on masks that are all the same.
+const MAX_MASKS: usize = 8;
+
+/// The parts that take part in a conversation; they never change.
+#[derive(Clone, Copy)]
+pub(crate) struct Brain<'a> {
+    pub model: &'a Vmad,
+    pub config: &'a VmadConfig,
+    pub tokenizer: &'a Tokenizer,
+    pub conversation: &'a Conversation,
+    pub templates: &'a Templates,
+    pub device: &'a Device,
+}
+
+/// Where the language model stands: its last state, which predicts the next token.
+pub(crate) struct Standing {
+    /// `[1, d_text]`, after the final norm.
+    pub state: Tensor<2>,
+    /// `[vocab_size]`
+    pub logits: Vec<f32>,
+}
+
+/// Whether an answer's first words were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// The answer is the model's from its first word.
+    Free,
+    /// The words before `[SEG]` were given, and the mask of the standing is decoded already.
+    Forced,
+}
+
+/// A finished answer.
+pub(crate) struct Spoken {
+    pub reason: StopReason,
+    pub answer: String,
+    /// Whether `[SEG]` was among its tokens.
+    pub has_seg: bool,
+    /// States that predicted a `[SEG]` whose mask is not decoded yet, each `[1, d_text]`.
+    pub states: Vec<Tensor<2>>,
+    /// Ids that close the turn and are not in the cache yet.
+    pub pending: Vec<i32>,
+}
+
+impl Brain<'_> {
+    /// Fails when a turn of `needed` positions in all does not fit.
+    pub fn check_room(&self, needed: usize) -> Result<(), EngineError> {
+        let limit = self.config.llm.max_positions;
+        if needed > limit {
+            return Err(EngineError::ContextFull { needed, limit });
+        }
+        Ok(())
+    }
+
+    /// Hidden states of new positions, `[1, n, d_text]`.
+    pub fn hear(
+        &self,
+        ids: &[i32],
+        visual: Option<&Tensor<3>>,
+        cache: &mut KvCache,
+    ) -> Result<Tensor<3>, EngineError> {
+        let x = self
+            .model
+            .embed_prompt(ids, IMAGE_SENTINEL, visual, self.device)?;
+        Ok(self.model.llm.forward(x, cache)?)
+    }
+
+    /// The standing after hidden states `[1, n, d_text]`.
+    pub async fn stand(&self, hidden: Tensor<3>) -> Result<Standing, EngineError> {
+        let [_, n, d_text] = hidden.dims();
+        let state = hidden.narrow(1, n - 1, 1).reshape([1, d_text]);
+        let logits = read(Stage::Llm, self.model.llm.logits(state.clone())).await?;
+        Ok(Standing { state, logits })
+    }
+
+    /// Ids that close a turn whose answer has been given up to the word before `[SEG]`.
+    pub fn close_forced(&self) -> Result<Vec<i32>, EngineError> {
+        let rest = format!("[SEG].{}", self.conversation.end);
+        Ok(self.tokenizer.encode(&rest, false)?)
+    }
+
+    /// Lets the model write an answer, told as [`Event::Token`]s.
+    pub async fn speak(
+        &self,
+        mut standing: Standing,
+        opening: Opening,
+        cache: &mut KvCache,
+        generation: &Generation,
+        pace: &Pace,
+    ) -> Result<Spoken, EngineError> {
+        let ids = self.tokenizer.ids();
+        let mut sampler = Sampler::new(generation);
+        let mut voice = Voice::new(self, opening, generation)?;
+        let mut said: Vec<i32> = Vec::new();
+        let mut spoken = Spoken {
+            reason: StopReason::Length,
+            answer: String::new(),
+            has_seg: false,
+            states: Vec::new(),
+            pending: Vec::new(),
+        };
+        while said.len() < generation.max_new_tokens {
+            let id = sampler.next(&standing.logits, &said);
+            if id == ids.eos {
+                spoken.reason = StopReason::End;
+                break;
+            }
+            said.push(id);
+            if id == ids.seg {
+                spoken.has_seg = true;
+                let decoded = opening == Opening::Forced && said.len() == 1;
+                if !decoded && spoken.states.len() < MAX_MASKS {
+                    spoken.states.push(standing.state.clone());
+                }
+            }
+            let (text, stopped) = voice.push(self.tokenizer, id, id == ids.seg);
+            tell(text, &mut spoken.answer, pace).await;
+            if stopped {
+                spoken.reason = StopReason::Stop;
+                break;
+            }
+            pace.breathe().await?;
+            if said.len() == generation.max_new_tokens
+                || cache.len() == self.config.llm.max_positions
+            {
+                spoken.pending.push(id);
+                break;
+            }
+            let hidden = self.hear(&[id], None, cache)?;
+            standing = self.stand(hidden).await?;
+        }
+        if spoken.reason != StopReason::Stop {
+            let (text, stopped) = voice.finish();
+            tell(text, &mut spoken.answer, pace).await;
+            if stopped {
+                spoken.reason = StopReason::Stop;
+            }
+        }
+        let end = self.tokenizer.encode(&self.conversation.end, false)?;
+        spoken.pending.extend(end);
+        Ok(spoken)
+    }
+}
+
+async fn tell(text: String, answer: &mut String, pace: &Pace) {
+    if !text.is_empty() {
+        answer.push_str(&text);
+        pace.out.emit(Event::Token { text }).await;
+    }
+}
+
+/// Tokens to what a reader sees.
+struct Voice {
+    decoder: StreamDecoder,
+    marker: MarkerFilter,
+    stops: StopFilter,
+}
+
+impl Voice {
+    fn new(
+        brain: &Brain<'_>,
+        opening: Opening,
+        generation: &Generation,
+    ) -> Result<Self, EngineError> {
+        let prefix = brain.templates.answer_prefix.as_str();
+        let mut decoder = StreamDecoder::new(Specials::Skip);
+        let mut marker = MarkerFilter::new(prefix);
+        if opening == Opening::Forced {
+            for id in brain.tokenizer.encode(prefix, false)? {
+                let held = marker.push(&decoder.push(brain.tokenizer, id));
+                debug_assert!(held.is_empty());
+            }
+        }
+        let stops = StopFilter::new(&generation.stop);
+        Ok(Self {
+            decoder,
+            marker,
+            stops,
+        })
+    }
+
+    /// What may be shown, and whether a stop string has been met.
+    fn push(&mut self, tokenizer: &Tokenizer, id: i32, is_seg: bool) -> (String, bool) {
+        let text = self.decoder.push(tokenizer, id);
+        let mut shown = self.marker.push(&text);
+        if is_seg {
+            shown += &self.marker.mark();
+        }
+        self.stops.push(&shown)
+    }
+
+    fn finish(&mut self) -> (String, bool) {
+        let mut rest = self.marker.push(&self.decoder.finish());
+        rest += &self.marker.finish();
+        let (shown, stopped) = self.stops.push(&rest);
+        if stopped {
+            (shown, true)
+        } else {
+            (shown + &self.stops.finish(), false)
+        }
+    }
+}

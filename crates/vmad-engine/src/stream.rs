@@ -1,0 +1,93 @@
+//! A future that tells events becomes a stream of them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use futures::future::LocalBoxFuture;
+
+use crate::{EngineError, Event};
+
+type Queue = Rc<RefCell<VecDeque<Event>>>;
+
+/// The telling end.
+#[derive(Clone)]
+pub(crate) struct Emitter {
+    queue: Queue,
+}
+
+impl Emitter {
+    /// Hands an event over and goes on when the stream is polled again, so that the event is out
+    /// before the next computation starts.
+    pub async fn emit(&self, event: Event) {
+        self.queue.borrow_mut().push_back(event);
+        let mut handed_over = false;
+        // No waker is needed: the stream answers this poll with the event, not with "pending".
+        poll_fn(|_| {
+            if std::mem::replace(&mut handed_over, true) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
+/// What happens during a call. Dropping it gives the call up; the session stays usable.
+#[must_use = "nothing is computed until the stream is polled"]
+pub struct EventStream<'a> {
+    queue: Queue,
+    run: Option<LocalBoxFuture<'a, Result<(), EngineError>>>,
+    error: Option<EngineError>,
+}
+
+impl<'a> EventStream<'a> {
+    pub(crate) fn new<F>(start: impl FnOnce(Emitter) -> F) -> Self
+    where
+        F: Future<Output = Result<(), EngineError>> + 'a,
+    {
+        let queue = Queue::default();
+        let run = start(Emitter {
+            queue: Rc::clone(&queue),
+        });
+        Self {
+            queue,
+            run: Some(Box::pin(run)),
+            error: None,
+        }
+    }
+
+    fn take_event(&self) -> Option<Result<Event, EngineError>> {
+        self.queue.borrow_mut().pop_front().map(Ok)
+    }
+}
+
+impl Stream for EventStream<'_> {
+    type Item = Result<Event, EngineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(event) = self.take_event() {
+            return Poll::Ready(Some(event));
+        }
+        let Some(run) = &mut self.run else {
+            return Poll::Ready(self.error.take().map(Err));
+        };
+        match run.as_mut().poll(cx) {
+            Poll::Pending => match self.take_event() {
+                Some(event) => Poll::Ready(Some(event)),
+                None => Poll::Pending,
+            },
+            Poll::Ready(result) => {
+                self.run = None;
+                self.error = result.err();
+                let next = self.take_event().or_else(|| self.error.take().map(Err));
+                Poll::Ready(next)
+            }
+        }
+    }
+}

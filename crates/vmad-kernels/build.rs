@@ -1,0 +1,173 @@
+//! Assembles every shader of `shaders/`, has naga validate it, and writes what the Rust side needs
+//! to know about it (source, workgroup size, tile) to `OUT_DIR/shaders.rs`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, Expression, Literal, Module, StorageAccess};
+
+const SHADERS: &[&str] = &[
+    "gather_q4",
+    "gather_q8",
+    "matmul_q4",
+    "matmul_q8",
+    "matvec_q4",
+    "matvec_q8",
+];
+
+fn main() {
+    if let Err(message) = run() {
+        eprintln!("{message}");
+        process::exit(1);
+    }
+}
+
+fn run() -> Result<(), String> {
+    let manifest = env::var("CARGO_MANIFEST_DIR").map_err(|e| e.to_string())?;
+    let out = env::var("OUT_DIR").map_err(|e| e.to_string())?;
+    let folder = Path::new(&manifest).join("../../shaders");
+    println!("cargo::rerun-if-changed={}", folder.display());
+
+    let mut generated = String::new();
+    for name in SHADERS {
+        let assembled = Assembled::read(&folder, name)?;
+        let shader = assembled.check(name)?;
+        let _ = writeln!(
+            generated,
+            "pub(crate) const {}: Shader = Shader {{ name: {name:?}, workgroup: {}, tile: {}, \
+             source: {:?} }};",
+            name.to_uppercase(),
+            shader.workgroup,
+            shader.tile,
+            assembled.source
+        );
+    }
+    fs::write(Path::new(&out).join("shaders.rs"), generated).map_err(|e| e.to_string())
+}
+
+/// A shader followed by the files it includes, and where each of them begins.
+struct Assembled {
+    source: String,
+    /// File and the number of its first line in `source`, counted from 1.
+    parts: Vec<(PathBuf, u32)>,
+}
+
+struct Reflected {
+    workgroup: u32,
+    tile: u32,
+}
+
+impl Assembled {
+    fn read(folder: &Path, name: &str) -> Result<Self, String> {
+        let mut assembled = Self {
+            source: String::new(),
+            parts: Vec::new(),
+        };
+        let own = assembled.append(folder.join(format!("{name}.wgsl")))?;
+        for include in own
+            .lines()
+            .filter_map(|line| line.strip_prefix("//#include "))
+        {
+            assembled.append(folder.join(include.trim()))?;
+        }
+        if assembled.source.contains("{{") || assembled.source.contains("}}") {
+            return Err(format!(
+                "{name}.wgsl: doubled braces are placeholders of burn's template engine"
+            ));
+        }
+        Ok(assembled)
+    }
+
+    fn append(&mut self, path: PathBuf) -> Result<String, String> {
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let first_line = self.source.lines().count() as u32 + 1;
+        self.source.push_str(&text);
+        if !text.ends_with('\n') {
+            self.source.push('\n');
+        }
+        self.parts.push((path, first_line));
+        Ok(text)
+    }
+
+    /// The file and line that a line of the assembled text came from.
+    fn origin(&self, line: u32) -> String {
+        self.parts
+            .iter()
+            .rev()
+            .find(|(_, first)| *first <= line)
+            .map_or_else(String::new, |(path, first)| {
+                format!("{}:{}", path.display(), line - first + 1)
+            })
+    }
+
+    fn check(&self, name: &str) -> Result<Reflected, String> {
+        let module = naga::front::wgsl::parse_str(&self.source).map_err(|error| {
+            let line = error.location(&self.source).map_or(1, |at| at.line_number);
+            format!(
+                "{}: {error}\n{}",
+                self.origin(line),
+                error.emit_to_string(&self.source)
+            )
+        })?;
+        // unpack2x16float is in core WebGPU; naga lists it as a capability because old GL lacks it.
+        let capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+        let info = Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .map_err(|error| {
+                let line = error.location(&self.source).map_or(1, |at| at.line_number);
+                format!(
+                    "{}: {error}\n{}",
+                    self.origin(line),
+                    error.emit_to_string(&self.source)
+                )
+            })?;
+
+        let [entry] = module.entry_points.as_slice() else {
+            return Err(format!("{name}.wgsl: exactly one entry point is allowed"));
+        };
+        if entry.name != "main" {
+            return Err(format!("{name}.wgsl: the entry point must be called main"));
+        }
+        let uses = info.get_entry_point(0);
+        for (handle, variable) in module.global_variables.iter() {
+            if variable.binding.is_none() {
+                continue;
+            }
+            let label = variable.name.as_deref().unwrap_or("?");
+            // The pipeline layout is derived from use: an unused binding shifts all others.
+            if uses[handle].is_empty() {
+                return Err(format!("{name}.wgsl: binding {label} is never used"));
+            }
+            // Input and output can share a page, which a read-only binding forbids.
+            if let AddressSpace::Storage { access } = variable.space
+                && access != (StorageAccess::LOAD | StorageAccess::STORE)
+            {
+                return Err(format!("{name}.wgsl: binding {label} must be read_write"));
+            }
+        }
+        let workgroup = entry.workgroup_size.iter().product();
+        if workgroup > 256 {
+            return Err(format!(
+                "{name}.wgsl: {workgroup} invocations a workgroup; WebGPU guarantees 256"
+            ));
+        }
+        let tile = constant(&module, "TILE").or_else(|| constant(&module, "ROWS"));
+        Ok(Reflected {
+            workgroup,
+            tile: tile.unwrap_or(workgroup),
+        })
+    }
+}
+
+fn constant(module: &Module, name: &str) -> Option<u32> {
+    let (_, constant) = module
+        .constants
+        .iter()
+        .find(|(_, constant)| constant.name.as_deref() == Some(name))?;
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(value)) => Some(value),
+        _ => None,
+    }
+}

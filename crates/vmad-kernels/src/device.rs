@@ -1,0 +1,179 @@
+//! Which device computes, and what is known about it.
+
+use std::fmt;
+
+use burn::tensor::Device;
+
+#[cfg(feature = "wgpu")]
+use crate::KernelError;
+
+/// What a graphics adapter says about itself. Browsers may leave every text blank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterInfo {
+    /// Name of the adapter, e.g. `NVIDIA GeForce RTX 4070`.
+    pub name: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Type in words, e.g. `DiscreteGpu`, `Cpu`.
+    pub device_type: String,
+    /// Graphics API, e.g. `vulkan`, `webgpu`.
+    pub backend: String,
+    /// A GPU that is emulated on the CPU: tens of times slower than the CPU backend.
+    pub software: bool,
+    /// The largest buffer that a shader can address, in bytes. A packed weight must fit.
+    pub max_binding_bytes: u64,
+}
+
+/// The kinds of device a session can run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The CPU backend.
+    Cpu,
+    /// A graphics adapter.
+    Gpu {
+        /// Name of the adapter; may be empty in a browser.
+        name: String,
+        /// Emulated on the CPU.
+        software: bool,
+        /// Graphics API.
+        backend: String,
+    },
+}
+
+impl From<&AdapterInfo> for DeviceKind {
+    fn from(info: &AdapterInfo) -> Self {
+        Self::Gpu {
+            name: info.name.clone(),
+            software: info.software,
+            backend: info.backend.clone(),
+        }
+    }
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("CPU"),
+            Self::Gpu {
+                name,
+                software,
+                backend,
+            } => {
+                let name = if name.is_empty() { "GPU" } else { name };
+                let note = if *software { ", software" } else { "" };
+                write!(f, "{name} ({backend}{note})")
+            }
+        }
+    }
+}
+
+/// Whether an adapter's name, vendor, architecture or driver belongs to one that is emulated on the
+/// CPU. In a browser the caller passes what `GPUAdapterInfo` holds.
+pub fn is_software_name(name: &str) -> bool {
+    const KNOWN: &[&str] = &[
+        "swiftshader",
+        "llvmpipe",
+        "lavapipe",
+        "softpipe",
+        "basic render",
+        "software rasterizer",
+    ];
+    let name = name.to_lowercase();
+    KNOWN.iter().any(|known| name.contains(known))
+        // A short word that names like "warped" may contain.
+        || name
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|word| word == "warp")
+}
+
+/// The CPU backend. It always exists.
+pub fn cpu_device() -> Device {
+    Device::flex()
+}
+
+/// The graphics adapter with the most power, initialised.
+///
+/// An adapter can be initialised once per process (once per wasm instance in a browser); later
+/// calls return the device of the first. A device that was lost needs a new process or instance.
+///
+/// # Errors
+/// [`KernelError::Adapter`] when there is none, or its driver refuses.
+#[cfg(feature = "wgpu")]
+pub async fn gpu_device() -> Result<(Device, AdapterInfo), KernelError> {
+    use std::sync::OnceLock;
+    static FIRST: OnceLock<(Device, AdapterInfo)> = OnceLock::new();
+
+    if let Some(first) = FIRST.get() {
+        return Ok(first.clone());
+    }
+    let (device, setup) = Device::wgpu_options()
+        .init_with_setup_async()
+        .await
+        .map_err(|error| KernelError::Adapter {
+            reason: error.to_string(),
+        })?;
+    let info = describe(&setup);
+    Ok(FIRST.get_or_init(|| (device, info)).clone())
+}
+
+#[cfg(feature = "wgpu")]
+fn describe(setup: &burn::tensor::wgpu::WgpuSetup) -> AdapterInfo {
+    use burn::tensor::wgpu::wgpu::DeviceType;
+
+    let info = setup.adapter.get_info();
+    let driver = [info.driver.as_str(), info.driver_info.as_str()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let software = info.device_type == DeviceType::Cpu
+        || is_software_name(&info.name)
+        || is_software_name(&driver);
+    AdapterInfo {
+        software,
+        driver,
+        device_type: format!("{:?}", info.device_type),
+        backend: info.backend.to_str().to_owned(),
+        max_binding_bytes: setup.device.limits().max_storage_buffer_binding_size,
+        name: info.name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_software_adapters() {
+        for name in [
+            "SwiftShader Device (Subzero)",
+            "Google SwiftShader",
+            "llvmpipe (LLVM 19.1.7, 256 bits)",
+            "Mesa lavapipe",
+            "Microsoft Basic Render Driver",
+            "D3D12 WARP",
+        ] {
+            assert!(is_software_name(name), "{name}");
+        }
+        for name in [
+            "NVIDIA GeForce RTX 4070",
+            "Apple M2",
+            "Intel(R) Iris(R) Xe Graphics",
+            "Warpath GPU",
+            "",
+        ] {
+            assert!(!is_software_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_device_reads_well() {
+        let gpu = DeviceKind::Gpu {
+            name: String::new(),
+            software: true,
+            backend: "webgpu".to_owned(),
+        };
+        assert_eq!(gpu.to_string(), "GPU (webgpu, software)");
+        assert_eq!(DeviceKind::Cpu.to_string(), "CPU");
+    }
+}

@@ -1,0 +1,25 @@
+//! Custom tensor operations of vmad-web, each with a WGSL shader for GPUs (wgpu natively, WebGPU in
+//! the browser) and plain Rust for the CPU backend, and the choice of device.
+//!
+//! A [`QuantWeight`] stays packed in device memory: about 1.06 bytes per weight as int8 and 0.56 as
+//! int4, scales included. [`matmul_quant`] and [`gather_quant`] decode a tile at a time.
+//!
+//! This is the only crate of the workspace that touches cubecl and wgpu. It never reads files and
+//! never blocks on a device: results are read with the `_async` calls.
+
+mod cpu;
+mod device;
+mod error;
+#[cfg(feature = "wgpu")]
+mod gpu;
+mod ops;
+mod self_test;
+mod weight;
+
+#[cfg(feature = "wgpu")]
+pub use device::gpu_device;
+pub use device::{AdapterInfo, DeviceKind, cpu_device, is_software_name};
+pub use error::KernelError;
+pub use ops::{gather_quant, matmul_quant};
+pub use self_test::self_test;
+pub use weight::{QuantKind, QuantWeight};

@@ -1,0 +1,153 @@
+//! CLIP's image encoder (Radford et al. 2021); reference: transformers' `CLIPVisionModel`.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::ModelError;
+use crate::config::ClipConfig;
+use crate::nn::{
+    LayerNorm, Linear, Mlp, attend, cut_patches, merge_heads, quick_gelu, split_heads,
+};
+use crate::weights::{Builder, Init};
+
+/// One pre-norm transformer block.
+#[derive(Module, Debug)]
+struct Block {
+    norm1: LayerNorm,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    out: Linear,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    n_heads: usize,
+}
+
+impl Block {
+    fn new(b: &mut Builder, c: &ClipConfig) -> Result<Self, ModelError> {
+        let d = c.d_model;
+        let mut attention = b.at("self_attn");
+        let q = Linear::new(&mut attention.at("q_proj"), d, d, Init::Xavier)?;
+        let k = Linear::new(&mut attention.at("k_proj"), d, d, Init::Xavier)?;
+        let v = Linear::new(&mut attention.at("v_proj"), d, d, Init::Xavier)?;
+        let out = Linear::new(&mut attention.at("out_proj"), d, d, Init::Xavier)?;
+        Ok(Self {
+            norm1: LayerNorm::new(&mut b.at("layer_norm1"), d, c.layer_norm_eps)?,
+            norm2: LayerNorm::new(&mut b.at("layer_norm2"), d, c.layer_norm_eps)?,
+            mlp: Mlp::new(
+                &mut b.at("mlp"),
+                ("fc1", "fc2"),
+                [d, c.d_ff, d],
+                Init::Xavier,
+            )?,
+            n_heads: c.n_heads,
+            q,
+            k,
+            v,
+            out,
+        })
+    }
+
+    /// Keeps the shape `[batch, n, d_model]`.
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let h = self.norm1.forward(x.clone());
+        let heads = |layer: &Linear| split_heads(layer.forward(h.clone()), self.n_heads);
+        let attended = attend(heads(&self.q), heads(&self.k), heads(&self.v), None);
+        let x = x + self.out.forward(merge_heads(attended));
+        let h = self.norm2.forward(x.clone());
+        x + self.mlp.forward(h, quick_gelu)
+    }
+}
+
+/// The encoder.
+#[derive(Module, Debug)]
+pub struct ClipEncoder {
+    class_embedding: Param<Tensor<1>>,
+    patch_embedding: Linear,
+    position_embedding: Param<Tensor<2>>,
+    pre_norm: LayerNorm,
+    blocks: Vec<Block>,
+    patch_size: usize,
+}
+
+impl ClipEncoder {
+    /// Builds only the blocks up to the last tap: later ones never run (§3).
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, c: &ClipConfig) -> Result<Self, ModelError> {
+        let n_positions = c.grid().pow(2) + 1;
+        let mut embeddings = b.at("embeddings");
+        let class_embedding =
+            embeddings.dense("class_embedding", [c.d_model], Init::Normal(0.02))?;
+        let patch_embedding = Linear::patches(
+            &mut embeddings.at("patch_embedding"),
+            3,
+            c.patch_size,
+            c.d_model,
+            false,
+        )?;
+        let position_embedding = embeddings.at("position_embedding").dense(
+            "weight",
+            [n_positions, c.d_model],
+            Init::Normal(0.02),
+        )?;
+        let pre_norm = LayerNorm::new(&mut b.at("pre_layrnorm"), c.d_model, c.layer_norm_eps)?;
+        let n_blocks = c.taps.iter().copied().max().unwrap_or(0);
+        let mut layers = b.at("encoder");
+        let mut layers = layers.at("layers");
+        let blocks = (0..n_blocks)
+            .map(|i| Block::new(&mut layers.at(i), c))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            class_embedding,
+            patch_embedding,
+            position_embedding,
+            pre_norm,
+            blocks,
+            patch_size: c.patch_size,
+        })
+    }
+
+    /// All hidden states that exist: index 0 is after the first norm, `i` after block `i`.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, image_size, image_size]`, normalised
+    /// - output: each `[batch, 1 + grid², d_model]`, class token first
+    pub fn hidden_states(&self, pixels: Tensor<4>) -> Vec<Tensor<3>> {
+        let patches = self
+            .patch_embedding
+            .forward(cut_patches(pixels, self.patch_size));
+        let [batch, _, d_model] = patches.dims();
+        let class = self
+            .class_embedding
+            .val()
+            .reshape([1, 1, d_model])
+            .repeat_dim(0, batch);
+        let x = Tensor::cat(vec![class, patches], 1) + self.position_embedding.val().unsqueeze();
+        let mut states = vec![self.pre_norm.forward(x)];
+        for block in &self.blocks {
+            let next = block.forward(states[states.len() - 1].clone());
+            states.push(next);
+        }
+        states
+    }
+}
+
+/// The taps of §3 without their class token, in the configuration's order.
+///
+/// # Shapes
+/// - states: each `[batch, 1 + n, d_model]`
+/// - output: each `[batch, n, d_model]`
+#[must_use]
+pub fn taps(states: &[Tensor<3>], config: &ClipConfig) -> Vec<Tensor<3>> {
+    config
+        .taps
+        .iter()
+        .map(|tap| {
+            let state = states[*tap].clone();
+            let [_, n, _] = state.dims();
+            state.narrow(1, 1, n - 1)
+        })
+        .collect()
+}

@@ -1,0 +1,320 @@
+//! LLaMA (Touvron et al. 2023); reference: transformers' `LlamaForCausalLM`.
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::ModelError;
+use crate::config::LlamaConfig;
+use crate::nn::{Embedding, Linear, RmsNorm, attend, merge_heads, silu, split_heads};
+use crate::weights::{Builder, Init};
+
+/// Keys and values of one layer, each `[batch, n_kv_heads, n, d_head]`.
+type LayerCache = Option<(Tensor<4>, Tensor<4>)>;
+
+/// Keys and values of every position that the model has seen.
+#[derive(Clone, Debug)]
+pub struct KvCache {
+    layers: Vec<LayerCache>,
+    len: usize,
+}
+
+impl KvCache {
+    /// An empty cache for `config`.
+    #[must_use]
+    pub fn new(config: &LlamaConfig) -> Self {
+        Self {
+            layers: vec![None; config.n_layers],
+            len: 0,
+        }
+    }
+
+    /// Positions held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets everything after the first `len` positions.
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        self.len = len;
+        for layer in &mut self.layers {
+            *layer = match layer.take() {
+                Some((k, v)) if len > 0 => Some((k.narrow(2, 0, len), v.narrow(2, 0, len))),
+                _ => None,
+            };
+        }
+    }
+
+    /// Bytes on the device.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let held = |t: &Tensor<4>| t.dims().iter().product::<usize>() * size_of::<f32>();
+        self.layers
+            .iter()
+            .flatten()
+            .map(|(k, v)| held(k) + held(v))
+            .sum()
+    }
+}
+
+/// Cosines and sines for a run of positions, each `[1, 1, n, d_head]`.
+struct Rotary {
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+}
+
+impl Rotary {
+    fn new(like: &Tensor<3>, start: usize, n: usize, d_head: usize, theta: f64) -> Self {
+        let half = d_head / 2;
+        let mut cos = Vec::with_capacity(n * d_head);
+        let mut sin = Vec::with_capacity(n * d_head);
+        for position in start..start + n {
+            for i in 0..d_head {
+                let frequency = theta.powf(-((2 * (i % half)) as f64) / d_head as f64);
+                let angle = position as f64 * frequency;
+                cos.push(angle.cos() as f32);
+                sin.push(angle.sin() as f32);
+            }
+        }
+        let table =
+            |data| Tensor::from_data(TensorData::new(data, [1, 1, n, d_head]), &like.device());
+        Self {
+            cos: table(cos),
+            sin: table(sin),
+        }
+    }
+
+    /// Hugging Face's half-rotation layout: x·cos + (−x₂, x₁)·sin.
+    fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, _, _, d_head] = x.dims();
+        let half = d_head / 2;
+        let low = x.clone().narrow(3, 0, half);
+        let high = x.clone().narrow(3, half, half);
+        let rotated = Tensor::cat(vec![high.neg(), low], 3);
+        x * self.cos.clone() + rotated * self.sin.clone()
+    }
+}
+
+/// One block: attention and SwiGLU, each after a norm, each added.
+#[derive(Module, Debug)]
+struct Block {
+    attention_norm: RmsNorm,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    o: Linear,
+    mlp_norm: RmsNorm,
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+    n_heads: usize,
+    n_kv_heads: usize,
+}
+
+impl Block {
+    fn new(b: &mut Builder, c: &LlamaConfig) -> Result<Self, ModelError> {
+        let (d, d_kv) = (c.d_model, c.n_kv_heads * c.d_head());
+        let mut a = b.at("self_attn");
+        let q = Linear::without_bias(&mut a.at("q_proj"), d, d, Init::Xavier)?;
+        let k = Linear::without_bias(&mut a.at("k_proj"), d, d_kv, Init::Xavier)?;
+        let v = Linear::without_bias(&mut a.at("v_proj"), d, d_kv, Init::Xavier)?;
+        let o = Linear::without_bias(&mut a.at("o_proj"), d, d, Init::Xavier)?;
+        let mut m = b.at("mlp");
+        let gate = Linear::without_bias(&mut m.at("gate_proj"), d, c.d_ff, Init::Xavier)?;
+        let up = Linear::without_bias(&mut m.at("up_proj"), d, c.d_ff, Init::Xavier)?;
+        let down = Linear::without_bias(&mut m.at("down_proj"), c.d_ff, d, Init::Xavier)?;
+        Ok(Self {
+            attention_norm: RmsNorm::new(&mut b.at("input_layernorm"), d, c.rms_norm_eps)?,
+            mlp_norm: RmsNorm::new(&mut b.at("post_attention_layernorm"), d, c.rms_norm_eps)?,
+            n_heads: c.n_heads,
+            n_kv_heads: c.n_kv_heads,
+            q,
+            k,
+            v,
+            o,
+            gate,
+            up,
+            down,
+        })
+    }
+
+    /// Keeps the shape `[batch, n, d_model]`.
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        rotary: &Rotary,
+        causal: Option<&Tensor<4>>,
+        cache: &mut LayerCache,
+    ) -> Tensor<3> {
+        let h = self.attention_norm.forward(x.clone());
+        let q = rotary.apply(split_heads(self.q.forward(h.clone()), self.n_heads));
+        let k = rotary.apply(split_heads(self.k.forward(h.clone()), self.n_kv_heads));
+        let v = split_heads(self.v.forward(h), self.n_kv_heads);
+        let (k, v) = match cache.take() {
+            Some((past_k, past_v)) => (
+                Tensor::cat(vec![past_k, k], 2),
+                Tensor::cat(vec![past_v, v], 2),
+            ),
+            None => (k, v),
+        };
+        *cache = Some((k.clone(), v.clone()));
+        let repeats = self.n_heads / self.n_kv_heads;
+        let attended = attend(
+            q,
+            repeat_heads(k, repeats),
+            repeat_heads(v, repeats),
+            causal.cloned(),
+        );
+        let x = x + self.o.forward(merge_heads(attended));
+        let h = self.mlp_norm.forward(x.clone());
+        let gated = silu(self.gate.forward(h.clone())) * self.up.forward(h);
+        x + self.down.forward(gated)
+    }
+}
+
+/// Each key or value head serves `repeats` query heads in a row.
+fn repeat_heads(x: Tensor<4>, repeats: usize) -> Tensor<4> {
+    if repeats == 1 {
+        return x;
+    }
+    let [batch, n_heads, n, d_head] = x.dims();
+    x.reshape([batch, n_heads, 1, n, d_head])
+        .repeat_dim(2, repeats)
+        .reshape([batch, n_heads * repeats, n, d_head])
+}
+
+/// The language model.
+#[derive(Module, Debug)]
+pub struct Llama {
+    embed_tokens: Embedding,
+    blocks: Vec<Block>,
+    norm: RmsNorm,
+    lm_head: Option<Linear>,
+    d_head: usize,
+    rope_theta: f64,
+    max_positions: usize,
+}
+
+impl Llama {
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, c: &LlamaConfig) -> Result<Self, ModelError> {
+        let embed_tokens = Embedding::new(&mut b.at("embed_tokens"), c.vocab_size, c.d_model)?;
+        let mut layers = b.at("layers");
+        let blocks = (0..c.n_layers)
+            .map(|i| Block::new(&mut layers.at(i), c))
+            .collect::<Result<_, _>>()?;
+        let norm = RmsNorm::new(&mut b.at("norm"), c.d_model, c.rms_norm_eps)?;
+        let lm_head = if c.tie_embeddings {
+            None
+        } else {
+            let init = Init::Normal(0.02);
+            let mut head = b.at("lm_head");
+            Some(Linear::without_bias(
+                &mut head,
+                c.d_model,
+                c.vocab_size,
+                init,
+            )?)
+        };
+        Ok(Self {
+            embed_tokens,
+            blocks,
+            norm,
+            lm_head,
+            d_head: c.d_head(),
+            rope_theta: c.rope_theta,
+            max_positions: c.max_positions,
+        })
+    }
+
+    /// Embeds token ids.
+    ///
+    /// # Shapes
+    /// - output: `[ids.len(), d_model]`
+    ///
+    /// # Errors
+    /// An id outside the vocabulary.
+    pub fn embed(
+        &self,
+        ids: &[i32],
+        device: &burn::tensor::Device,
+    ) -> Result<Tensor<2>, ModelError> {
+        let vocab_size = self.embed_tokens.vocab_size;
+        if let Some(id) = ids
+            .iter()
+            .find(|id| **id < 0 || **id as usize >= vocab_size)
+        {
+            return Err(ModelError::TokenId {
+                id: *id,
+                vocab_size,
+            });
+        }
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids.to_vec(), [ids.len()]), device);
+        Ok(self.embed_tokens.forward(ids))
+    }
+
+    /// Runs the blocks over new positions and extends `cache` by them.
+    ///
+    /// # Shapes
+    /// - x: `[batch, n, d_model]`, token or visual embeddings
+    /// - output: `[batch, n, d_model]`, after the final norm
+    ///
+    /// # Errors
+    /// [`ModelError::ContextFull`] when the positions run out; the cache is left as it was.
+    pub fn forward(&self, x: Tensor<3>, cache: &mut KvCache) -> Result<Tensor<3>, ModelError> {
+        let [_, n, _] = x.dims();
+        let start = cache.len;
+        let needed = start + n;
+        if needed > self.max_positions {
+            return Err(ModelError::ContextFull {
+                needed,
+                limit: self.max_positions,
+            });
+        }
+        let rotary = Rotary::new(&x, start, n, self.d_head, self.rope_theta);
+        let causal = (n > 1).then(|| causal_bias(&x, start, n));
+        let x = self
+            .blocks
+            .iter()
+            .zip(&mut cache.layers)
+            .fold(x, |x, (block, layer)| {
+                block.forward(x, &rotary, causal.as_ref(), layer)
+            });
+        cache.len = needed;
+        Ok(self.norm.forward(x))
+    }
+
+    /// Scores of the next token.
+    ///
+    /// # Shapes
+    /// - hidden: `[m, d_model]`
+    /// - output: `[m, vocab_size]`
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => self.embed_tokens.as_head(hidden),
+        }
+    }
+}
+
+/// 0 where query `start + i` may see key `j`, a large negative number elsewhere.
+///
+/// # Shapes
+/// - output: `[1, 1, n, start + n]`
+fn causal_bias(like: &Tensor<3>, start: usize, n: usize) -> Tensor<4> {
+    let keys = start + n;
+    let bias: Vec<f32> = (0..n)
+        .flat_map(|i| (0..keys).map(move |j| if j <= start + i { 0.0 } else { -1e9 }))
+        .collect();
+    Tensor::from_data(TensorData::new(bias, [1, 1, n, keys]), &like.device())
+}

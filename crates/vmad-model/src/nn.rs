@@ -1,0 +1,503 @@
+//! The few layers that every part is made of. Weights keep PyTorch's orientation.
+
+use burn::module::{Module, Param};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{Int, Tensor, activation, module};
+use vmad_kernels::{QuantWeight, gather_quant, matmul_quant};
+
+use crate::ModelError;
+use crate::weights::{Builder, Init, Matrix};
+
+/// Attention scores larger than this are computed in slices of queries, bytes.
+const MAX_SCORE_BYTES: usize = 64 << 20;
+
+/// A weight matrix `[rows, cols]`, in floating point or quantised.
+///
+/// Exactly one of the two is present; `Module` cannot be derived for an enum over a type that is
+/// not itself a module, hence the pair.
+#[derive(Module, Debug)]
+struct Weight {
+    dense: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    quant: Option<QuantWeight>,
+}
+
+impl Weight {
+    fn new(matrix: Matrix) -> Self {
+        match matrix {
+            Matrix::Dense(param) => Self {
+                dense: Some(param),
+                quant: None,
+            },
+            Matrix::Quant(quant) => Self {
+                dense: None,
+                quant: Some(quant),
+            },
+        }
+    }
+
+    /// `x · weightᵀ`: `[m, cols]` to `[m, rows]`.
+    fn times(&self, x: Tensor<2>) -> Tensor<2> {
+        match (&self.dense, &self.quant) {
+            (Some(dense), _) => x.matmul(dense.val().transpose()),
+            (None, Some(quant)) => matmul_quant(x, quant),
+            (None, None) => unreachable!("a weight is dense or quantised by construction"),
+        }
+    }
+}
+
+/// `y = x · Wᵀ + b`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    weight: Weight,
+    bias: Option<Param<Tensor<1>>>,
+    d_out: usize,
+}
+
+impl Linear {
+    /// A layer with bias.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, d_in: usize, d_out: usize, init: Init) -> Result<Self, ModelError> {
+        Self::with_inits(b, d_in, d_out, init, Init::Zeros)
+    }
+
+    /// A layer without bias.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn without_bias(
+        b: &mut Builder,
+        d_in: usize,
+        d_out: usize,
+        init: Init,
+    ) -> Result<Self, ModelError> {
+        let weight = Weight::new(b.matrix("weight", &[d_out, d_in], init)?);
+        Ok(Self {
+            weight,
+            bias: None,
+            d_out,
+        })
+    }
+
+    /// A layer with bias whose two parameters start differently.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn with_inits(
+        b: &mut Builder,
+        d_in: usize,
+        d_out: usize,
+        weight_init: Init,
+        bias_init: Init,
+    ) -> Result<Self, ModelError> {
+        let weight = Weight::new(b.matrix("weight", &[d_out, d_in], weight_init)?);
+        let bias = Some(b.dense("bias", [d_out], bias_init)?);
+        Ok(Self {
+            weight,
+            bias,
+            d_out,
+        })
+    }
+
+    /// A 1×1 convolution, which acts on channels as a linear layer; the weight's public shape is
+    /// `[d_out, d_in, 1, 1]`.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn pointwise(
+        b: &mut Builder,
+        d_in: usize,
+        d_out: usize,
+        with_bias: bool,
+    ) -> Result<Self, ModelError> {
+        let weight = Weight::new(b.matrix("weight", &[d_out, d_in, 1, 1], Init::Torch)?);
+        let bias = if with_bias {
+            Some(b.dense("bias", [d_out], Init::Zeros)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            bias,
+            d_out,
+        })
+    }
+
+    /// A convolution whose kernel is as large as its stride, applied to cut-out patches; the
+    /// weight's public shape is `[d_out, channels, patch, patch]`.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn patches(
+        b: &mut Builder,
+        channels: usize,
+        patch: usize,
+        d_out: usize,
+        with_bias: bool,
+    ) -> Result<Self, ModelError> {
+        let weight =
+            Weight::new(b.matrix("weight", &[d_out, channels, patch, patch], Init::Torch)?);
+        let bias = if with_bias {
+            Some(b.dense("bias", [d_out], Init::Zeros)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            bias,
+            d_out,
+        })
+    }
+
+    /// # Shapes
+    /// - x: `[…, d_in]`
+    /// - output: `[…, d_out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let mut shape: [usize; D] = x.dims();
+        let d_in = shape[D - 1];
+        let rows: usize = shape[..D - 1].iter().product();
+        let y = self.weight.times(x.reshape([rows, d_in]));
+        let y = match &self.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        };
+        shape[D - 1] = self.d_out;
+        y.reshape(shape)
+    }
+}
+
+/// Rows of a table, picked by id.
+#[derive(Module, Debug)]
+pub struct Embedding {
+    weight: Weight,
+    /// Rows of the table.
+    pub vocab_size: usize,
+    d_model: usize,
+}
+
+impl Embedding {
+    /// A table `[vocab_size, d_model]`.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, vocab_size: usize, d_model: usize) -> Result<Self, ModelError> {
+        let matrix = b.matrix("weight", &[vocab_size, d_model], Init::Normal(0.02))?;
+        Ok(Self {
+            weight: Weight::new(matrix),
+            vocab_size,
+            d_model,
+        })
+    }
+
+    /// # Shapes
+    /// - ids: `[n]`
+    /// - output: `[n, d_model]`
+    pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        match (&self.weight.dense, &self.weight.quant) {
+            (Some(dense), _) => dense.val().select(0, ids),
+            (None, Some(quant)) => gather_quant(quant, ids),
+            (None, None) => unreachable!("a weight is dense or quantised by construction"),
+        }
+    }
+
+    /// The table as an output head: `[m, d_model]` to logits `[m, vocab_size]`.
+    pub fn as_head(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.weight.times(hidden)
+    }
+}
+
+/// Layer normalisation over the last dimension.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// A norm over `d` channels.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, d: usize, eps: f64) -> Result<Self, ModelError> {
+        let weight = b.dense("weight", [d], Init::Ones)?;
+        let bias = b.dense("bias", [d], Init::Zeros)?;
+        Ok(Self { weight, bias, eps })
+    }
+
+    /// Keeps the shape `[…, d]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        module::layer_norm(x, self.weight.val(), Some(self.bias.val()), self.eps)
+    }
+
+    /// The same over the channels of an image, SAM's `LayerNorm2d`.
+    ///
+    /// # Shapes
+    /// - x, output: `[batch, d, height, width]`
+    pub fn forward_image(&self, x: Tensor<4>) -> Tensor<4> {
+        to_image(self.forward(to_channels_last(x)))
+    }
+}
+
+/// Root-mean-square normalisation over the last dimension.
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    weight: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl RmsNorm {
+    /// A norm over `d` channels.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, d: usize, eps: f64) -> Result<Self, ModelError> {
+        Ok(Self {
+            weight: b.dense("weight", [d], Init::Ones)?,
+            eps,
+        })
+    }
+
+    /// Keeps the shape `[…, d]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let scale = (x.clone().square().mean_dim(D - 1) + self.eps)
+            .sqrt()
+            .recip();
+        x * scale * self.weight.val().unsqueeze()
+    }
+}
+
+/// A two-dimensional convolution.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    weight: Param<Tensor<4>>,
+    bias: Option<Param<Tensor<1>>>,
+    stride: usize,
+    padding: usize,
+    groups: usize,
+}
+
+/// How a [`Conv2d`] moves over the image.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvShape {
+    /// Input channels.
+    pub d_in: usize,
+    /// Output channels.
+    pub d_out: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step.
+    pub stride: usize,
+    /// Zeros added on every side.
+    pub padding: usize,
+    /// Channel groups; `d_in` makes it depthwise.
+    pub groups: usize,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+impl Conv2d {
+    /// A convolution.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, shape: ConvShape) -> Result<Self, ModelError> {
+        let ConvShape {
+            d_in,
+            d_out,
+            kernel,
+            stride,
+            padding,
+            groups,
+            bias,
+        } = shape;
+        let weight = b.dense(
+            "weight",
+            [d_out, d_in / groups, kernel, kernel],
+            Init::Torch,
+        )?;
+        let bias = if bias {
+            Some(b.dense("bias", [d_out], Init::Zeros)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            bias,
+            stride,
+            padding,
+            groups,
+        })
+    }
+
+    /// # Shapes
+    /// - x: `[batch, d_in, height, width]`
+    /// - output: `[batch, d_out, height', width']`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
+        module::conv2d(
+            x,
+            self.weight.val(),
+            self.bias.as_ref().map(Param::val),
+            options,
+        )
+    }
+}
+
+/// A transposed convolution with a 2×2 kernel and stride 2: doubles height and width.
+#[derive(Module, Debug)]
+pub struct Upsample2x {
+    weight: Param<Tensor<4>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Upsample2x {
+    /// Public weight shape `[d_in, d_out, 2, 2]`.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, d_in: usize, d_out: usize) -> Result<Self, ModelError> {
+        let weight = b.dense("weight", [d_in, d_out, 2, 2], Init::Torch)?;
+        let bias = b.dense("bias", [d_out], Init::Zeros)?;
+        Ok(Self { weight, bias })
+    }
+
+    /// # Shapes
+    /// - x: `[batch, d_in, height, width]`
+    /// - output: `[batch, d_out, 2·height, 2·width]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1);
+        module::conv_transpose2d(x, self.weight.val(), Some(self.bias.val()), options)
+    }
+}
+
+/// Linear, activation, linear.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    first: Linear,
+    second: Linear,
+}
+
+impl Mlp {
+    /// Layers under the names `names.0` and `names.1`.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(
+        b: &mut Builder,
+        names: (&str, &str),
+        widths: [usize; 3],
+        init: Init,
+    ) -> Result<Self, ModelError> {
+        let [d_in, d_hidden, d_out] = widths;
+        let first = Linear::new(&mut b.at(names.0), d_in, d_hidden, init)?;
+        let second = Linear::new(&mut b.at(names.1), d_hidden, d_out, init)?;
+        Ok(Self { first, second })
+    }
+
+    /// # Shapes
+    /// - x: `[…, d_in]`
+    /// - output: `[…, d_out]`
+    pub fn forward<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        activation: impl Fn(Tensor<D>) -> Tensor<D>,
+    ) -> Tensor<D> {
+        self.second.forward(activation(self.first.forward(x)))
+    }
+}
+
+/// CLIP's x·σ(1.702 x).
+pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() * activation::sigmoid(x * 1.702)
+}
+
+/// The exact, erf-based GELU.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::gelu(x)
+}
+
+/// max(x, 0).
+pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::relu(x)
+}
+
+/// x·σ(x).
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::silu(x)
+}
+
+/// softmax(q·kᵀ/√d) · v, in slices of queries where the score matrix would be large.
+///
+/// # Shapes
+/// - q: `[batch, n_heads, n_q, d_head]`
+/// - k: `[batch, n_heads, n_k, d_head]`
+/// - v: `[batch, n_heads, n_k, d_value]`
+/// - bias: `[1 or batch, 1 or n_heads, n_q, n_k]`, added to the scores
+/// - output: `[batch, n_heads, n_q, d_value]`
+pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
+    let [batch, n_heads, n_q, d_head] = q.dims();
+    let [_, _, n_k, _] = k.dims();
+    let q = q * (d_head as f64).powf(-0.5);
+    let k = k.swap_dims(2, 3); // [batch, n_heads, d_head, n_k]
+    let slice = |q: Tensor<4>, bias: Option<Tensor<4>>| {
+        let scores = q.matmul(k.clone()); // [batch, n_heads, n_q, n_k]
+        let scores = match bias {
+            Some(bias) => scores + bias,
+            None => scores,
+        };
+        activation::softmax(scores, 3).matmul(v.clone())
+    };
+    let bytes_per_query = batch * n_heads * n_k * size_of::<f32>();
+    let queries_per_slice = (MAX_SCORE_BYTES / bytes_per_query.max(1)).max(1);
+    if n_q <= queries_per_slice {
+        return slice(q, bias);
+    }
+    let slices = (0..n_q)
+        .step_by(queries_per_slice)
+        .map(|start| {
+            let n = queries_per_slice.min(n_q - start);
+            let bias = bias.clone().map(|bias| bias.narrow(2, start, n));
+            slice(q.clone().narrow(2, start, n), bias)
+        })
+        .collect();
+    Tensor::cat(slices, 2)
+}
+
+/// `[batch, n, n_heads·d_head]` to `[batch, n_heads, n, d_head]`.
+pub fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
+    let [batch, n, d] = x.dims();
+    x.reshape([batch, n, n_heads, d / n_heads]).swap_dims(1, 2)
+}
+
+/// `[batch, n_heads, n, d_head]` to `[batch, n, n_heads·d_head]`.
+pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, n_heads, n, d_head] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, n, n_heads * d_head])
+}
+
+/// `[batch, d, height, width]` to `[batch, height, width, d]`.
+pub fn to_channels_last(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 2, 3, 1])
+}
+
+/// `[batch, height, width, d]` to `[batch, d, height, width]`.
+pub fn to_image(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 3, 1, 2])
+}
+
+/// Cuts an image into patches, row-major, each flattened as (channel, row, column).
+///
+/// # Shapes
+/// - pixels: `[batch, channels, side, side]`
+/// - output: `[batch, grid², channels·patch²]`
+pub fn cut_patches(pixels: Tensor<4>, patch: usize) -> Tensor<3> {
+    let [batch, channels, height, width] = pixels.dims();
+    let (rows, cols) = (height / patch, width / patch);
+    pixels
+        .reshape([batch, channels, rows, patch, cols, patch])
+        .permute([0, 2, 4, 1, 3, 5]) // [batch, rows, cols, channels, patch, patch]
+        .reshape([batch, rows * cols, channels * patch * patch])
+}

@@ -1,0 +1,153 @@
+//! Coarse-to-fine region attention, equation (21): each coarse query attends to the s² fine cells
+//! that it covers. Reference: TokenPacker, with torch's `MultiheadAttention` inside.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::ModelError;
+use crate::nn::{LayerNorm, Linear, Mlp, attend, gelu};
+use crate::weights::{Builder, Init};
+
+/// Norms of queries, keys and values.
+const EPS: f64 = 1e-6;
+
+/// Keys and values of one level: LN(φᵏ(F)) and LN(φᵛ(F)).
+#[derive(Module, Debug)]
+pub struct RegionLevel {
+    key: Mlp,
+    key_norm: LayerNorm,
+    value: Mlp,
+    value_norm: LayerNorm,
+}
+
+/// The names of a level's four parts, which differ between TokenPacker and LTC.
+pub(super) struct LevelNames {
+    pub key: &'static str,
+    pub value: &'static str,
+    pub key_norm: &'static str,
+    pub value_norm: &'static str,
+}
+
+impl RegionLevel {
+    pub(super) fn new(
+        b: &mut Builder,
+        names: &LevelNames,
+        d_in: usize,
+        d: usize,
+    ) -> Result<Self, ModelError> {
+        let widths = [d_in, d, d];
+        Ok(Self {
+            key: Mlp::new(&mut b.at(names.key), ("0", "2"), widths, Init::Torch)?,
+            key_norm: LayerNorm::new(&mut b.at(names.key_norm), d, EPS)?,
+            value: Mlp::new(&mut b.at(names.value), ("0", "2"), widths, Init::Torch)?,
+            value_norm: LayerNorm::new(&mut b.at(names.value_norm), d, EPS)?,
+        })
+    }
+
+    /// # Shapes
+    /// - features: `[batch, grid², d_in]`
+    /// - output: keys and values, each `[batch, grid², d]`
+    pub fn forward(&self, features: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let keys = self
+            .key_norm
+            .forward(self.key.forward(features.clone(), gelu));
+        let values = self.value_norm.forward(self.value.forward(features, gelu));
+        (keys, values)
+    }
+}
+
+/// The attention itself, with torch's packed input projection.
+#[derive(Module, Debug)]
+pub struct RegionAttention {
+    in_proj_weight: Param<Tensor<2>>,
+    in_proj_bias: Param<Tensor<1>>,
+    out: Linear,
+    n_heads: usize,
+    grid: usize,
+    stride: usize,
+}
+
+impl RegionAttention {
+    /// `out_init` is zero for LTC, so that training starts from Z₀ (§4.4).
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(
+        b: &mut Builder,
+        d: usize,
+        n_heads: usize,
+        (grid, stride): (usize, usize),
+        out_init: Init,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            in_proj_weight: b.dense("in_proj_weight", [3 * d, d], Init::Xavier)?,
+            in_proj_bias: b.dense("in_proj_bias", [3 * d], Init::Zeros)?,
+            out: Linear::new(&mut b.at("out_proj"), d, d, out_init)?,
+            n_heads,
+            grid,
+            stride,
+        })
+    }
+
+    /// # Shapes
+    /// - queries: `[batch, (grid / stride)², d]`, normalised
+    /// - keys, values: `[batch, grid², d]`, normalised
+    /// - output: `[batch, (grid / stride)², d]`, O_l
+    pub fn forward(&self, queries: Tensor<3>, keys: Tensor<3>, values: Tensor<3>) -> Tensor<3> {
+        let [batch, n_regions, d] = queries.dims();
+        let (n, area) = (batch * n_regions, self.stride * self.stride);
+        let (n_heads, d_head) = (self.n_heads, d / self.n_heads);
+        let q = self
+            .project(queries.reshape([n, d]), 0)
+            .reshape([n, n_heads, 1, d_head]);
+        let regions = |x: Tensor<3>, which| {
+            let cells = self.group(x).reshape([n * area, d]);
+            self.project(cells, which)
+                .reshape([n, area, n_heads, d_head])
+                .swap_dims(1, 2)
+        };
+        let attended = attend(q, regions(keys, 1), regions(values, 2), None);
+        self.out.forward(attended.reshape([batch, n_regions, d]))
+    }
+
+    /// Query (0), key (1) or value (2) projection of `[m, d]`.
+    fn project(&self, x: Tensor<2>, which: usize) -> Tensor<2> {
+        let [_, d] = x.dims();
+        let weight = self.in_proj_weight.val().narrow(0, which * d, d);
+        let bias = self.in_proj_bias.val().narrow(0, which * d, d);
+        x.matmul(weight.transpose()) + bias.unsqueeze()
+    }
+
+    /// Brings the cells of each region together.
+    ///
+    /// # Shapes
+    /// - x: `[batch, grid², d]`
+    /// - output: `[batch, n_regions · stride², d]`
+    fn group(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, n_cells, d] = x.dims();
+        let (side, s) = (self.grid / self.stride, self.stride);
+        x.reshape([batch, side, s, side, s, d])
+            .swap_dims(2, 3) // [batch, row, col, row in region, col in region, d]
+            .reshape([batch, n_cells, d])
+    }
+}
+
+/// The query norm LN(W_q ·).
+#[derive(Module, Debug)]
+pub(super) struct RegionQuery {
+    proj: Linear,
+    norm: LayerNorm,
+}
+
+impl RegionQuery {
+    pub fn new(b: &mut Builder, names: (&str, &str), d: usize) -> Result<Self, ModelError> {
+        Ok(Self {
+            proj: Linear::without_bias(&mut b.at(names.0), d, d, Init::Xavier)?,
+            norm: LayerNorm::new(&mut b.at(names.1), d, EPS)?,
+        })
+    }
+
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.norm.forward(self.proj.forward(x))
+    }
+}

@@ -1,0 +1,302 @@
+//! Every part of the model against values computed by PyTorch (`tests/reference`).
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use burn::tensor::{Device, Tensor};
+use common::{Fixture, on_every_device};
+use vmad_model::clip::ClipEncoder;
+use vmad_model::config::{ClipConfig, LlamaConfig, LtcConfig, ProjectorConfig, SamConfig};
+use vmad_model::llama::{KvCache, Llama};
+use vmad_model::nn::{Mlp, relu};
+use vmad_model::projector::{DeformableAttention, Ltc, Projector};
+use vmad_model::sam::{ImageEncoder, MaskDecoder, PromptEncoder};
+use vmad_model::{Builder, Init, Vmad, VmadConfig};
+
+#[test]
+fn clip_hidden_states() {
+    let fixture = Fixture::read("clip");
+    let config: ClipConfig = fixture.config("clip");
+    on_every_device(|device| {
+        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+        let mut root = Builder::new(&mut weights, &mut names);
+        let clip = ClipEncoder::new(&mut root.at("clip"), &config).unwrap();
+        for (i, state) in clip
+            .hidden_states(fixture.tensor("in.pixels", device))
+            .iter()
+            .enumerate()
+        {
+            fixture.check(&format!("out.hidden.{i}"), state.clone());
+        }
+    });
+}
+
+fn check_llama(name: &str, device: &Device) {
+    let fixture = Fixture::read(name);
+    let config: LlamaConfig = fixture.config("llm");
+    let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+    let mut root = Builder::new(&mut weights, &mut names);
+    let llama = Llama::new(&mut root.at("llm"), &config).unwrap();
+    let [batch, n, d] = fixture.shape("out.hidden").try_into().unwrap();
+    let x = llama
+        .embed(fixture.ints("in.ids"), device)
+        .unwrap()
+        .reshape([batch, n, d]);
+
+    let hidden = llama
+        .forward(x.clone(), &mut KvCache::new(&config))
+        .unwrap();
+    fixture.check("out.hidden", hidden.clone());
+    let logits = llama.logits(hidden.reshape([batch * n, d]));
+    fixture.check("out.logits", logits.reshape([batch, n, config.vocab_size]));
+
+    // A prefill of five, then token by token, equals the one pass.
+    let mut cache = KvCache::new(&config);
+    let mut parts = vec![
+        llama
+            .forward(x.clone().narrow(1, 0, 5), &mut cache)
+            .unwrap(),
+    ];
+    for i in 5..n {
+        parts.push(
+            llama
+                .forward(x.clone().narrow(1, i, 1), &mut cache)
+                .unwrap(),
+        );
+    }
+    fixture.check("out.hidden", Tensor::cat(parts, 1));
+
+    // Going back to an earlier position and on again changes nothing.
+    cache.truncate(7);
+    let rest = llama.forward(x.narrow(1, 7, n - 7), &mut cache).unwrap();
+    let whole: Tensor<3> = fixture.tensor("out.hidden", device);
+    let difference = (rest - whole.narrow(1, 7, n - 7))
+        .abs()
+        .max()
+        .into_scalar::<f32>();
+    assert!(
+        difference <= common::TOLERANCE,
+        "after truncation: {difference}"
+    );
+}
+
+#[test]
+fn llama_multi_head() {
+    on_every_device(|device| check_llama("llama_mha", device));
+}
+
+#[test]
+fn llama_grouped_query() {
+    on_every_device(|device| check_llama("llama_gqa", device));
+}
+
+#[test]
+fn sam_image_encoder() {
+    let fixture = Fixture::read("sam_encoder");
+    let config: SamConfig = fixture.config("sam");
+    on_every_device(|device| {
+        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+        let mut root = Builder::new(&mut weights, &mut names);
+        let encoder = ImageEncoder::new(&mut root.at("sam.image_encoder"), &config).unwrap();
+        let image = encoder.forward(fixture.tensor("in.pixels", device));
+        fixture.check("out.image_embedding", image);
+    });
+}
+
+#[test]
+fn sam_prompt_encoder_and_mask_decoder() {
+    let fixture = Fixture::read("sam_decoder");
+    let mut config: SamConfig = fixture.config("sam");
+    config.similarity_prompt = true;
+    on_every_device(|device| {
+        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+        let mut root = Builder::new(&mut weights, &mut names);
+        let mut sam = root.at("sam");
+        let prompt = PromptEncoder::new(&mut sam.at("prompt_encoder"), &config).unwrap();
+        let decoder = MaskDecoder::new(&mut sam.at("mask_decoder"), &config).unwrap();
+        fixture.check("out.dense_pe", prompt.dense_pe());
+        fixture.check("out.no_mask_dense", prompt.dense(None));
+        fixture.check(
+            "out.dense",
+            prompt.dense(Some(fixture.tensor("in.mask", device))),
+        );
+        let image = fixture.tensor("in.image_embedding", device);
+        let sparse = fixture.tensor("in.sparse", device);
+        let (pe, dense) = (prompt.dense_pe(), prompt.dense(None));
+        let all = decoder.masks(
+            image.clone(),
+            pe.clone(),
+            Tensor::clone(&sparse),
+            dense.clone(),
+            config.n_mask_tokens,
+        );
+        fixture.check("out.mask_logits", all);
+        // Golden test 2: mask 0 is the one that is used.
+        fixture.check("out.mask0", decoder.forward(image, pe, sparse, dense));
+    });
+}
+
+#[test]
+fn deformable_attention() {
+    for name in ["deformable", "deformable_zero"] {
+        let fixture = Fixture::read(name);
+        let config: LtcConfig = fixture.config("projector");
+        on_every_device(|device| {
+            let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+            let mut root = Builder::new(&mut weights, &mut names);
+            let mut b = root.at("ltc.learner.blocks.0.encoder_attn");
+            let attention =
+                DeformableAttention::new(&mut b, config.d_vision, config.n_heads, config.n_points)
+                    .unwrap();
+            let query: Tensor<3> = fixture.tensor("in.query", device);
+            let query = query + fixture.tensor("in.pos", device);
+            let reference: Tensor<2> = fixture.tensor("in.reference", device);
+            let reference = reference * config.grid as f64;
+            let y = attention.forward(query, reference, fixture.tensor("in.value", device));
+            fixture.check("out.y", y);
+        });
+    }
+}
+
+fn levels(fixture: &Fixture, device: &Device) -> Vec<Tensor<3>> {
+    let all: Tensor<4> = fixture.tensor("in.levels", device);
+    let [n_levels, batch, n, d] = all.dims();
+    (0..n_levels)
+        .map(|l| all.clone().narrow(0, l, 1).reshape([batch, n, d]))
+        .collect()
+}
+
+#[test]
+fn ltc_whole() {
+    let fixture = Fixture::read("ltc");
+    let config: LtcConfig = fixture.config("projector");
+    on_every_device(|device| {
+        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+        let mut root = Builder::new(&mut weights, &mut names);
+        let ltc = Ltc::new(&mut root.at("ltc"), &config).unwrap();
+        let out = ltc.forward(&levels(&fixture, device));
+        fixture.check("out.z0", out.z0);
+        fixture.check("out.z", out.z);
+        fixture.check("out.tokens", out.tokens);
+    });
+}
+
+/// Golden test 4: with W_out and its bias zero, nothing is injected.
+#[test]
+fn ltc_without_output_projection_is_z0() {
+    let fixture = Fixture::read("ltc");
+    let config: LtcConfig = fixture.config("projector");
+    let device = vmad_kernels::cpu_device();
+    let (mut weights, mut names) = (fixture.weights(&device), Vec::new());
+    weights.zeroed = vec![
+        "ltc.inject.attn.out_proj.weight",
+        "ltc.inject.attn.out_proj.bias",
+    ];
+    let mut root = Builder::new(&mut weights, &mut names);
+    let ltc = Ltc::new(&mut root.at("ltc"), &config).unwrap();
+    let out = ltc.forward(&levels(&fixture, &device));
+    fixture.check("out.z0", out.z);
+}
+
+#[test]
+fn region_attention() {
+    for name in [
+        "region_attention_1",
+        "region_attention_4",
+        "region_attention_s1",
+    ] {
+        let fixture = Fixture::read(name);
+        let config: LtcConfig = fixture.config("projector");
+        on_every_device(|device| {
+            let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+            let mut root = Builder::new(&mut weights, &mut names);
+            let inject =
+                vmad_model::projector::Injection::new(&mut root.at("ltc.inject"), &config).unwrap();
+            let z0: Tensor<3> = fixture.tensor("in.z0", device);
+            let outputs = inject.forward(z0, &levels(&fixture, device));
+            for (l, output) in outputs.iter().enumerate() {
+                fixture.check(&format!("out.level.{l}"), output.clone());
+            }
+            let sum = outputs.into_iter().reduce(|a, b| a + b).unwrap();
+            fixture.check("out.sum", sum);
+        });
+    }
+}
+
+#[test]
+fn other_projectors() {
+    for name in ["linear", "mlp2x_gelu", "token_packer", "token_packer_s3"] {
+        let fixture = Fixture::read(name);
+        let config: ProjectorConfig = fixture.config("projector");
+        on_every_device(|device| {
+            let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+            let mut root = Builder::new(&mut weights, &mut names);
+            let projector = Projector::new(&mut root, &config).unwrap();
+            fixture.check("out.tokens", projector.forward(&levels(&fixture, device)));
+        });
+    }
+}
+
+#[test]
+fn seg_projection() {
+    let fixture = Fixture::read("seg");
+    on_every_device(|device| {
+        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+        let mut root = Builder::new(&mut weights, &mut names);
+        let [_, d] = fixture.shape("in.hidden").try_into().unwrap();
+        let [_, d_out] = fixture.shape("out.embedding").try_into().unwrap();
+        let seg = Mlp::new(&mut root.at("seg"), ("0", "2"), [d, d, d_out], Init::Torch).unwrap();
+        let hidden: Tensor<2> = fixture.tensor("in.hidden", device);
+        fixture.check("out.embedding", seg.forward(hidden, relu));
+    });
+}
+
+#[test]
+fn composed_model() {
+    const SENTINEL: i32 = -200;
+    let fixture = Fixture::read("composed");
+    let config: VmadConfig = serde_json::from_value(fixture.config.clone()).unwrap();
+    on_every_device(|device| {
+        let (model, _) = Vmad::new(&config, &mut fixture.weights(device)).unwrap();
+        let pixels: Tensor<3> = fixture.tensor("in.clip.pixels", device);
+        let states = model.clip.hidden_states(pixels.unsqueeze());
+        for (i, state) in states.iter().enumerate() {
+            fixture.check(
+                &format!("out.clip.hidden.{i}"),
+                state.clone().squeeze_dim::<2>(0),
+            );
+        }
+        let visual = model.project(&states, &config);
+        fixture.check("out.projector.out", visual.clone().squeeze_dim::<2>(0));
+        let ids = fixture.ints("in.llm.input_ids");
+        let x = model
+            .embed_prompt(ids, SENTINEL, Some(&visual), device)
+            .unwrap();
+        let hidden = model
+            .llm
+            .forward(x, &mut KvCache::new(&config.llm))
+            .unwrap();
+        let hidden = hidden.squeeze_dim::<2>(0);
+        fixture.check("out.llm.hidden", hidden.clone());
+        fixture.check("out.llm.logits", model.llm.logits(hidden.clone()));
+        // Golden test 1: the state that predicts [SEG] is at j + M − 2.
+        let seg_id = fixture.ints("in.seg_id")[0];
+        let j = ids.iter().position(|id| *id == seg_id).unwrap();
+        let state = j + config.projector.n_visual() - 2;
+        assert_eq!(state as i32, fixture.ints("out.seg.state_index")[0]);
+        let seg = hidden.narrow(0, state, 1);
+        fixture.check("out.seg.hidden", seg.clone().squeeze_dim::<1>(0));
+        fixture.check(
+            "out.seg.embedding",
+            model.seg_embedding(seg.clone()).squeeze_dim::<1>(0),
+        );
+        let pixels: Tensor<3> = fixture.tensor("in.sam.pixels", device);
+        let image = model.sam_encoder.forward(pixels.unsqueeze());
+        fixture.check("out.sam.image_embedding", image.clone().squeeze_dim::<3>(0));
+        let logits = model.segment(seg, image, None);
+        fixture.check(
+            "out.mask.logits",
+            logits.squeeze_dim::<3>(0).squeeze_dim::<2>(0),
+        );
+    });
+}

@@ -1,0 +1,148 @@
+//! A run on disk: `run.toml`, `tokenizer.json`, and two checkpoints that take turns, so that a cut
+//! during writing loses at most one.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::step::Trainee;
+
+/// Where a run stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimiser steps taken.
+    pub step: u64,
+    /// Seconds spent in all sessions of the run.
+    pub seconds: f64,
+    /// Folder of the newest checkpoint.
+    pub folder: String,
+}
+
+/// The folder of a run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    dir: PathBuf,
+}
+
+impl RunFolder {
+    /// Opens or creates the folder.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn new(dir: &Path) -> Result<Self, TrainError> {
+        std::fs::create_dir_all(dir).map_err(|source| TrainError::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// Path of a file in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Writes a file so that a reader sees the old or the new content, never half of one.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), TrainError> {
+        let path = self.path(name);
+        let part = self.path(&format!("{name}.part"));
+        std::fs::write(&part, content)
+            .and_then(|()| std::fs::rename(&part, &path))
+            .map_err(|source| TrainError::Io { path, source })
+    }
+
+    /// Where the run stands, or `None` for a new one.
+    ///
+    /// # Errors
+    /// An unreadable or damaged `progress.json`.
+    pub fn progress(&self) -> Result<Option<Progress>, TrainError> {
+        let path = self.path("progress.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read(&path).map_err(|source| TrainError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| TrainError::Checkpoint {
+                path,
+                message: error.to_string(),
+            })
+    }
+
+    /// Saves weights and optimiser state; `progress.json` goes last and makes them current.
+    ///
+    /// # Errors
+    /// The file system's or the recorder's.
+    pub fn save(
+        &self,
+        trainee: &Trainee,
+        optimiser: &ModuleOptimizer,
+        progress: &mut Progress,
+    ) -> Result<(), TrainError> {
+        let folder = if progress.folder == "checkpoint-a" {
+            "checkpoint-b"
+        } else {
+            "checkpoint-a"
+        };
+        let dir = self.path(folder);
+        std::fs::create_dir_all(&dir).map_err(|source| TrainError::Io {
+            path: dir.clone(),
+            source,
+        })?;
+        let failed = |path: &Path, message: String| TrainError::Checkpoint {
+            path: path.to_owned(),
+            message,
+        };
+        let weights = dir.join("weights.bpk");
+        trainee
+            .clone()
+            .into_record()
+            .save(&weights)
+            .map_err(|error| failed(&weights, error.to_string()))?;
+        let state = dir.join("optimiser.bpk");
+        optimiser
+            .save(&state)
+            .map_err(|error| failed(&state, error.to_string()))?;
+        progress.folder = folder.to_owned();
+        let text = serde_json::to_vec_pretty(&progress)
+            .map_err(|error| failed(&dir, error.to_string()))?;
+        self.write("progress.json", &text)
+    }
+
+    /// Loads what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// A missing or damaged checkpoint, named.
+    pub fn load(
+        &self,
+        progress: &Progress,
+        trainee: Trainee,
+        optimiser: ModuleOptimizer,
+    ) -> Result<(Trainee, ModuleOptimizer), TrainError> {
+        let weights = self.path(&progress.folder).join("weights.bpk");
+        let state = self.path(&progress.folder).join("optimiser.bpk");
+        let failed = |path: &Path, message: String| TrainError::Checkpoint {
+            path: path.to_owned(),
+            message,
+        };
+        let trainee = trainee
+            .try_load_file(&weights)
+            .map_err(|error| failed(&weights, error.to_string()))?;
+        let optimiser = optimiser
+            .load(&state)
+            .map_err(|error| failed(&state, error.to_string()))?;
+        Ok((trainee, optimiser))
+    }
+}

@@ -1,0 +1,151 @@
+//! One TOML file per run; it is kept with the result.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use vmad_model::VmadConfig;
+use vmad_package::{Conversation, Recipe, Templates};
+
+use crate::TrainError;
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Name of the package.
+    pub name: String,
+    /// Seed of weights, order and data.
+    pub seed: u64,
+    /// Optimiser steps of the run.
+    pub steps: u64,
+    /// Samples of a step.
+    pub batch: usize,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Tokens of the vocabulary, special ones included.
+    pub vocab_size: usize,
+    /// Optimiser.
+    pub optimiser: OptimiserConfig,
+    /// Weights of the losses.
+    pub loss: LossConfig,
+    /// The synthetic data.
+    pub data: DataConfig,
+    /// Conversation frame of the package.
+    pub conversation: Conversation,
+    /// Prompt templates of the package.
+    #[serde(default = "Templates::paper")]
+    pub templates: Templates,
+    /// Storage of the exported tensors.
+    pub recipe: Recipe,
+    /// Sizes of the model.
+    pub model: VmadConfig,
+}
+
+/// AdamW with linear warm-up and cosine decay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimiserConfig {
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Learning rate at the end, as a share of the peak.
+    pub final_share: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+    /// Largest norm of a parameter's gradient.
+    pub clip_norm: f32,
+}
+
+/// Weights of the losses, equations (6) and (7).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossConfig {
+    /// Cross-entropy of the text.
+    pub text: f64,
+    /// Binary cross-entropy of the mask.
+    pub bce: f64,
+    /// DICE of the mask.
+    pub dice: f64,
+    /// Defect kind of each CLIP patch, by a linear head that is thrown away. Ours: it stands in for
+    /// the pre-training that the paper's CLIP brings along.
+    pub patch: f64,
+}
+
+/// The synthetic data of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Scenes in the pool; samples are drawn from it again and again.
+    pub pool: usize,
+    /// Scenes that the pool starts with.
+    pub pool_start: usize,
+    /// Scenes by which the pool grows at each step.
+    pub pool_growth: usize,
+    /// Difficulty at the first step, 0 to 1.
+    pub difficulty_start: f32,
+    /// Difficulty of the pool's last scenes.
+    pub difficulty_end: f32,
+    /// Share of conversations with a second turn.
+    pub second_turn: f32,
+    /// Share of conversations that describe the normal scene.
+    pub normal_description: f32,
+}
+
+impl TrainConfig {
+    /// Reads a run's configuration.
+    ///
+    /// # Errors
+    /// An unreadable file, or one that is no configuration.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|error| TrainError::Config {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        let invalid = |message: &str| TrainError::Config {
+            path: path.to_owned(),
+            message: message.to_owned(),
+        };
+        config.model.validate()?;
+        if config.batch == 0 || config.steps == 0 || config.checkpoint_every == 0 {
+            return Err(invalid(
+                "batch, steps and checkpoint_every must be positive",
+            ));
+        }
+        if config.data.pool == 0 || config.data.pool_start == 0 {
+            return Err(invalid("data.pool and data.pool_start must be positive"));
+        }
+        if config.vocab_size != config.model.llm.vocab_size {
+            return Err(invalid("vocab_size and model.llm.vocab_size must be equal"));
+        }
+        Ok(config)
+    }
+
+    /// Scenes that the pool holds at `step`.
+    #[must_use]
+    pub fn pool_at(&self, step: u64) -> usize {
+        let grown = (self.data.pool_growth as u64).saturating_mul(step);
+        let grown = usize::try_from(grown).unwrap_or(usize::MAX);
+        self.data
+            .pool_start
+            .saturating_add(grown)
+            .min(self.data.pool)
+    }
+
+    /// Learning rate of `step`: linear warm-up, then cosine.
+    #[must_use]
+    pub fn learning_rate(&self, step: u64) -> f64 {
+        let o = &self.optimiser;
+        if step < o.warmup_steps {
+            return o.learning_rate * (step + 1) as f64 / o.warmup_steps as f64;
+        }
+        let span = self.steps.saturating_sub(o.warmup_steps).max(1);
+        let done = ((step - o.warmup_steps) as f64 / span as f64).min(1.0);
+        let cosine = (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
+        o.learning_rate * (o.final_share + (1.0 - o.final_share) * cosine)
+    }
+}

@@ -1,0 +1,58 @@
+//! What can go wrong while training.
+
+use std::path::PathBuf;
+
+/// An error of the training crate.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The run's configuration cannot be used.
+    #[error("{path}: {message}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A checkpoint is damaged or belongs to another run.
+    #[error("checkpoint {path}: {message}; delete the folder to start anew")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "step {step}: the loss is {loss}; lower optimiser.learning_rate and resume from the last \
+         checkpoint"
+    )]
+    NotFinite {
+        /// The step.
+        step: u64,
+        /// The loss.
+        loss: f32,
+    },
+    /// The model could not be built or run.
+    #[error(transparent)]
+    Model(#[from] vmad_model::ModelError),
+    /// A prompt could not be encoded.
+    #[error(transparent)]
+    Prep(#[from] vmad_prep::PrepError),
+    /// The tokenizer could not be learned.
+    #[error(transparent)]
+    Tokenizer(#[from] crate::TokenizerError),
+    /// The package could not be written.
+    #[error(transparent)]
+    Package(#[from] vmad_package::PackageError),
+    /// Reading from the device failed.
+    #[error("reading from the device: {0}")]
+    Readback(String),
+}

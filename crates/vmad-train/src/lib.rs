@@ -1,0 +1,21 @@
+//! Training from nothing: samples, losses, the loop with checkpoints, and the export as a package.
+//! Native only.
+
+mod checkpoint;
+mod config;
+mod conversation;
+pub mod dssl;
+mod error;
+mod export;
+pub mod loss;
+mod samples;
+mod step;
+mod tokenizer;
+mod trainer;
+
+pub use checkpoint::Progress;
+pub use config::{DataConfig, LossConfig, OptimiserConfig, TrainConfig};
+pub use error::TrainError;
+pub use export::{ExportOptions, export};
+pub use tokenizer::{TokenizerError, train_tokenizer};
+pub use trainer::{StepReport, Trainer};

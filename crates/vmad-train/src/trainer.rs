@@ -1,0 +1,278 @@
+//! The loop: draws a batch, steps, reports, saves, resumes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::{Module, ParamId};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
+use vmad_data::{Category, Generator, Split};
+use vmad_model::nn::Linear;
+use vmad_model::{Builder, Init, RandomWeights, Vmad};
+use vmad_package::Manifest;
+use vmad_prep::Tokenizer;
+
+use crate::TrainError;
+use crate::checkpoint::{Progress, RunFolder};
+use crate::config::TrainConfig;
+use crate::conversation::Interviewer;
+use crate::export::{ExportOptions, export};
+use crate::samples::{PATCH_CLASSES, Pool};
+use crate::step::{Losses, Trainee};
+use crate::tokenizer::train_tokenizer;
+
+/// Scenes whose words the tokenizer is learned from.
+const TOKENIZER_SCENES: u64 = 1500;
+
+/// What happened in a step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// Steps taken so far.
+    pub step: u64,
+    /// The losses.
+    pub losses: Losses,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+}
+
+/// A run in memory.
+pub struct Trainer {
+    config: TrainConfig,
+    folder: RunFolder,
+    device: Device,
+    trainee: Option<Trainee>,
+    optimiser: ModuleOptimizer,
+    names: Vec<(String, ParamId)>,
+    tokenizer: Tokenizer,
+    tokenizer_json: Vec<u8>,
+    pool: Arc<Pool>,
+    progress: Progress,
+    started: Instant,
+}
+
+impl Trainer {
+    /// Starts a run in `dir`, or resumes the one that is there.
+    ///
+    /// `device` carries gradients ([`Device::autodiff`]).
+    ///
+    /// # Errors
+    /// A configuration that differs from the run's, a damaged checkpoint, or the file system's.
+    pub fn open(config: TrainConfig, dir: &Path, device: Device) -> Result<Self, TrainError> {
+        let folder = RunFolder::new(dir)?;
+        let progress = folder.progress()?;
+        let text = toml::to_string(&config).map_err(|error| TrainError::Config {
+            path: folder.path("run.toml"),
+            message: error.to_string(),
+        })?;
+        let tokenizer_json = if progress.is_some() {
+            let path = folder.path("run.toml");
+            let kept = std::fs::read_to_string(&path).map_err(|source| TrainError::Io {
+                path: path.clone(),
+                source,
+            })?;
+            if kept != text {
+                return Err(TrainError::Config {
+                    path,
+                    message: "differs from the given configuration; a run keeps the one it \
+                              started with"
+                        .to_owned(),
+                });
+            }
+            let path = folder.path("tokenizer.json");
+            std::fs::read(&path).map_err(|source| TrainError::Io { path, source })?
+        } else {
+            let json = train_tokenizer(corpus(&config), config.vocab_size)?;
+            folder.write("run.toml", text.as_bytes())?;
+            folder.write("tokenizer.json", &json)?;
+            json
+        };
+        let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
+        let mut source = RandomWeights::new(&device, config.seed);
+        let (model, names) = Vmad::new(&config.model, &mut source)?;
+        let mut head_names = Vec::new();
+        let mut builder = Builder::new(&mut source, &mut head_names);
+        let width = config.model.clip.d_model;
+        let patch_head = Linear::new(
+            &mut builder.at("patch_head"),
+            width,
+            PATCH_CLASSES,
+            Init::Torch,
+        )?;
+        let o = &config.optimiser;
+        let optimiser = AdamWConfig::new()
+            .with_beta_2(0.95)
+            .with_epsilon(1e-8)
+            .with_weight_decay(o.weight_decay)
+            .with_grad_clipping(Some(GradientClippingConfig::Norm(o.clip_norm)))
+            .init();
+        let trainee = Trainee { model, patch_head };
+        let (trainee, optimiser, progress) = match progress {
+            Some(progress) => {
+                let (trainee, optimiser) = folder.load(&progress, trainee, optimiser)?;
+                (trainee, optimiser, progress)
+            }
+            None => (trainee, optimiser, Progress::default()),
+        };
+        let pool = Arc::new(Pool::new(&config));
+        Ok(Self {
+            folder,
+            device,
+            trainee: Some(trainee),
+            optimiser,
+            names,
+            tokenizer,
+            tokenizer_json,
+            pool,
+            progress,
+            started: Instant::now(),
+            config,
+        })
+    }
+
+    /// Steps taken so far.
+    #[must_use]
+    pub fn step_count(&self) -> u64 {
+        self.progress.step
+    }
+
+    /// The pool, whose scenes a thread of the caller's may render ahead.
+    pub fn render_ahead(&self) -> impl FnOnce() + Send + 'static {
+        let pool = Arc::clone(&self.pool);
+        move || pool.render_ahead()
+    }
+
+    /// Takes one step.
+    ///
+    /// # Errors
+    /// A loss that is not finite, or the model's.
+    pub fn step(&mut self) -> Result<StepReport, TrainError> {
+        let step = self.progress.step;
+        let interviewer = Interviewer {
+            tokenizer: &self.tokenizer,
+            conversation: &self.config.conversation,
+            templates: &self.config.templates,
+            data: &self.config.data,
+        };
+        let batch = self.pool.draw(step, &interviewer)?;
+        let Some(trainee) = self.trainee.take() else {
+            return Err(TrainError::Readback("an earlier step failed".to_owned()));
+        };
+        let parts = trainee.losses(&self.config.model, &batch, &self.device)?;
+        let losses = parts.read(&self.config.loss)?;
+        if !losses.total.is_finite() {
+            self.trainee = Some(trainee);
+            return Err(TrainError::NotFinite {
+                step,
+                loss: losses.total,
+            });
+        }
+        let gradients = parts.total(&self.config.loss).backward();
+        let gradients = GradientsParams::from_grads(gradients, &trainee);
+        let learning_rate = self.config.learning_rate(step);
+        self.trainee = Some(self.optimiser.step(learning_rate, trainee, gradients));
+        self.progress.step = step + 1;
+        Ok(StepReport {
+            step: step + 1,
+            losses,
+            learning_rate,
+        })
+    }
+
+    /// Whether a checkpoint is due now.
+    #[must_use]
+    pub fn checkpoint_due(&self) -> bool {
+        let step = self.progress.step;
+        step.is_multiple_of(self.config.checkpoint_every) || step >= self.config.steps
+    }
+
+    /// Whether the run has taken all its steps.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.progress.step >= self.config.steps
+    }
+
+    /// Saves weights, optimiser state and progress.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn save(&mut self) -> Result<(), TrainError> {
+        self.progress.seconds += self.started.elapsed().as_secs_f64();
+        self.started = Instant::now();
+        match &self.trainee {
+            Some(trainee) => self
+                .folder
+                .save(trainee, &self.optimiser, &mut self.progress),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the model as it stands as a package.
+    ///
+    /// # Errors
+    /// The package writer's.
+    pub fn export(&self, options: &ExportOptions, dir: &Path) -> Result<Manifest, TrainError> {
+        let Some(trainee) = &self.trainee else {
+            return Err(TrainError::Readback("an earlier step failed".to_owned()));
+        };
+        let model = trainee.model.valid();
+        export(
+            &model,
+            &self.names,
+            &self.config,
+            &self.tokenizer_json,
+            options,
+            dir,
+        )
+    }
+
+    /// The run's configuration.
+    #[must_use]
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// Seconds spent in all sessions of the run.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.progress.seconds + self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Drop for Trainer {
+    fn drop(&mut self) {
+        self.pool.stop();
+    }
+}
+
+/// What the tokenizer is learned from: the frame, the questions, and what is said about scenes of
+/// every category. Descriptions of the unseen categories' normal look are not among them.
+fn corpus(config: &TrainConfig) -> impl Iterator<Item = String> + use<> {
+    let generator = Generator::new(config.seed, Split::Train, 64);
+    let frame = [
+        config.conversation.system.clone(),
+        format!(
+            "{}: {}:",
+            config.conversation.user, config.conversation.assistant
+        ),
+        config.templates.segment.clone(),
+        config.templates.segment_answer.clone(),
+        config.templates.queries.description.clone(),
+        config.templates.queries.impact.clone(),
+        config.templates.queries.suggestion.clone(),
+        config.templates.answer_prefix.clone(),
+    ];
+    let objects: BTreeSet<String> = Category::of(Split::Train)
+        .iter()
+        .map(|category| format!("{} {}", category.object(), category.normal_description()))
+        .collect();
+    let said = (0..TOKENIZER_SCENES)
+        .flat_map(move |i| generator.sample(i).qa.into_iter().map(|qa| qa.answer));
+    frame
+        .into_iter()
+        .chain(crate::conversation::PHRASES.map(str::to_owned))
+        .chain(objects)
+        .chain(said)
+}

@@ -1,0 +1,176 @@
+//! A run that is cut and resumed takes the same steps as one that is not.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use vmad_package::{Manifest, Threshold};
+use vmad_train::{ExportOptions, TrainConfig, TrainError, Trainer};
+
+const CONFIG: &str = r#"
+name = "resume"
+seed = 3
+steps = 3
+batch = 2
+checkpoint_every = 2
+vocab_size = 512
+
+[optimiser]
+learning_rate = 1.0e-3
+final_share = 0.1
+warmup_steps = 1
+weight_decay = 0.02
+clip_norm = 1.0
+
+[loss]
+text = 1.0
+bce = 2.0
+dice = 0.5
+patch = 0.5
+
+[data]
+pool = 4
+pool_start = 2
+pool_growth = 1
+difficulty_start = 0.1
+difficulty_end = 0.5
+second_turn = 0.5
+normal_description = 0.3
+
+[conversation]
+system = ""
+user = "USER"
+assistant = "ASSISTANT"
+separator = " "
+end = "</s>"
+
+[recipe]
+default = "f16"
+
+[model.clip]
+image_size = 28
+patch_size = 14
+d_model = 16
+n_layers = 2
+n_heads = 2
+d_ff = 16
+layer_norm_eps = 1.0e-5
+taps = [1, 2]
+
+[model.projector]
+kind = "ltc"
+grid = 2
+d_vision = 16
+d_text = 16
+d_hidden = 16
+n_levels = 2
+stride = 2
+n_heads = 2
+n_points = 2
+n_learner_blocks = 1
+n_res_blocks = 1
+d_ff = 16
+se_dim = 4
+inject_heads = 2
+
+[model.llm]
+vocab_size = 512
+d_model = 16
+n_layers = 1
+n_heads = 2
+n_kv_heads = 1
+d_ff = 16
+rms_norm_eps = 1.0e-5
+rope_theta = 10000.0
+max_positions = 512
+tie_embeddings = true
+
+[model.sam]
+image_size = 64
+patch_size = 16
+d_model = 16
+n_layers = 1
+n_heads = 2
+d_ff = 16
+window = 3
+global_blocks = []
+d_out = 16
+layer_norm_eps = 1.0e-6
+decoder_heads = 2
+decoder_layers = 1
+decoder_ff = 16
+n_mask_tokens = 1
+cross_downsample = 2
+stem = "conv"
+similarity_prompt = true
+"#;
+
+fn open(dir: &Path) -> Result<Trainer, TrainError> {
+    let path = dir.join("config.toml");
+    std::fs::write(&path, CONFIG).unwrap();
+    Trainer::open(
+        TrainConfig::read(&path)?,
+        &dir.join("run"),
+        Device::flex().autodiff(),
+    )
+}
+
+#[test]
+fn resuming_continues_exactly() {
+    let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut trainer = open(whole.path()).unwrap();
+    let straight: Vec<f32> = (0..3)
+        .map(|_| trainer.step().unwrap().losses.total)
+        .collect();
+
+    let mut trainer = open(cut.path()).unwrap();
+    let mut resumed: Vec<f32> = (0..2)
+        .map(|_| trainer.step().unwrap().losses.total)
+        .collect();
+    assert!(trainer.checkpoint_due());
+    trainer.save().unwrap();
+    drop(trainer);
+    let mut trainer = open(cut.path()).unwrap();
+    assert_eq!(trainer.step_count(), 2);
+    resumed.push(trainer.step().unwrap().losses.total);
+    assert!(trainer.is_done());
+    assert_eq!(straight, resumed);
+}
+
+#[test]
+fn the_export_is_a_valid_package_with_every_tensor() {
+    let dir = tempfile::tempdir().unwrap();
+    let trainer = open(dir.path()).unwrap();
+    let threshold = Threshold {
+        image: 0.5,
+        pixel: 0.5,
+        temperature: 1.0,
+        source: "a test".to_owned(),
+    };
+    let options = ExportOptions {
+        description: "a test".to_owned(),
+        provenance: BTreeMap::new(),
+        threshold,
+    };
+    let out = dir.path().join("package");
+    let written = trainer.export(&options, &out).unwrap();
+    let read = Manifest::parse(&std::fs::read(out.join("model.json")).unwrap()).unwrap();
+    assert_eq!(read, written);
+    let expected = vmad_model::Vmad::shapes(&trainer.config().model).unwrap();
+    assert_eq!(read.tensors().len(), expected.len());
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = open(dir.path()).unwrap();
+    trainer.step().unwrap();
+    trainer.save().unwrap();
+    drop(trainer);
+    let weights = dir.path().join("run/checkpoint-a/weights.bpk");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let error = open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("weights.bpk"), "{error}");
+}

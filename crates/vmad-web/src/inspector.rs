@@ -1,0 +1,143 @@
+//! The class that JavaScript sees.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures::StreamExt;
+use futures::lock::{Mutex, MutexGuard};
+use js_sys::Function;
+use vmad_engine::{CancelToken, Chosen, Engine, EventStream, choose_knowing};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::failure::Failure;
+use crate::fetch::FetchSource;
+use crate::host::BrowserHost;
+use crate::message::{self, DeviceInfo, SessionReport};
+
+/// A session with a model. Calls must not overlap, except for [`Self::cancel`].
+#[wasm_bindgen]
+pub struct WasmInspector {
+    // Not a RefCell: it is held while a call waits.
+    engine: Mutex<Engine>,
+    device: Chosen,
+    /// That of the running call.
+    cancel: RefCell<CancelToken>,
+}
+
+#[wasm_bindgen]
+impl WasmInspector {
+    /// Loads the package in the folder at `package_url` onto the device: `auto`, `cpu` or `gpu`.
+    ///
+    /// # Errors
+    /// What is wrong with the package or the device, as an `Error` with a code.
+    pub async fn open(
+        package_url: String,
+        device: JsValue,
+        on_event: Function,
+    ) -> Result<Self, JsValue> {
+        let choice = message::from_js(device)?;
+        let hint = crate::gpu::look().await;
+        let chosen = choose_knowing(choice, Some(&hint))
+            .await
+            .map_err(Failure::from)?;
+        let mut tell = |progress| {
+            // A listener that throws is no reason to stop loading.
+            if let Ok(event) = message::progress(progress) {
+                on_event.call1(&JsValue::NULL, &event).ok();
+            }
+        };
+        let cancel = CancelToken::new();
+        let engine = Engine::open(
+            &FetchSource::new(package_url),
+            chosen.clone(),
+            Rc::new(BrowserHost::new()?),
+            &mut tell,
+            &cancel,
+        )
+        .await
+        .map_err(Failure::from)?;
+        Ok(Self {
+            engine: Mutex::new(engine),
+            device: chosen,
+            cancel: RefCell::new(cancel),
+        })
+    }
+
+    /// Inspects a photograph, the bytes of an image file. Events go to `on_event`.
+    ///
+    /// # Errors
+    /// What is wrong with the photograph or the query, as an `Error` with a code.
+    pub async fn inspect(
+        &self,
+        image: Vec<u8>,
+        query: JsValue,
+        on_event: Function,
+    ) -> Result<(), JsValue> {
+        let query = message::from_js(query)?;
+        let (mut engine, cancel) = self.begin()?;
+        tell(engine.inspect(image, query, &cancel), &on_event).await
+    }
+
+    /// Asks a further question about the photograph. Events go to `on_event`.
+    ///
+    /// # Errors
+    /// What is wrong with the question or the options, as an `Error` with a code.
+    pub async fn ask(
+        &self,
+        question: String,
+        options: JsValue,
+        on_event: Function,
+    ) -> Result<(), JsValue> {
+        let generation = message::from_js(options)?;
+        let (mut engine, cancel) = self.begin()?;
+        tell(engine.ask(question, generation, &cancel), &on_event).await
+    }
+
+    /// Gives up the running call, which ends with the event `done` and the reason `cancelled`.
+    pub fn cancel(&self) {
+        self.cancel.borrow().cancel();
+    }
+
+    /// Memory and times.
+    ///
+    /// # Errors
+    /// An `Error` while a call runs.
+    pub fn report(&self) -> Result<JsValue, JsValue> {
+        let report = self.engine()?.report();
+        let report = SessionReport::new(report, &self.device.kind);
+        Ok(message::to_js(&report)?)
+    }
+
+    /// The device that runs, and why.
+    ///
+    /// # Errors
+    /// None that can be reached.
+    pub fn device(&self) -> Result<JsValue, JsValue> {
+        Ok(message::to_js(&DeviceInfo::from(&self.device))?)
+    }
+}
+
+impl WasmInspector {
+    /// The engine, and a token for a new call.
+    fn begin(&self) -> Result<(MutexGuard<'_, Engine>, CancelToken), Failure> {
+        let engine = self.engine()?;
+        let cancel = CancelToken::new();
+        *self.cancel.borrow_mut() = cancel.clone();
+        Ok((engine, cancel))
+    }
+
+    fn engine(&self) -> Result<MutexGuard<'_, Engine>, Failure> {
+        self.engine
+            .try_lock()
+            .ok_or_else(|| Failure::internal("a call is still running"))
+    }
+}
+
+async fn tell(mut events: EventStream<'_>, on_event: &Function) -> Result<(), JsValue> {
+    while let Some(event) = events.next().await {
+        let event = message::event(&event.map_err(Failure::from)?)?;
+        on_event.call1(&JsValue::NULL, &event)?;
+    }
+    Ok(())
+}

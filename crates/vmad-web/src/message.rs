@@ -1,0 +1,128 @@
+//! What crosses to JavaScript, as `www/lib/protocol.ts` describes it.
+
+use js_sys::{Float32Array, WebAssembly};
+use serde::{Serialize, de::DeserializeOwned};
+use vmad_engine::{
+    Chosen, DeviceKind, DeviceReason, Event, Inspection, Progress, Report, Stage, StopReason,
+};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::failure::Failure;
+
+/// A plain object, with `null` for what is not there.
+pub(crate) fn to_js(value: &impl Serialize) -> Result<JsValue, Failure> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(Failure::internal)
+}
+
+/// A setting that the caller gave; `undefined` is the default.
+pub(crate) fn from_js<T: DeserializeOwned + Default>(value: JsValue) -> Result<T, Failure> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(T::default());
+    }
+    serde_wasm_bindgen::from_value(value).map_err(Failure::bad_query)
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum Told<'a> {
+    Progress {
+        stage: Stage,
+        done: u64,
+        total: u64,
+    },
+    Token {
+        text: &'a str,
+    },
+    Mask {
+        width: u32,
+        height: u32,
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        map: Float32Array,
+    },
+    Result(&'a Inspection),
+    Done {
+        reason: StopReason,
+    },
+}
+
+pub(crate) fn event(event: &Event) -> Result<JsValue, Failure> {
+    to_js(&match event {
+        &Event::Progress { stage, done, total } => Told::Progress { stage, done, total },
+        Event::Token { text } => Told::Token { text },
+        Event::Mask {
+            width,
+            height,
+            map,
+            logits_side: _,
+        } => Told::Mask {
+            width: *width,
+            height: *height,
+            // A copy with a buffer of its own, which the worker may hand over to the page.
+            map: Float32Array::from(map.as_slice()),
+        },
+        Event::Result(inspection) => Told::Result(inspection),
+        &Event::Done { reason } => Told::Done { reason },
+    })
+}
+
+pub(crate) fn progress(progress: Progress) -> Result<JsValue, Failure> {
+    let Progress { stage, done, total } = progress;
+    to_js(&Told::Progress { stage, done, total })
+}
+
+/// The device that runs, and why.
+#[derive(Serialize)]
+pub(crate) struct DeviceInfo<'a> {
+    kind: &'static str,
+    name: String,
+    reason: DeviceReason,
+    adapter: Option<&'a str>,
+}
+
+impl<'a> From<&'a Chosen> for DeviceInfo<'a> {
+    fn from(chosen: &'a Chosen) -> Self {
+        let (kind, name) = match &chosen.kind {
+            DeviceKind::Cpu => ("cpu", "CPU (WebAssembly SIMD)".to_owned()),
+            kind @ DeviceKind::Gpu { .. } => ("gpu", kind.to_string()),
+        };
+        Self {
+            kind,
+            name,
+            reason: chosen.reason,
+            adapter: chosen.adapter.as_deref(),
+        }
+    }
+}
+
+/// Memory and times.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SessionReport {
+    host_bytes: f64,
+    device_bytes: Option<u64>,
+    loading: Vec<(Stage, f64)>,
+    timings: Vec<(Stage, f64)>,
+}
+
+impl SessionReport {
+    pub fn new(report: Report, kind: &DeviceKind) -> Self {
+        let memory = report.memory;
+        let bytes = memory.weights_bytes + memory.kv_cache_bytes + memory.features_bytes;
+        Self {
+            host_bytes: host_bytes(),
+            // The CPU's tensors lie in the instance's memory and are counted there.
+            device_bytes: (*kind != DeviceKind::Cpu).then_some(bytes),
+            loading: report.loading,
+            timings: report.timings,
+        }
+    }
+}
+
+/// Bytes of the instance's memory, which only ever grows.
+fn host_bytes() -> f64 {
+    let memory: WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
+    let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();
+    f64::from(buffer.byte_length())
+}

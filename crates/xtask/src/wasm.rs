@@ -1,0 +1,241 @@
+//! vmad-web for the browser: cargo, wasm-bindgen, wasm-opt, each only when its input changed.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{tools, versions};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const PACKAGE: &str = "vmad-web";
+const MODULE: &str = "vmad_web";
+/// The optimiser in the npm package `binaryen`: a plain script, run with Node.
+const WASM_OPT: &str = "node_modules/binaryen/bin/wasm-opt";
+
+/// The features that rustc and `.cargo/config.toml` turn on. `--all-features` would let the
+/// optimiser write forms that browsers refuse.
+const WASM_FEATURES: &[&str] = &[
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
+/// What was asked for on the command line.
+pub struct Options {
+    profile: String,
+    optimise: bool,
+}
+
+impl Options {
+    /// Reads `[--profile NAME] [--no-opt]`.
+    pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let mut options = Self {
+            profile: "release".to_owned(),
+            optimise: true,
+        };
+        while let Some(argument) = arguments.next() {
+            match argument {
+                "--profile" => {
+                    arguments
+                        .next()
+                        .context("--profile needs a name")?
+                        .clone_into(&mut options.profile);
+                }
+                "--no-opt" => options.optimise = false,
+                other => bail!("wasm takes no {other:?}"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Builds what is out of date.
+pub fn run(root: &Path, options: &Options) -> Result<()> {
+    let version = versions::wasm_bindgen(root)?;
+    let wasm = compile(root, &options.profile)?;
+    let optimiser = Some(root.join(WASM_OPT)).filter(|path| options.optimise && path.exists());
+
+    let stamp = stamp(&wasm, &version, optimiser.as_deref())?;
+    let stamp_file = root.join("target/vmad-web.stamp");
+    let output = root.join(tools::WASM_FOLDER);
+    if output.join(tools::WASM_FILE).exists()
+        && std::fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp)
+    {
+        println!("{} is up to date", tools::WASM_FOLDER);
+        return Ok(());
+    }
+
+    // The module is made beside its place, so that its place never holds half of one.
+    let staging = output.with_extension("new");
+    remove_folder(&staging)?;
+    let program = wasm_bindgen_program(root, &version)?;
+    tools::run(
+        Command::new(program)
+            .args(["--target", "web", "--out-name", MODULE])
+            .args([
+                "--remove-name-section",
+                "--remove-producers-section",
+                "--out-dir",
+            ])
+            .args([&staging, &wasm]),
+    )?;
+    match &optimiser {
+        Some(optimiser) => optimise(optimiser, &staging.join(tools::WASM_FILE))?,
+        None if options.optimise => eprintln!(
+            "{WASM_OPT} is missing (`npm ci` installs it): the wasm stays three times as large"
+        ),
+        None => {}
+    }
+    remove_folder(&output)?;
+    std::fs::rename(&staging, &output)
+        .with_context(|| format!("{} cannot be put into its place", output.display()))?;
+    std::fs::write(&stamp_file, stamp)?;
+    println!("{} is new", tools::WASM_FOLDER);
+    Ok(())
+}
+
+/// Runs cargo, which knows best what changed, and returns the path of the wasm.
+fn compile(root: &Path, profile: &str) -> Result<PathBuf> {
+    let mut cargo = tools::cargo();
+    cargo
+        .current_dir(root)
+        .args([
+            "build",
+            "--target",
+            TARGET,
+            "--package",
+            PACKAGE,
+            "--lib",
+            "--profile",
+            profile,
+        ])
+        .arg("--message-format=json-render-diagnostics")
+        // This would take the place of the flags in .cargo/config.toml, without which it fails.
+        .env_remove("RUSTFLAGS")
+        .stdout(Stdio::piped());
+    let mut child = cargo.spawn().context("cargo could not be started")?;
+    let messages = child.stdout.take().context("cargo has no output")?;
+    let mut wasm = None;
+    for line in BufReader::new(messages).lines() {
+        wasm = wasm_of(&line?).or(wasm);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("cargo build of {PACKAGE} for {TARGET} failed ({status})");
+    }
+    wasm.with_context(|| format!("{PACKAGE} gave no wasm: its library must be a cdylib"))
+}
+
+/// The wasm file that one of cargo's messages announces.
+fn wasm_of(message: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    if message["reason"] != "compiler-artifact" || message["target"]["name"] != MODULE {
+        return None;
+    }
+    message["filenames"]
+        .as_array()?
+        .iter()
+        .filter_map(|file| file.as_str())
+        .find(|file| file.ends_with(".wasm"))
+        .map(PathBuf::from)
+}
+
+/// Tells one set of inputs from another. Not stable across compilers, which only costs a rebuild.
+fn stamp(wasm: &Path, version: &str, optimiser: Option<&Path>) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(wasm)
+        .with_context(|| wasm.display().to_string())?
+        .hash(&mut hasher);
+    if let Some(optimiser) = optimiser {
+        std::fs::metadata(optimiser)?.len().hash(&mut hasher);
+        WASM_FEATURES.hash(&mut hasher);
+    }
+    Ok(format!("{version} {:016x}", hasher.finish()))
+}
+
+/// The wasm-bindgen of exactly this version, installed if need be.
+fn wasm_bindgen_program(root: &Path, version: &str) -> Result<PathBuf> {
+    let program = tools::tool(root, "wasm-bindgen");
+    if tools::version_line(&program) == Some(versions::expected_line(version)) {
+        return Ok(program);
+    }
+    println!(
+        "installing wasm-bindgen-cli {version} into {}",
+        tools::TOOLS_FOLDER
+    );
+    // Without --locked: versions in the program's own lock file may have left the registry.
+    tools::run(
+        tools::cargo()
+            .args([
+                "install",
+                "wasm-bindgen-cli",
+                "--force",
+                "--version",
+                &format!("={version}"),
+            ])
+            .arg("--root")
+            .arg(root.join(tools::TOOLS_FOLDER))
+            .env_remove("RUSTFLAGS"),
+    )?;
+    Ok(program)
+}
+
+fn optimise(optimiser: &Path, wasm: &Path) -> Result<()> {
+    println!("optimising {}, which takes a few minutes", tools::WASM_FILE);
+    let smaller = wasm.with_extension("small");
+    tools::run(
+        Command::new("node")
+            .arg(optimiser)
+            .args(WASM_FEATURES)
+            .args(["-Oz", "--strip-debug"])
+            .arg(wasm)
+            .arg("--output")
+            .arg(&smaller),
+    )?;
+    Ok(std::fs::rename(&smaller, wasm)?)
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options() -> Result<()> {
+        let options = Options::parse(["--no-opt", "--profile", "dev"].into_iter())?;
+        assert!(!options.optimise);
+        assert_eq!(options.profile, "dev");
+        assert!(Options::parse(["--profile"].into_iter()).is_err());
+        assert!(Options::parse(["--fast"].into_iter()).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn only_the_modules_wasm_is_taken() {
+        let message = |name: &str, file: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"filenames":["/a.rlib","{file}"]}}"#
+            )
+        };
+        let wasm = wasm_of(&message("vmad_web", "/b/vmad_web.wasm"));
+        assert_eq!(wasm, Some(PathBuf::from("/b/vmad_web.wasm")));
+        assert_eq!(wasm_of(&message("vmad_web", "/b/libvmad_web.so")), None);
+        assert_eq!(wasm_of(&message("other", "/b/other.wasm")), None);
+        assert_eq!(wasm_of("no JSON"), None);
+    }
+}

@@ -1,0 +1,56 @@
+import { defineConfig } from "@playwright/test";
+
+/** Where the production build is served, and the same page with the fake engine of `tests/web/fake`. */
+const PAGE_PORT = 4173;
+const FAKE_PORT = 4174;
+const FAKE_CONFIG = "tests/web/fake/vite.config.ts";
+
+export default defineConfig({
+  testDir: "tests/web",
+  testMatch: "*.spec.ts",
+  outputDir: "test-results/e2e",
+  // Two cores: pages that compute side by side only slow each other down.
+  workers: 1,
+  timeout: 90_000,
+  expect: { timeout: 30_000 },
+  forbidOnly: Boolean(process.env["CI"]),
+  reporter: [["list"]],
+  use: {
+    viewport: { width: 1280, height: 1000 },
+    launchOptions: {
+      executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+      args: [
+        "--no-sandbox",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--enable-unsafe-webgpu",
+        "--use-webgpu-adapter=swiftshader",
+      ],
+    },
+  },
+  projects: [
+    {
+      name: "page",
+      testMatch: "page.spec.ts",
+      use: { baseURL: `http://localhost:${PAGE_PORT}/` },
+    },
+    {
+      name: "states",
+      testMatch: "states.spec.ts",
+      use: { baseURL: `http://localhost:${FAKE_PORT}/` },
+    },
+  ],
+  webServer: [
+    {
+      command: `npx vite build && npx vite preview --strictPort --port ${PAGE_PORT}`,
+      port: PAGE_PORT,
+    },
+    {
+      command: `npx vite build -c ${FAKE_CONFIG} && npx vite preview -c ${FAKE_CONFIG} --strictPort --port ${FAKE_PORT}`,
+      port: FAKE_PORT,
+    },
+  ],
+});

@@ -1,0 +1,169 @@
+/** `npm run bench`: times of the shipped model natively and in Chromium, as the README's table. */
+import { readFileSync } from "node:fs";
+import { cpus, release, totalmem, type } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { output, Problem, root, run, runAndRead, runMain } from "./lib.mjs";
+import { browser, buildPage, buildWasm, setUp } from "./setup.mjs";
+
+const HELP = `Usage: npm run bench -- [options]
+
+Inspects one photograph several times with a model package and prints the median time of each
+stage, natively and in Chromium, and how long the page takes until it is ready.
+
+  --model NAME    folder in models/ (default tiny)
+  --runs N        timed runs, after one that is not counted (default 5)
+  --device NAME   auto, cpu or gpu (default cpu)
+  --json          print one JSON object instead of a table
+  --help          print this
+`;
+const OPTIONS = {
+  model: { type: "string", default: "tiny" },
+  runs: { type: "string", default: "5" },
+  device: { type: "string", default: "cpu" },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+};
+const PHOTO = "tests/photos/coins.png";
+const OBJECT = "coins";
+const PORT = 4175;
+const WAIT_MS = 300_000;
+const CHROMIUM_ARGS = JSON.parse(
+  readFileSync(join(root, "crates/vmad-web/webdriver.json"), "utf8"),
+)["goog:chromeOptions"].args.filter((argument) => !argument.startsWith("--headless"));
+
+await runMain(async () => {
+  const options = readOptions();
+  if (options.help) {
+    console.log(HELP);
+    return;
+  }
+  setUp();
+  const native = await timeNative(options);
+  buildWasm();
+  buildPage();
+  const page = await timePage(options);
+  const result = { machine: machine(), model: options.model, native, page };
+  console.log(options.json ? JSON.stringify(result, null, 2) : table(result, options));
+});
+
+function readOptions() {
+  let values;
+  try {
+    ({ values } = parseArgs({ options: OPTIONS }));
+  } catch (error) {
+    throw new Problem(`${error.message}\n\n${HELP}`);
+  }
+  const runs = Number(values.runs);
+  if (!Number.isInteger(runs) || runs < 1) throw new Problem(`--runs ${values.runs} is no count`);
+  return { ...values, runs };
+}
+
+async function timeNative({ model, runs, device }) {
+  const cargo = ["--release", "--package", "vmad-cli"];
+  run("cargo", ["build", ...cargo]);
+  const photos = Array(runs + 1).fill(PHOTO);
+  const question = ["--object", OBJECT, "--ask", "description", "--device", device, "--json"];
+  const vmad = ["inspect", `models/${model}`, ...photos, ...question];
+  const { status, text } = await runAndRead("cargo", ["run", "--quiet", ...cargo, "--", ...vmad]);
+  const lines = text.split("\n").filter((line) => line.startsWith("{"));
+  if (status !== 0 || lines.length !== runs + 1) {
+    throw new Problem(`vmad inspect ended with status ${status} and ${lines.length} results`);
+  }
+  const results = lines.map((line) => JSON.parse(line));
+  return { device: results[0].device, ...medians(results.map(({ timings }) => timings)) };
+}
+
+async function timePage({ model, runs, device }) {
+  // Only now: a fresh machine has neither before the set-up.
+  const { chromium } = await import("@playwright/test");
+  const { preview } = await import("vite");
+  const executablePath = browser().chromium;
+  if (!executablePath) throw new Problem("Chromium is missing; `npm test` says how to install it.");
+  const server = await preview({
+    configFile: join(root, "vite.config.ts"),
+    preview: { port: PORT },
+  });
+  const program = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+  try {
+    const page = await program.newPage();
+    page.setDefaultTimeout(WAIT_MS);
+    const address = `${server.resolvedUrls.local[0]}?model=${encodeURIComponent(model)}`;
+    const open = async () => {
+      const start = performance.now();
+      await page.goto(address);
+      await page.getByText("Ready on").waitFor();
+      return performance.now() - start;
+    };
+    await open();
+    const readyMs = await open();
+    return { version: program.version(), readyMs, ...(await inspectOnPage(page, device, runs)) };
+  } finally {
+    await program.close();
+    await server.close();
+  }
+}
+
+/** Drives the page as a visitor would and takes the times out of the results that it saves. */
+async function inspectOnPage(page, device, runs) {
+  await page.locator("#device").selectOption(device);
+  await page.getByText("Ready on").waitFor();
+  await page.locator("#object").fill(OBJECT);
+  await page.locator("#ask").selectOption("description");
+  await page.setInputFiles("#file", join(root, PHOTO));
+  const results = [];
+  for (let index = 0; index <= runs; index++) {
+    if (index > 0) await page.locator("#inspect").click();
+    await page.locator("#inspect:enabled").waitFor();
+    const download = page.waitForEvent("download");
+    await page.locator("#save-json").click();
+    results.push(JSON.parse(readFileSync(await (await download).path(), "utf8")));
+  }
+  return { device: results[0].device, ...medians(results.map(({ timings }) => timings)) };
+}
+
+/** Medians of each stage and of the sum; the first run warms up and is left out. */
+function medians(allTimings) {
+  const timed = allTimings.slice(1);
+  const stages = timed[0].map(([stage]) => stage);
+  const value = (timings, wanted) =>
+    timings.filter(([stage]) => stage === wanted).reduce((sum, [, ms]) => sum + ms, 0);
+  return {
+    stages: [...new Set(stages)].map((stage) => [
+      stage,
+      median(timed.map((timings) => value(timings, stage))),
+    ]),
+    totalMs: median(timed.map((timings) => timings.reduce((sum, [, ms]) => sum + ms, 0))),
+  };
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+function machine() {
+  const [{ model }] = cpus();
+  const gibibytes = Math.round(totalmem() / 2 ** 30);
+  const rust = output("rustc", ["--version"]);
+  return `${model.trim()}, ${cpus().length} threads, ${gibibytes} GiB; ${type()} ${release()}, ${rust}`;
+}
+
+function table({ machine: name, model, native, page }, { runs }) {
+  const stages = [...new Set([...native.stages, ...page.stages].map(([stage]) => stage))];
+  const format = (ms) => (ms === undefined ? "–" : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`);
+  const at = ({ stages: all }, wanted) => format(all.find(([stage]) => stage === wanted)?.[1]);
+  const rows = [
+    ["Stage", `native (${native.device})`, `Chromium ${page.version} (${page.device})`],
+    ["---", "---:", "---:"],
+    ...stages.map((stage) => [stage, at(native, stage), at(page, stage)]),
+    ["**inspection in all**", format(native.totalMs), format(page.totalMs)],
+    ["page ready, warm cache", "–", format(page.readyMs)],
+  ];
+  return [
+    `\nmodels/${model}, ${PHOTO}, median of ${runs} runs; ${name}\n`,
+    ...rows.map((row) => `| ${row.join(" | ")} |`),
+  ].join("\n");
+}

@@ -1,0 +1,224 @@
+/** `npm test`: sets the machine up, runs every suite, and counts at the end. */
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { formatTime, nodeBin, npm, output, Problem, runAndRead, runMain } from "./lib.mjs";
+import { browser, buildWasm, hasSoftwareVulkan, setUp, setUpTests } from "./setup.mjs";
+import { counters } from "./counters.mjs";
+
+const WASM = ["--package", "vmad-web", "--target", "wasm32-unknown-unknown"];
+// Natively vmad-web would turn on features that make all of burn build once more.
+const NATIVE = ["--release", "--workspace", "--exclude", "vmad-web"];
+
+// They are a step of their own.
+const NO_DOC_TESTS = ["--lib", "--bins", "--tests", "--examples"];
+
+const [npmProgram, npmArgs] = npm();
+const script = (name) => [npmProgram, [...npmArgs, "run", "--silent", name]];
+
+/** The suites in order. A step without a counter is one check. */
+const SUITES = {
+  lint: {
+    title: "Formatting and lints of Rust",
+    steps: () => [
+      { command: ["cargo", ["fmt", "--all", "--check"]] },
+      { command: ["cargo", ["xtask", "tidy"]] },
+      { command: ["cargo", ["xtask", "versions"]] },
+      { command: ["cargo", ["clippy", ...NATIVE, "--all-targets", "--", "-D", "warnings"]] },
+    ],
+  },
+  native: {
+    title: "Unit, parity and golden tests, natively",
+    steps: () => [
+      output("cargo", ["nextest", "--version"])
+        ? {
+            command: ["cargo", ["nextest", "run", ...NATIVE, "--no-fail-fast"]],
+            count: counters.nextest,
+          }
+        : {
+            command: ["cargo", ["test", ...NATIVE, ...NO_DOC_TESTS, "--no-fail-fast"]],
+            count: counters.libtest,
+          },
+      { command: ["cargo", ["test", ...NATIVE, "--doc"]], count: counters.libtest },
+    ],
+  },
+  web: {
+    title: "Lints and unit tests of the page and its library",
+    steps: () => [
+      { command: script("lint:web") },
+      { command: script("test:web"), count: counters.vitest },
+      {
+        command: ["node", ["--test", "--test-reporter=tap", "scripts/counters.test.mjs"]],
+        count: counters.node,
+      },
+    ],
+  },
+  wasm: {
+    title: "vmad-web: lints, and in Chromium WebGPU against the CPU",
+    steps: () => [
+      {
+        // vmad-web's list of calls that block holds for all crates that run in the browser.
+        command: ["cargo", ["clippy", "--release", ...WASM, "--", "-D", "warnings"]],
+        extraEnv: { CLIPPY_CONF_DIR: "crates/vmad-web" },
+      },
+      {
+        command: [
+          "wasm-pack",
+          ["test", "--headless", "--chrome", "--release", ...driverArgs(), "crates/vmad-web"],
+        ],
+        count: counters.libtest,
+        // An emulated GPU takes its time.
+        extraEnv: { WASM_BINDGEN_TEST_TIMEOUT: "900" },
+      },
+    ],
+  },
+  page: {
+    title: "The page in Chromium",
+    steps: () => [
+      {
+        command: nodeBin("@playwright/test/cli.js", ["test", "--reporter=list"]),
+        count: counters.playwright,
+        extraEnv: { CHROMIUM: browser().chromium ?? "" },
+      },
+    ],
+  },
+  size: {
+    title: "Size of the wasm, licences of the dependencies",
+    steps: () => [
+      { command: ["cargo", ["xtask", "budget"]] },
+      output("cargo", ["deny", "--version"])
+        ? { command: ["cargo", ["deny", "check", "licenses", "bans", "sources"]] }
+        : { skipped: "cargo deny check: cargo-deny is not installed" },
+    ],
+  },
+};
+
+/**
+ * What runs when no suite is named: those that have passed on this tree. The others are being
+ * brought up (CHANGELOG, "Open"), and join as they pass.
+ */
+const DEFAULT_SUITES = ["lint", "native", "web"];
+/** These need the wasm and a browser. */
+const BROWSER_SUITES = ["wasm", "page", "size"];
+
+const HELP = `Usage: npm test -- [SUITE…]
+
+Sets the machine up, then runs ${DEFAULT_SUITES.join(", ")}, or the suites that are named. A suite that fails does not
+keep the later ones from running. The last line counts tests over all suites; a lint counts as one.
+
+${Object.entries(SUITES)
+  .map(([name, { title }]) => `  ${name.padEnd(8)}${title}`)
+  .join("\n")}
+`;
+
+await runMain(async () => {
+  const names = readNames();
+  if (!names) return;
+  const inBrowser = names.some((name) => BROWSER_SUITES.includes(name));
+  const results = [await timed("set-up", "Set-up", () => prepare(inBrowser))];
+  const [{ canGoOn }] = results;
+  for (const name of canGoOn ? names : []) {
+    const { title, steps } = SUITES[name];
+    results.push(await timed(name, title, () => runSteps(steps())));
+  }
+  report(results);
+});
+
+function readNames() {
+  let parsed;
+  try {
+    parsed = parseArgs({ options: { help: { type: "boolean" } }, allowPositionals: true });
+  } catch (error) {
+    throw new Problem(`${error.message}\n\n${HELP}`);
+  }
+  if (parsed.values.help) {
+    console.log(HELP);
+    return undefined;
+  }
+  const unknown = parsed.positionals.find((name) => !(name in SUITES));
+  if (unknown) throw new Problem(`There is no suite ${unknown}.\n\n${HELP}`);
+  return parsed.positionals.length > 0 ? parsed.positionals : DEFAULT_SUITES;
+}
+
+/** Without the first step nothing can run; the others may fail, which counts and is reported. */
+function prepare(inBrowser) {
+  const total = { passed: 0, failed: 0, canGoOn: true };
+  const steps = inBrowser ? [setUp, buildWasm, setUpTests] : [setUp, setUpTests];
+  for (const step of steps) {
+    try {
+      if (total.canGoOn) step(inBrowser);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      console.error(`\n${error.message}`);
+      total.failed += 1;
+      if (step === setUp) total.canGoOn = false;
+    }
+  }
+  return total;
+}
+
+async function runSteps(steps) {
+  const total = { passed: 0, failed: 0 };
+  for (const { command, count, extraEnv, skipped } of steps) {
+    if (skipped) {
+      console.log(`\nskipped: ${skipped}`);
+      continue;
+    }
+    const [program, args] = command;
+    console.log(`\n$ ${[program, ...args].join(" ")}`);
+    const { status, text } = await runAndRead(program, args, {
+      extraEnv: { ...testEnv(), ...extraEnv },
+    });
+    const { passed, failed } = judge(status, count?.(text));
+    total.passed += passed;
+    total.failed += failed;
+  }
+  return total;
+}
+
+/** A runner that fails without a failed test, or finds no test at all, counts as one failure. */
+function judge(status, counted) {
+  if (!counted) return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  if (status !== 0) return { ...counted, failed: Math.max(1, counted.failed) };
+  if (counted.passed + counted.failed > 0) return counted;
+  console.log("\nno tests were found");
+  return { passed: 0, failed: 1 };
+}
+
+function testEnv() {
+  return {
+    NO_COLOR: "1",
+    CARGO_TERM_COLOR: "never",
+    // lavapipe asks for it; any writable folder will do.
+    XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "/tmp",
+    // Where there is an adapter, a GPU test that finds none has failed.
+    ...(hasSoftwareVulkan() ? { VMAD_REQUIRE_GPU: "1" } : {}),
+  };
+}
+
+function driverArgs() {
+  const { driver } = browser();
+  return driver ? ["--chromedriver", driver] : [];
+}
+
+async function timed(name, title, work) {
+  console.log(`\n${"=".repeat(80)}\n${title}\n${"=".repeat(80)}`);
+  const start = performance.now();
+  const counts = await work();
+  const ms = performance.now() - start;
+  console.log(`\n${title}: ${counts.passed} passed, ${counts.failed} failed, ${formatTime(ms)}`);
+  return { name, ms, ...counts };
+}
+
+function report(results) {
+  console.log(`\n${"=".repeat(80)}`);
+  for (const { name, ms, passed, failed } of results) {
+    const mark = failed > 0 ? "FAILED" : "ok";
+    console.log(
+      `${name.padEnd(8)} ${mark.padEnd(7)} ${String(passed).padStart(5)} passed ` +
+        `${String(failed).padStart(4)} failed  ${formatTime(ms).padStart(12)}`,
+    );
+  }
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
+  process.exitCode = sum("failed") > 0 ? 1 : 0;
+}

@@ -1,0 +1,158 @@
+/**
+ * Stands in for the wasm module where a test needs an engine that stalls, fails or answers exactly
+ * so. The question steers it; the map is a bump whose place is fixed.
+ */
+import type { EngineModule, OnEvent, WasmInspector } from "../../../www/lib/engine.js";
+import type { DeviceInfo, Generation, Query, Report } from "../../../www/lib/protocol.js";
+
+const WORDS =
+  "A dark scratch runs across the upper right of the part. It interrupts the coating and is deeper than the grain around it.";
+const MANY_WORDS = 400;
+const MODEL_THRESHOLD = 0.42;
+
+/** Ends the current task, so that messages such as `cancel` get their turn. */
+function nextTask(ms = 0): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+class FakeInspector implements WasmInspector {
+  #isCancelled = false;
+  #hasImage = false;
+  readonly #choice: string;
+  readonly #pauseMs: number;
+
+  constructor(choice: string, pauseMs: number) {
+    this.#choice = choice;
+    this.#pauseMs = pauseMs;
+  }
+
+  async inspect(image: Uint8Array, query: Query, onEvent: OnEvent): Promise<void> {
+    this.#isCancelled = false;
+    const size = await sizeOf(image);
+    const stages = ["decode", "clip", "projector", "llm", "sam", "mask"];
+    for (const [done, stage] of stages.entries()) {
+      onEvent({ kind: "progress", stage, done, total: stages.length });
+      await nextTask(this.#pauseMs);
+      if (this.#wasCancelled()) {
+        onEvent({ kind: "done", reason: "cancelled" });
+        return;
+      }
+    }
+    this.#hasImage = true;
+    const peak = query.object === "good part" ? 0.12 : 0.93;
+    onEvent({ kind: "mask", ...size, map: bump(size.width, size.height, peak) });
+    const answer = query.ask === "none" ? "" : WORDS;
+    const finished = await this.#write(answer.split(/(?<= )/), onEvent);
+    onEvent({
+      kind: "result",
+      score: peak - 0.02,
+      threshold: query.threshold ?? MODEL_THRESHOLD,
+      anomalous: peak - 0.02 >= (query.threshold ?? MODEL_THRESHOLD),
+      mapThreshold: 0.5,
+      regions: [],
+      answer,
+      segProduced: true,
+      device: this.device().name,
+      timings: stages.map((stage, index) => [stage, 12.5 * (index + 1)]),
+    });
+    onEvent({ kind: "done", reason: finished ? "end" : "cancelled" });
+  }
+
+  async ask(question: string, _options: Generation, onEvent: OnEvent): Promise<void> {
+    this.#isCancelled = false;
+    if (!this.#hasImage) throw failure("no-image", "there is no image yet");
+    if (question === "trap") throw new WebAssembly.RuntimeError("unreachable");
+    if (question === "too long") throw failure("question-too-long", "513 of 512 tokens");
+    const words =
+      question === "talk"
+        ? Array.from({ length: MANY_WORDS }, (_, index) => `word ${index} `)
+        : ["It ", "may ", "<b>spread</b>", " under load."];
+    const finished = await this.#write(words, onEvent);
+    onEvent({ kind: "done", reason: finished ? "end" : "cancelled" });
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+  }
+
+  report(): Report {
+    return { hostBytes: 41_000_000, deviceBytes: null, loading: [["weights", 300]], timings: [] };
+  }
+
+  device(): DeviceInfo {
+    return this.#choice === "cpu"
+      ? { kind: "cpu", name: "CPU (WebAssembly SIMD)", reason: "requested", adapter: null }
+      : {
+          kind: "cpu",
+          name: "CPU (WebAssembly SIMD)",
+          reason: "software-gpu",
+          adapter: "SwiftShader",
+        };
+  }
+
+  async #write(words: string[], onEvent: OnEvent): Promise<boolean> {
+    for (const text of words) {
+      if (this.#wasCancelled()) return false;
+      onEvent({ kind: "token", text });
+      await nextTask(this.#pauseMs / 4);
+    }
+    return true;
+  }
+
+  #wasCancelled(): boolean {
+    return this.#isCancelled;
+  }
+}
+
+function failure(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+/** Size of the image; without a decoder (in Node), the first two bytes say it. */
+async function sizeOf(image: Uint8Array): Promise<{ width: number; height: number }> {
+  if (typeof createImageBitmap === "undefined") {
+    if (image.length < 2) throw failure("not-an-image", "no known image format");
+    return { width: image[0] ?? 1, height: image[1] ?? 1 };
+  }
+  try {
+    const { width, height } = await createImageBitmap(new Blob([image.slice()]));
+    return { width, height };
+  } catch {
+    throw failure("not-an-image", "no known image format");
+  }
+}
+
+function bump(width: number, height: number, peak: number): Float32Array<ArrayBuffer> {
+  const map = new Float32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const dx = (x / width - 0.62) * 5 + (y / height - 0.4) * 3;
+      const dy = (y / height - 0.4) * 9;
+      const second =
+        0.7 * Math.exp(-(((x / width - 0.2) * 14) ** 2) - ((y / height - 0.75) * 14) ** 2);
+      map[y * width + x] = peak * Math.max(second, Math.exp(-(dx * dx + dy * dy))) + 0.02;
+    }
+  }
+  return map;
+}
+
+/** A module like the one wasm-bindgen writes; `pauseMs` is how long a step takes. */
+export function fakeEngine(pauseMs = 0): EngineModule {
+  return {
+    default: () => Promise.resolve(),
+    WasmInspector: {
+      async open(packageUrl, device, onEvent) {
+        const total = 14_200_000;
+        for (let done = 0; done <= total; done += total / 20) {
+          onEvent({ kind: "progress", stage: "weights", done: Math.round(done), total });
+          await nextTask(pauseMs / 4);
+        }
+        if (packageUrl.includes("missing")) throw failure("package-missing", "model.json: 404");
+        if (device === "gpu") throw failure("no-gpu", "no adapter");
+        return new FakeInspector(device, pauseMs);
+      },
+    },
+  };
+}

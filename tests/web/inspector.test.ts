@@ -1,0 +1,244 @@
+/** The inspector and the worker's side of the protocol, joined without a worker. */
+import { describe, expect, test } from "vitest";
+import type { EngineModule } from "../../www/lib/engine.js";
+import { toVmadError, VmadError } from "../../www/lib/errors.js";
+import { Inspector, type WorkerLike } from "../../www/lib/inspector.js";
+import type { InspectEvent, ProgressEvent, Reply, Request } from "../../www/lib/protocol.js";
+import { serve } from "../../www/lib/serve.js";
+import { fakeEngine } from "./fake/engine.js";
+
+const PACKAGE = "http://localhost/models/fake";
+/** For the fake engine, the first two bytes are width and height. */
+const PHOTO = new Uint8Array([16, 12, 0]).buffer;
+
+/** A worker in name only; messages are cloned and arrive later, as between threads. */
+class Loopback implements WorkerLike {
+  onmessage: ((message: MessageEvent<Reply>) => void) | null = null;
+  onerror: ((event: ErrorEvent) => void) | null = null;
+  readonly requests: Request[] = [];
+  isTerminated = false;
+  readonly #take: (request: Request) => void;
+
+  constructor(engine: EngineModule) {
+    this.#take = serve(
+      () => Promise.resolve(engine),
+      (reply, transfer) => {
+        const data = structuredClone(reply, { transfer });
+        setTimeout(() => {
+          if (!this.isTerminated) this.onmessage?.({ data } as MessageEvent<Reply>);
+        });
+      },
+    );
+  }
+
+  postMessage(request: Request, transfer: Transferable[]): void {
+    const data = structuredClone(request, { transfer });
+    this.requests.push(data);
+    setTimeout(() => {
+      if (!this.isTerminated) this.#take(data);
+    });
+  }
+
+  terminate(): void {
+    this.isTerminated = true;
+  }
+}
+
+function openFake(options: Partial<Parameters<typeof Inspector.open>[0]> = {}): {
+  opening: Promise<Inspector>;
+  workers: Loopback[];
+} {
+  const workers: Loopback[] = [];
+  const opening = Inspector.open({
+    packageUrl: PACKAGE,
+    createWorker: () => {
+      const worker = new Loopback(fakeEngine());
+      workers.push(worker);
+      return worker;
+    },
+    ...options,
+  });
+  return { opening, workers };
+}
+
+async function collect(events: AsyncIterable<InspectEvent>): Promise<InspectEvent[]> {
+  const all: InspectEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+function text(events: InspectEvent[]): string {
+  return events.map((event) => (event.kind === "token" ? event.text : "")).join("");
+}
+
+describe("opening", () => {
+  test("reports progress and the device", async () => {
+    const seen: ProgressEvent[] = [];
+    const { opening, workers } = openFake({ onProgress: (event) => seen.push(event) });
+    const inspector = await opening;
+    expect(inspector.device.reason).toBe("software-gpu");
+    expect(seen.at(-1)).toMatchObject({ stage: "weights", done: 14_200_000, total: 14_200_000 });
+    expect(workers[0]?.requests[0]).toMatchObject({ packageUrl: `${PACKAGE}/`, device: "auto" });
+  });
+
+  test.for([
+    ["package-missing", { packageUrl: "http://localhost/missing" }],
+    ["no-gpu", { device: "gpu" }],
+  ] as const)("fails with %s and leaves no worker behind", async ([code, options]) => {
+    const { opening, workers } = openFake(options);
+    await expect(opening).rejects.toMatchObject({ name: "VmadError", code });
+    expect(workers[0]?.isTerminated).toBe(true);
+  });
+
+  test("can be given up, before and while it runs", async () => {
+    const given = openFake({ signal: AbortSignal.abort() });
+    await expect(given.opening).rejects.toMatchObject({ code: "cancelled" });
+    expect(given.workers).toHaveLength(0);
+    const controller = new AbortController();
+    const { opening, workers } = openFake({
+      signal: controller.signal,
+      onProgress: () => {
+        controller.abort();
+      },
+    });
+    await expect(opening).rejects.toMatchObject({ code: "cancelled" });
+    expect(workers[0]?.isTerminated).toBe(true);
+  });
+});
+
+describe("inspecting", () => {
+  test("yields progress, mask, tokens, result and done, in this order", async () => {
+    const inspector = await openFake().opening;
+    const events = await collect(inspector.inspect(PHOTO));
+    const kinds = events.map(({ kind }) => kind).filter((kind, i, all) => kind !== all[i - 1]);
+    expect(kinds).toEqual(["progress", "mask", "token", "result", "done"]);
+    const mask = events.find((event) => event.kind === "mask");
+    expect(mask?.map).toHaveLength(16 * 12);
+    const result = events.find((event) => event.kind === "result");
+    expect(text(events)).toBe(result?.answer);
+    expect(PHOTO.byteLength).toBe(3);
+  });
+
+  test("takes a blob and refuses what is no image", async () => {
+    const inspector = await openFake().opening;
+    const events = await collect(inspector.inspect(new Blob([PHOTO])));
+    expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
+    await expect(collect(inspector.inspect(new ArrayBuffer(1)))).rejects.toMatchObject({
+      code: "not-an-image",
+    });
+    expect(text(await collect(inspector.ask("and now?")))).toContain("under load");
+  });
+
+  test("answers calls one after the other", async () => {
+    const inspector = await openFake().opening;
+    const [first, second] = await Promise.all([
+      collect(inspector.inspect(PHOTO)),
+      collect(inspector.ask("and then?")),
+    ]);
+    expect(first.at(-1)).toEqual({ kind: "done", reason: "end" });
+    expect(text(second)).toContain("under load");
+  });
+});
+
+describe("cancelling", () => {
+  test("ends a running call with done, and the next one works", async () => {
+    const inspector = await openFake().opening;
+    const controller = new AbortController();
+    const seen: InspectEvent[] = [];
+    for await (const event of inspector.inspect(PHOTO, {}, controller)) {
+      seen.push(event);
+      controller.abort();
+    }
+    expect(seen.at(-1)).toEqual({ kind: "done", reason: "cancelled" });
+    expect(seen.some(({ kind }) => kind === "result")).toBe(false);
+    const events = await collect(inspector.inspect(PHOTO));
+    expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
+  });
+
+  test("reaches a call that waits for its turn", async () => {
+    const { opening } = openFake();
+    const inspector = await opening;
+    const controller = new AbortController();
+    const running = collect(inspector.inspect(PHOTO));
+    const waiting = collect(inspector.inspect(PHOTO, {}, controller));
+    controller.abort();
+    expect((await running).at(-1)).toEqual({ kind: "done", reason: "end" });
+    expect(await waiting).toEqual([{ kind: "done", reason: "cancelled" }]);
+  });
+
+  test("leaving the loop gives the call up", async () => {
+    const { opening, workers } = openFake();
+    const inspector = await opening;
+    await collect(inspector.inspect(PHOTO));
+    for await (const event of inspector.ask("talk")) {
+      if (event.kind === "token") break;
+    }
+    expect(workers[0]?.requests.at(-1)?.kind).toBe("cancel");
+    expect(text(await collect(inspector.ask("and now?")))).toContain("under load");
+  });
+});
+
+describe("failing", () => {
+  test("a question before any photograph and one too long are told by code", async () => {
+    const inspector = await openFake().opening;
+    await expect(collect(inspector.ask("what?"))).rejects.toMatchObject({ code: "no-image" });
+    await collect(inspector.inspect(PHOTO));
+    await expect(collect(inspector.ask("too long"))).rejects.toMatchObject({
+      code: "question-too-long",
+      fatal: false,
+    });
+  });
+
+  test("after a trap a new worker takes over and sees the photograph again", async () => {
+    const { opening, workers } = openFake();
+    const inspector = await opening;
+    await collect(inspector.inspect(PHOTO));
+    await expect(collect(inspector.ask("trap"))).rejects.toMatchObject({
+      code: "crashed",
+      fatal: true,
+    });
+    expect(workers[0]?.isTerminated).toBe(true);
+    expect(text(await collect(inspector.ask("and now?")))).toContain("under load");
+    expect(workers).toHaveLength(2);
+    expect(workers[1]?.requests.map(({ kind }) => kind)).toEqual(["open", "inspect", "ask"]);
+  });
+
+  test("a worker that dies fails every call that waits", async () => {
+    const { opening, workers } = openFake();
+    const inspector = await opening;
+    const running = collect(inspector.inspect(PHOTO));
+    const waiting = collect(inspector.inspect(PHOTO));
+    setTimeout(() => {
+      workers[0]?.onmessage?.({
+        data: { kind: "crashed", message: "unreachable" },
+      } as MessageEvent<Reply>);
+    });
+    await expect(running).rejects.toMatchObject({ code: "crashed" });
+    await expect(waiting).rejects.toMatchObject({ code: "crashed" });
+  });
+
+  test("closing fails what runs and refuses what comes", async () => {
+    const { opening, workers } = openFake();
+    const inspector = await opening;
+    const running = collect(inspector.inspect(PHOTO));
+    setTimeout(() => {
+      inspector.close();
+    }, 2);
+    await expect(running).rejects.toMatchObject({ code: "closed" });
+    expect(workers[0]?.isTerminated).toBe(true);
+    await expect(inspector.report()).rejects.toMatchObject({ code: "closed" });
+  });
+});
+
+test("thrown values become errors with a code", () => {
+  for (const [thrown, code] of [
+    [{ code: "package-damaged", message: "shard 1" }, "package-damaged"],
+    [{ code: "no-such-code", message: "?" }, "internal"],
+    [new WebAssembly.RuntimeError("unreachable"), "crashed"],
+    [new RangeError("WebAssembly.Memory.grow(): out of memory"), "out-of-memory"],
+    ["text", "internal"],
+    [new VmadError("closed", "gone"), "closed"],
+  ] as const) {
+    expect(toVmadError(thrown).code).toBe(code);
+  }
+});

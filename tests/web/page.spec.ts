@@ -1,0 +1,161 @@
+/** The production build with the real engine and a real photograph. */
+import { expect, test } from "@playwright/test";
+import { canvasImage, choosePhoto, open, outlinePixels, settle, slide } from "./visit.js";
+
+test("a photograph gets a score, a mask and an answer", async ({ page }, info) => {
+  const foreign: string[] = [];
+  page.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (protocol.startsWith("http") && origin !== new URL(info.project.use.baseURL ?? "").origin) {
+      foreign.push(request.url());
+    }
+  });
+  await open(page);
+  await choosePhoto(page, "coins.png");
+  const photo = await canvasImage(page);
+  await expect(page.locator("#score")).toHaveText(/^[01]\.\d{3}$/);
+  await settle(page);
+  await expect(page.locator("#verdict")).toHaveAttribute("data-state", /^(ok|bad)$/);
+  await expect(page.locator("#verdict-word")).toHaveText(/^(OK|Not OK)$/);
+  await expect(page.locator(".answered")).not.toBeEmpty();
+  await expect(page.locator(".answered")).toHaveAttribute("aria-busy", "false");
+  await expect(page.locator("#view")).toBeVisible();
+  expect(await page.locator("#timings tr").count()).toBeGreaterThan(3);
+  // A threshold of 0 puts the whole photograph inside, so the heat map is the only overlay left.
+  await slide(page, "#opacity", 100);
+  expect(await canvasImage(page)).not.toBe(photo);
+  expect(foreign).toEqual([]);
+  await page.screenshot({ path: info.outputPath("result.png"), fullPage: true });
+});
+
+test("the answer streams, and can be stopped and followed up", async ({ page }) => {
+  await open(page);
+  await choosePhoto(page, "coffee.jpg");
+  await settle(page);
+  await page.locator("#question").fill("Describe the part in the photograph.");
+  await page.locator("#send").click();
+  await settle(page);
+  await expect(page.locator(".answered")).toHaveCount(2);
+  await page.locator("#inspect").click();
+  await page.locator("#run-stop").click();
+  await settle(page);
+  await page.locator("#inspect").click();
+  await settle(page);
+  await expect(page.locator("#score")).toBeVisible();
+});
+
+test("thresholds are live", async ({ page }) => {
+  await open(page);
+  await choosePhoto(page, "brick.png");
+  await settle(page);
+  await slide(page, "#threshold", 0);
+  await expect(page.locator("#verdict-word")).toHaveText("Not OK");
+  await slide(page, "#threshold", 1);
+  await expect(page.locator("#verdict-word")).toHaveText("OK");
+  // Half way up to the highest peak there is always an outline.
+  await slide(page, "#map-threshold", 0);
+  const peak = Number(await page.locator("#regions td").nth(1).textContent());
+  await slide(page, "#map-threshold", peak * 0.9);
+  expect(await outlinePixels(page)).toBeGreaterThan(0);
+  await slide(page, "#map-threshold", 1);
+  expect(await outlinePixels(page)).toBe(0);
+});
+
+test("a file that is no photograph is refused and the next one works", async ({ page }) => {
+  await open(page);
+  await page.setInputFiles("#file", {
+    name: "notes.txt",
+    mimeType: "text/plain",
+    buffer: Buffer.from("These are notes, not a photograph."),
+  });
+  await expect(page.locator("#notice-title")).toHaveText(
+    "This file is not an image that can be read.",
+  );
+  await choosePhoto(page, "gravel.webp");
+  await settle(page);
+  await expect(page.locator("#score")).toBeVisible();
+  await expect(page.locator("#notice")).toBeHidden();
+});
+
+test("a truncated photograph is refused or inspected, and the session goes on", async ({
+  page,
+}) => {
+  await open(page);
+  const { readFileSync } = await import("node:fs");
+  const whole = readFileSync(new URL("../photos/rocket.jpg", import.meta.url));
+  await page.setInputFiles("#file", {
+    name: "cut.jpg",
+    mimeType: "image/jpeg",
+    buffer: whole.subarray(0, whole.length / 3),
+  });
+  await expect(page.locator("#notice[data-code='image-damaged'], #score:visible")).toBeVisible();
+  await choosePhoto(page, "rocket.jpg");
+  await settle(page);
+  await expect(page.locator("#score")).toBeVisible();
+});
+
+test("an overlong question is refused and can be shortened", async ({ page }) => {
+  await open(page);
+  await choosePhoto(page, "coins.png");
+  await settle(page);
+  await page.locator("#question").fill("why ".repeat(25_000));
+  await page.locator("#send").click();
+  await expect(page.locator("#notice")).toHaveAttribute("data-code", "question-too-long");
+  await page.locator("#question").fill("Is there a defect?");
+  await page.locator("#send").click();
+  await settle(page);
+  await expect(page.locator(".answered")).toHaveCount(2);
+});
+
+test("a missing shard is named and can be loaded again", async ({ page }) => {
+  let isMissing = true;
+  await page.route("**/*.safetensors", async (route) => {
+    if (isMissing) await route.fulfill({ status: 404 });
+    else await route.continue();
+  });
+  await page.goto("./");
+  await expect(page.locator("#notice")).toHaveAttribute("data-code", "package-missing");
+  await page.locator("#notice-details summary").click();
+  await expect(page.locator("#notice-detail")).toContainText("safetensors");
+  isMissing = false;
+  await page.locator("#notice-action").click();
+  await expect(page.locator("#device-line")).toContainText("Ready on");
+});
+
+test("a lost connection is told apart", async ({ page }) => {
+  await page.route("**/*.safetensors", (route) => route.abort());
+  await page.goto("./");
+  await expect(page.locator("#notice")).toHaveAttribute("data-code", "network");
+});
+
+test("an altered shard is not used", async ({ page }) => {
+  await page.route("**/*.safetensors", async (route) => {
+    const response = await route.fetch();
+    const body = await response.body();
+    const last = body.length - 1;
+    body.writeUInt8(body.readUInt8(last) ^ 1, last);
+    await route.fulfill({ response, body });
+  });
+  await page.goto("./");
+  await expect(page.locator("#notice")).toHaveAttribute("data-code", "package-damaged");
+});
+
+test("a package of an unknown version is refused", async ({ page }) => {
+  await page.route("**/model.json", async (route) => {
+    const response = await route.fetch();
+    const manifest = (await response.json()) as Record<string, unknown>;
+    await route.fulfill({ response, json: { ...manifest, version: 999 } });
+  });
+  await page.goto("./");
+  await expect(page.locator("#notice")).toHaveAttribute("data-code", "package-version");
+});
+
+test("software WebGPU is used only when asked for", async ({ page }) => {
+  await open(page, "?model=nano");
+  await expect(page.locator("#device-line")).toHaveAttribute("data-device", "cpu");
+  await page.locator("#device").selectOption("gpu");
+  await expect(page.locator("#device-line")).toHaveAttribute("data-device", "gpu");
+  await choosePhoto(page, "coins.png");
+  await settle(page);
+  await expect(page.locator("#score")).toBeVisible();
+});

@@ -1,0 +1,103 @@
+import { createReadStream, cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { extname, join, resolve, sep } from "node:path";
+import { defineConfig, type Plugin } from "vite";
+
+const modelsFolder = resolve(import.meta.dirname, "models");
+const MODEL_JSON = "model.json";
+
+/** What `models/index.json` says of one package: enough to list it before anything is fetched. */
+interface ModelEntry {
+  id: string;
+  name: string;
+  description: string;
+  bytes: number;
+}
+
+interface Manifest {
+  name?: string;
+  description?: string;
+  tokenizer?: { bytes?: number };
+  shards?: { bytes?: number }[];
+}
+
+/** Lists every package folder; `tiny` first, because the page opens the first one. */
+function listModels(): ModelEntry[] {
+  if (!existsSync(modelsFolder)) return [];
+  return readdirSync(modelsFolder)
+    .filter((id) => existsSync(join(modelsFolder, id, MODEL_JSON)))
+    .sort((a, b) => Number(b === "tiny") - Number(a === "tiny") || a.localeCompare(b))
+    .map((id) => {
+      const manifest = JSON.parse(
+        readFileSync(join(modelsFolder, id, MODEL_JSON), "utf8"),
+      ) as Manifest;
+      const shardBytes = (manifest.shards ?? []).reduce((sum, s) => sum + (s.bytes ?? 0), 0);
+      return {
+        id,
+        name: manifest.name ?? id,
+        description: manifest.description ?? "",
+        bytes: shardBytes + (manifest.tokenizer?.bytes ?? 0),
+      };
+    });
+}
+
+/** Serves the repository's `models/` beside the page in development and copies it into a build. */
+function models(): Plugin {
+  let outFolder = "";
+  const serve = (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
+    const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
+    if (path === "/index.json") {
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ models: listModels() }));
+      return;
+    }
+    const file = resolve(modelsFolder, `.${path}`);
+    if (!file.startsWith(modelsFolder + sep) || !existsSync(file) || !statSync(file).isFile()) {
+      next();
+      return;
+    }
+    const type = extname(file) === ".json" ? "application/json" : "application/octet-stream";
+    response.setHeader("content-type", type);
+    response.setHeader("content-length", statSync(file).size);
+    createReadStream(file).pipe(response);
+  };
+  return {
+    name: "vmad-models",
+    configResolved(config) {
+      outFolder = resolve(config.root, config.build.outDir, "models");
+    },
+    configureServer(server) {
+      server.middlewares.use("/models", serve);
+    },
+    generateBundle() {
+      this.emitFile({
+        type: "asset",
+        fileName: "models/index.json",
+        source: JSON.stringify({ models: listModels() }),
+      });
+    },
+    writeBundle() {
+      for (const { id } of listModels()) {
+        cpSync(join(modelsFolder, id), join(outFolder, id), { recursive: true });
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  root: resolve(import.meta.dirname, "www/app"),
+  // Relative addresses: the build runs from any folder of any static server.
+  base: "./",
+  // A missing file is a 404, never the page: a package that is not there must not look damaged.
+  appType: "mpa",
+  plugins: [models()],
+  worker: { format: "es" },
+  build: {
+    outDir: resolve(import.meta.dirname, "www/dist"),
+    emptyOutDir: true,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: { fs: { allow: [import.meta.dirname] } },
+});

@@ -1,0 +1,54 @@
+/** Bytes for people, e.g. `14.2 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ""}`;
+}
+
+/** Milliseconds for people, e.g. `840 ms` or `1.25 s`. */
+export function formatTime(ms: number): string {
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}
+
+/** A score or threshold from 0 to 1 with three places, enough to tell it from a near threshold. */
+export function formatScore(score: number): string {
+  return score.toFixed(3);
+}
+
+/** A share of the photograph, e.g. `1.3 %`. */
+export function formatShare(share: number): string {
+  const percent = share * 100;
+  return percent > 0 && percent < 0.1 ? "< 0.1 %" : `${percent.toFixed(1)} %`;
+}
+
+const STAGES: Record<string, string> = {
+  manifest: "Reading the package",
+  package: "Loading the model",
+  download: "Loading the model",
+  tokenizer: "Loading the tokenizer",
+  weights: "Loading the weights",
+  load: "Loading the model",
+  decode: "Reading the photograph",
+  prepare: "Preparing the photograph",
+  preprocess: "Preparing the photograph",
+  clip: "Looking at the photograph",
+  projector: "Condensing what was seen",
+  sam: "Looking at the details",
+  llm: "Reading the question",
+  prefill: "Reading the question",
+  generate: "Writing the answer",
+  decodeText: "Writing the answer",
+  mask: "Drawing the mask",
+  score: "Scoring",
+};
+
+/** A stage of the engine in words; its own name if it is a new one. */
+export function formatStage(stage: string): string {
+  return STAGES[stage] ?? stage.charAt(0).toUpperCase() + stage.slice(1);
+}

@@ -1,0 +1,52 @@
+import type { VmadError } from "../lib/index.js";
+import { byId } from "./dom.js";
+import { MESSAGES, type Message } from "./messages.js";
+
+const ACTION_NAMES: Record<NonNullable<Message["action"]>, string> = {
+  "reload-model": "Try again",
+  "use-cpu": "Use the CPU",
+  inspect: "Inspect again",
+};
+
+/** The one place where failures are shown: what happened, what to do, and a button that does it. */
+export class Notice {
+  /** Called with the action of the button that was pressed. */
+  onAction: (action: NonNullable<Message["action"]>) => void = () => undefined;
+
+  readonly #box = byId("notice", HTMLElement);
+  readonly #title = byId("notice-title", HTMLElement);
+  readonly #next = byId("notice-next", HTMLElement);
+  readonly #detail = byId("notice-detail", HTMLElement);
+  readonly #action = byId("notice-action", HTMLButtonElement);
+  #message: Message | undefined;
+
+  constructor() {
+    byId("notice-close", HTMLButtonElement).addEventListener("click", () => {
+      this.hide();
+    });
+    this.#action.addEventListener("click", () => {
+      const action = this.#message?.action;
+      this.hide();
+      if (action) this.onAction(action);
+    });
+  }
+
+  /** Shows what the error means. */
+  show(error: VmadError): void {
+    const message = MESSAGES[error.code];
+    this.#message = message;
+    this.#title.textContent = message.title;
+    this.#next.textContent = message.next;
+    this.#detail.textContent = error.message;
+    this.#action.hidden = !message.action;
+    this.#action.textContent = message.action ? ACTION_NAMES[message.action] : "";
+    this.#box.dataset["code"] = error.code;
+    this.#box.hidden = false;
+    this.#box.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Takes the notice away. */
+  hide(): void {
+    this.#box.hidden = true;
+  }
+}

@@ -1,0 +1,117 @@
+import type { ProgressEvent, ResultEvent } from "../lib/index.js";
+import { byId } from "./dom.js";
+import { formatScore, formatStage } from "./format.js";
+
+/** OK or not OK, the score, and the threshold between them. */
+export class Verdict {
+  /** Called when the threshold moved. */
+  onThreshold: () => void = () => undefined;
+  /** Called when the user wants the inspection to stop. */
+  onStop: () => void = () => undefined;
+
+  readonly #card = byId("verdict", HTMLElement);
+  readonly #icon = byId("verdict-icon", SVGUseElement);
+  readonly #word = byId("verdict-word", HTMLElement);
+  readonly #reason = byId("verdict-reason", HTMLElement);
+  readonly #scoreBox = byId("score-box", HTMLElement);
+  readonly #score = byId("score", HTMLElement);
+  readonly #scale = byId("score-scale", HTMLElement);
+  readonly #meter = byId("score-meter", HTMLMeterElement);
+  readonly #threshold = byId("threshold", HTMLInputElement);
+  readonly #thresholdValue = byId("threshold-value", HTMLOutputElement);
+  readonly #own = byId("threshold-own", HTMLElement);
+  readonly #reset = byId("threshold-reset", HTMLButtonElement);
+  readonly #fallback = byId("fallback-note", HTMLElement);
+  readonly #progress = byId("run-progress", HTMLElement);
+  readonly #bar = byId("run-bar", HTMLProgressElement);
+  readonly #progressText = byId("run-text", HTMLElement);
+  #result: ResultEvent | undefined;
+
+  constructor() {
+    this.#threshold.addEventListener("input", () => {
+      this.#decide();
+    });
+    this.#reset.addEventListener("click", () => {
+      if (this.#result) this.#threshold.valueAsNumber = this.#result.threshold;
+      this.#decide();
+      this.#threshold.focus();
+    });
+    byId("run-stop", HTMLButtonElement).addEventListener("click", () => {
+      this.#progressText.textContent = "Stopping…";
+      this.onStop();
+    });
+  }
+
+  /** The threshold as the slider stands. */
+  get threshold(): number {
+    // The slider rounds to its steps; where it stands for the model's threshold, that one counts.
+    return this.#isModelThreshold()
+      ? (this.#result?.threshold ?? 0)
+      : this.#threshold.valueAsNumber;
+  }
+
+  /** Whether the part counts as not OK at the slider's threshold. */
+  get anomalous(): boolean {
+    if (!this.#result) return false;
+    return this.#isModelThreshold() ? this.#result.anomalous : this.#result.score >= this.threshold;
+  }
+
+  /** Says that there is no verdict, and why. */
+  clear(word: string, reason: string): void {
+    this.#result = undefined;
+    this.#scale.hidden = this.#scoreBox.hidden = this.#fallback.hidden = true;
+    this.#show("empty", "wait", word, reason);
+  }
+
+  /** Shows how far an inspection is; undefined takes the bar away. */
+  progress(event: ProgressEvent | undefined): void {
+    this.#progress.hidden = event === undefined;
+    if (!event) return;
+    if (event.total > 1) {
+      this.#bar.max = event.total;
+      this.#bar.value = event.done;
+    } else {
+      this.#bar.removeAttribute("value");
+    }
+    this.#progressText.textContent = `${formatStage(event.stage)}…`;
+  }
+
+  /** Shows a result at the model's own threshold. */
+  show(result: ResultEvent): void {
+    this.#result = result;
+    this.#score.textContent = formatScore(result.score);
+    this.#meter.value = result.score;
+    this.#meter.textContent = formatScore(result.score);
+    this.#own.textContent = `The model’s own is ${formatScore(result.threshold)}.`;
+    this.#threshold.valueAsNumber = result.threshold;
+    this.#scale.hidden = this.#scoreBox.hidden = false;
+    this.#fallback.hidden = result.segProduced;
+    this.#decide();
+  }
+
+  #isModelThreshold(): boolean {
+    const distance = Math.abs(this.#threshold.valueAsNumber - (this.#result?.threshold ?? 0));
+    return distance < Number(this.#threshold.step);
+  }
+
+  #decide(): void {
+    const result = this.#result;
+    if (!result) return;
+    const isOwn = this.#isModelThreshold();
+    const { threshold } = this;
+    this.#thresholdValue.value = formatScore(threshold);
+    this.#reset.hidden = isOwn;
+    const relation = this.anomalous ? "reaches" : "is below";
+    const reason = `The score ${relation} ${isOwn ? "the model’s" : "your"} threshold of ${formatScore(threshold)}.`;
+    if (this.anomalous) this.#show("bad", "bad", "Not OK", reason);
+    else this.#show("ok", "ok", "OK", reason);
+    this.onThreshold();
+  }
+
+  #show(state: string, icon: string, word: string, reason: string): void {
+    this.#card.dataset["state"] = state;
+    this.#icon.setAttribute("href", `#icon-${icon}`);
+    this.#word.textContent = word;
+    this.#reason.textContent = reason;
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * `<vmad-inspector package="models/tiny/">`: drop or choose a photograph, get score, mask and
+ * answer. A thin face of {@link Inspector}; whoever needs more uses that class.
+ *
+ * - attributes: `package` (folder of the model package), `device` (`auto`, `cpu`, `gpu`), `object`
+ *   and `normal` (what the photograph shows and what a good one looks like)
+ * - events: `vmad-result` with the result, `vmad-error` with a `VmadError`, each as `detail`
+ * - CSS parts: `drop`, `canvas`, `verdict`, `answer`
+ */
+import { toVmadError } from "./errors.js";
+import { Inspector } from "./inspector.js";
+import type { DeviceChoice, MaskEvent, ResultEvent } from "./protocol.js";
+
+const STYLE = `
+  :host { display: grid; gap: 0.5rem; font: inherit; }
+  label { display: grid; gap: 0.5rem; padding: 1rem; border: 2px dashed currentColor; border-radius: 8px; }
+  canvas { max-width: 100%; }
+  p { margin: 0; white-space: pre-wrap; }
+  [part="verdict"] { font-weight: bold; }
+`;
+const MASK_RGB = [0, 229, 255] as const;
+const MASK_ALPHA = 140;
+
+/** The custom element; importing this module defines it. */
+export class VmadInspectorElement extends HTMLElement {
+  readonly #canvas = document.createElement("canvas");
+  readonly #verdict = document.createElement("p");
+  readonly #answer = document.createElement("p");
+  readonly #file = document.createElement("input");
+  #inspector: Promise<Inspector> | undefined;
+  #life = new AbortController();
+  #run = new AbortController();
+
+  constructor() {
+    super();
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [sheet];
+    const drop = document.createElement("label");
+    drop.part.add("drop");
+    this.#file.type = "file";
+    this.#file.accept = "image/*";
+    drop.append("Drop or choose a photograph", this.#file);
+    this.#canvas.part.add("canvas");
+    this.#canvas.role = "img";
+    this.#canvas.hidden = true;
+    this.#verdict.part.add("verdict");
+    this.#verdict.role = "status";
+    this.#answer.part.add("answer");
+    root.append(drop, this.#canvas, this.#verdict, this.#answer);
+  }
+
+  /** Starts to listen; the model is loaded with the first photograph. */
+  connectedCallback(): void {
+    this.#life = new AbortController();
+    const { signal } = this.#life;
+    this.#file.addEventListener(
+      "change",
+      () => {
+        this.#take(this.#file.files?.[0]);
+      },
+      { signal },
+    );
+    this.addEventListener(
+      "dragover",
+      (event) => {
+        event.preventDefault();
+      },
+      { signal },
+    );
+    this.addEventListener(
+      "drop",
+      (event) => {
+        event.preventDefault();
+        this.#take(event.dataTransfer?.files[0]);
+      },
+      { signal },
+    );
+  }
+
+  /** Ends what runs and frees the model. */
+  disconnectedCallback(): void {
+    this.#life.abort();
+    this.#run.abort();
+    void this.#inspector?.then(
+      (inspector) => {
+        inspector.close();
+      },
+      () => undefined,
+    );
+    this.#inspector = undefined;
+  }
+
+  /** Inspects a photograph, as if it had been dropped. */
+  async inspect(photo: Blob): Promise<void> {
+    this.#run.abort();
+    const run = (this.#run = new AbortController());
+    this.#verdict.textContent = "Inspecting…";
+    this.#answer.textContent = "";
+    try {
+      await this.#show(photo);
+      const inspector = await (this.#inspector ??= this.#open());
+      const object = this.getAttribute("object");
+      const normal = this.getAttribute("normal");
+      const query = {
+        ...(object && { object }),
+        ...(normal && { normal }),
+        ask: "description",
+      } as const;
+      for await (const event of inspector.inspect(photo, query, run)) {
+        if (event.kind === "token") this.#answer.append(event.text);
+        else if (event.kind === "mask") this.#mask = event;
+        else if (event.kind === "result") await this.#finish(event, photo);
+      }
+    } catch (thrown) {
+      if (run.signal.aborted) return;
+      const error = toVmadError(thrown);
+      this.#verdict.textContent = error.message;
+      this.dispatchEvent(new CustomEvent("vmad-error", { detail: error }));
+    }
+  }
+
+  #mask: MaskEvent | undefined;
+
+  #take(photo: File | undefined): void {
+    if (photo) void this.inspect(photo);
+  }
+
+  #open(): Promise<Inspector> {
+    const device = this.getAttribute("device");
+    const opening = Inspector.open({
+      packageUrl: this.getAttribute("package") ?? "",
+      device: isDevice(device) ? device : "auto",
+      signal: this.#life.signal,
+    });
+    // A failed opening is tried again with the next photograph.
+    opening.catch(() => (this.#inspector = undefined));
+    return opening;
+  }
+
+  async #show(photo: Blob): Promise<void> {
+    const bitmap = await createImageBitmap(photo).catch(() => undefined);
+    this.#canvas.hidden = !bitmap;
+    if (!bitmap) return;
+    this.#canvas.width = bitmap.width;
+    this.#canvas.height = bitmap.height;
+    this.#canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+    bitmap.close();
+  }
+
+  async #finish(result: ResultEvent, photo: Blob): Promise<void> {
+    await this.#show(photo);
+    const verdict = result.anomalous ? "Not OK" : "OK";
+    this.#verdict.textContent = `${verdict} – anomaly score ${result.score.toFixed(3)}, threshold ${result.threshold.toFixed(3)}`;
+    this.#canvas.ariaLabel = `The photograph, ${verdict}`;
+    if (this.#mask) await this.#drawMask(this.#mask, result.mapThreshold);
+    this.dispatchEvent(new CustomEvent("vmad-result", { detail: result }));
+  }
+
+  async #drawMask({ width, height, map }: MaskEvent, threshold: number): Promise<void> {
+    const pixels = new ImageData(width, height);
+    for (const [index, value] of map.entries()) {
+      if (value > threshold) pixels.data.set([...MASK_RGB, MASK_ALPHA], index * 4);
+    }
+    const mask = await createImageBitmap(pixels);
+    const { width: shownWidth, height: shownHeight } = this.#canvas;
+    this.#canvas.getContext("2d")?.drawImage(mask, 0, 0, shownWidth, shownHeight);
+    mask.close();
+  }
+}
+
+function isDevice(text: string | null): text is DeviceChoice {
+  return text === "auto" || text === "cpu" || text === "gpu";
+}
+
+customElements.define("vmad-inspector", VmadInspectorElement);

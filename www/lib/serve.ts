@@ -1,0 +1,80 @@
+import type { EngineModule, WasmInspector } from "./engine.js";
+import { toVmadError, VmadError } from "./errors.js";
+import type { InspectEvent, Reply, Request } from "./protocol.js";
+
+/** Sends a reply, handing over the buffers listed. */
+export type Post = (reply: Reply, transfer: Transferable[]) => void;
+
+/**
+ * The worker's side of the protocol, free of any worker so that tests can run it: returns the
+ * function that takes each request. Requests may come at any time; only `cancel` may overlap.
+ */
+export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: Request) => void {
+  let inspector: WasmInspector | undefined;
+  let runningId: number | undefined;
+  let takenId = -1;
+  // Ids cancelled before their turn came: the engine must never start them. Ids only ever grow.
+  const cancelledIds = new Set<number>();
+  let queue = Promise.resolve();
+
+  const opened = (): WasmInspector => {
+    if (!inspector) throw new VmadError("closed", "no package is open");
+    return inspector;
+  };
+
+  const run = async (request: Exclude<Request, { kind: "cancel" }>): Promise<void> => {
+    const { id } = request;
+    const emit = (event: InspectEvent): void => {
+      post({ kind: "event", id, event }, event.kind === "mask" ? [event.map.buffer] : []);
+    };
+    switch (request.kind) {
+      case "open": {
+        const engine = await loadEngine();
+        await engine.default();
+        const { WasmInspector } = engine;
+        inspector = await WasmInspector.open(request.packageUrl, request.device, emit);
+        post({ kind: "opened", id, device: inspector.device() }, []);
+        return;
+      }
+      case "inspect":
+        return opened().inspect(request.image, request.query, emit);
+      case "ask":
+        return opened().ask(request.question, request.generation, emit);
+      case "report":
+        post({ kind: "reported", id, report: opened().report() }, []);
+        return;
+      default:
+        request satisfies never;
+    }
+  };
+
+  const take = async (request: Exclude<Request, { kind: "cancel" }>): Promise<void> => {
+    const { id } = request;
+    takenId = id;
+    if (cancelledIds.delete(id)) {
+      post({ kind: "event", id, event: { kind: "done", reason: "cancelled" } }, []);
+      post({ kind: "finished", id }, []);
+      return;
+    }
+    runningId = id;
+    try {
+      await run(request);
+      post({ kind: "finished", id }, []);
+    } catch (thrown) {
+      const { code, message } = toVmadError(thrown);
+      post({ kind: "failed", id, code, message }, []);
+    } finally {
+      runningId = undefined;
+    }
+  };
+
+  return (request) => {
+    if (request.kind !== "cancel") {
+      queue = queue.then(() => take(request));
+    } else if (request.id === runningId) {
+      inspector?.cancel();
+    } else if (request.id > takenId) {
+      cancelledIds.add(request.id);
+    }
+  };
+}
