@@ -1,6 +1,7 @@
 """CLIP vision encoder (§3): expected values from transformers, checked by a second one."""
 
 import torch
+import torch.nn.functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from common import (
@@ -9,6 +10,7 @@ from common import (
     attention,
     check_close,
     layer_norm,
+    layer_norm_2d,
     linear,
     merge_heads,
     rounded_normal,
@@ -27,13 +29,39 @@ CONFIG = {
     "taps": [1, 2, 3, 4],
 }
 
+# Our two extensions: the convolutional stem, and the similarity prior added to the patches.
+EXTENDED = {
+    "image_size": 32,
+    "patch_size": 8,
+    "d_model": 16,
+    "n_layers": 1,
+    "n_heads": 2,
+    "d_ff": 24,
+    "layer_norm_eps": 1e-5,
+    "taps": [1],
+    "stem": "conv",
+    "similarity_prompt": True,
+}
+PRIOR_CHANNELS = PRIOR_CELLS = 4
+
 
 def init(weights, config):
     """Adds `clip.*`; `post_layernorm` is left out because no tap passes it."""
     d, d_ff = config["d_model"], config["d_ff"]
     n = (config["image_size"] // config["patch_size"]) ** 2
     weights.normal("clip.embeddings.class_embedding", d, std=FAINT)
-    weights.conv("clip.embeddings.patch_embedding", 3, d, config["patch_size"], bias=False, gain=FAINT)
+    if config.get("stem") == "conv":
+        widths = [3, *(d >> halvings for halvings in reversed(range(n_halvings(config))))]
+        for i, (d_in, d_out) in enumerate(zip(widths, widths[1:])):
+            weights.conv(f"clip.embeddings.stem.{i}.conv", d_in, d_out, 3, bias=False)
+            weights.norm(f"clip.embeddings.stem.{i}.norm", d_out)
+        weights.conv("clip.embeddings.patch_embedding", d, d, 1, bias=False, gain=FAINT)
+    else:
+        kernel = config["patch_size"]
+        weights.conv("clip.embeddings.patch_embedding", 3, d, kernel, bias=False, gain=FAINT)
+    if config.get("similarity_prompt"):
+        name = "clip.embeddings.similarity_embedding"
+        weights.conv(name, PRIOR_CHANNELS, d, PRIOR_CELLS, bias=False, gain=FAINT)
     weights.normal("clip.embeddings.position_embedding.weight", n + 1, d, std=FAINT)
     weights.norm("clip.pre_layrnorm", d)
     for i in range(config["n_layers"]):
@@ -46,11 +74,32 @@ def init(weights, config):
         weights.linear(f"{layer}.mlp.fc2", d_ff, d)
 
 
-def hidden_states(w, config, pixels):
-    """pixels `[b, 3, S, S]` → n_layers + 1 states `[b, 1 + n, d]`, state 0 after pre-LN."""
-    n_heads, eps = config["n_heads"], config["layer_norm_eps"]
+def n_halvings(config):
+    return config["patch_size"].bit_length() - 1
+
+
+def embed_patches(w, config, pixels):
+    """pixels `[b, 3, S, S]` → `[b, d, g, g]`."""
     kernel = w["clip.embeddings.patch_embedding.weight"]
-    patches = torch.conv2d(pixels, kernel, stride=config["patch_size"])  # [b, d, g, g]
+    if config.get("stem") != "conv":
+        return torch.conv2d(pixels, kernel, stride=config["patch_size"])
+    for i in range(n_halvings(config)):
+        stage = f"clip.embeddings.stem.{i}"
+        x = torch.conv2d(pixels, w[f"{stage}.conv.weight"], stride=2, padding=1)
+        pixels = F.gelu(layer_norm_2d(w, f"{stage}.norm", x, config["layer_norm_eps"]))
+    return torch.conv2d(pixels, kernel)
+
+
+def hidden_states(w, config, pixels, prior=None):
+    """pixels `[b, 3, S, S]` → n_layers + 1 states `[b, 1 + n, d]`, state 0 after pre-LN.
+
+    prior: `[b, 4, 4 g, 4 g]`, for models that take one.
+    """
+    n_heads, eps = config["n_heads"], config["layer_norm_eps"]
+    patches = embed_patches(w, config, pixels)
+    if prior is not None:
+        kernel = w["clip.embeddings.similarity_embedding.weight"]
+        patches = patches + torch.conv2d(prior, kernel, stride=PRIOR_CELLS)
     patches = patches.flatten(2).transpose(1, 2)  # [b, n, d]
     class_token = w["clip.embeddings.class_embedding"].expand(len(pixels), 1, -1)
     x = torch.cat([class_token, patches], dim=1) + w["clip.embeddings.position_embedding.weight"]
@@ -106,3 +155,22 @@ def main():
         check_close(f"clip hidden {i}", theirs, own)
         tensors[f"out.hidden.{i}"] = theirs
     save_model_fixture("clip", {"clip": CONFIG}, tensors)
+    extended()
+
+
+def extended():
+    """Our extensions; there is no library to ask, so f32 is checked against f64."""
+    weights = Weights("clip_extended")
+    init(weights, EXTENDED)
+    side = EXTENDED["image_size"]
+    prior_side = PRIOR_CELLS * side // EXTENDED["patch_size"]
+    pixels = rounded_normal("clip_extended", "in.pixels", 2, 3, side, side)
+    shape = (2, PRIOR_CHANNELS, prior_side, prior_side)
+    prior = rounded_normal("clip_extended", "in.prior", *shape)
+    states = hidden_states(weights.tensors, EXTENDED, pixels, prior)
+    exact = hidden_states(weights.double(), EXTENDED, pixels.double(), prior.double())
+    tensors = {"in.pixels": pixels, "in.prior": prior, **weights.tensors}
+    for i, (single, double) in enumerate(zip(states, exact)):
+        check_close(f"clip extended hidden {i}", single, double)
+        tensors[f"out.hidden.{i}"] = double
+    save_model_fixture("clip_extended", {"clip": EXTENDED}, tensors)

@@ -11,7 +11,7 @@ from common import FAINT, Weights, layer_norm, linear, mlp, rounded_normal, save
 from ltc import INJECT_EPS, init_packed_attention, region_attention, regions
 
 TOKEN_PACKER = {
-    "kind": "token_packer",
+    "kind": "tokenpacker",
     "grid": 6,
     "d_vision": 24,
     "d_text": 40,

@@ -29,23 +29,18 @@ export function formatShare(share: number): string {
 
 const STAGES: Record<string, string> = {
   manifest: "Reading the package",
-  package: "Loading the model",
-  download: "Loading the model",
   tokenizer: "Loading the tokenizer",
   weights: "Loading the weights",
-  load: "Loading the model",
+  building: "Putting the model together",
   decode: "Reading the photograph",
-  prepare: "Preparing the photograph",
-  preprocess: "Preparing the photograph",
+  prior: "Comparing the parts of the photograph",
   clip: "Looking at the photograph",
   projector: "Condensing what was seen",
   sam: "Looking at the details",
   llm: "Reading the question",
-  prefill: "Reading the question",
-  generate: "Writing the answer",
-  decodeText: "Writing the answer",
   mask: "Drawing the mask",
   score: "Scoring",
+  generate: "Writing the answer",
 };
 
 /** A stage of the engine in words; its own name if it is a new one. */

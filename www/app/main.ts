@@ -145,7 +145,7 @@ class App {
             this.#chat.append(event.text);
             break;
           case "mask":
-            this.#picture.setMap(event, this.#result?.mapThreshold ?? 0.5);
+            this.#picture.setMap(event);
             break;
           case "result":
             this.#showResult(event, query);
@@ -178,8 +178,12 @@ class App {
     try {
       const inspector = await this.#ready(run.signal);
       for await (const event of inspector.ask(question, run)) {
+        if (this.#run !== run) continue;
         if (event.kind === "token") this.#chat.append(event.text);
         else if (event.kind === "done") this.#chat.finish(event.reason);
+        // An answer may mark more of the photograph.
+        else if (event.kind === "mask") this.#picture.setMap(event);
+        else if (event.kind === "result") this.#showResult(event, this.#asked);
       }
       if (this.#run === run) await this.#reportTo(inspector);
     } catch (thrown) {

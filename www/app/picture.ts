@@ -82,6 +82,7 @@ export class Picture {
   clearMap(): void {
     this.#map = this.#shown = this.#heat = this.#outline = this.#marked = undefined;
     this.#view.hidden = true;
+    this.#threshold.valueAsNumber = this.#modelThreshold;
     this.#redraw();
   }
 
@@ -107,19 +108,20 @@ export class Picture {
   }
 
   /** Lays a map over the photograph. */
-  setMap({ width, height, map }: MaskEvent, threshold: number): void {
+  setMap({ width, height, map }: MaskEvent): void {
     this.#map = { width, height, values: map };
     if (!this.#photo) this.#sizeCanvas(width, height);
     this.#shown = resample(this.#map, this.#canvas.width, this.#canvas.height);
     this.#heat = canvasOf(this.#shown, heatPixels(this.#shown, true));
     this.#view.hidden = false;
-    this.setModelThreshold(threshold);
+    this.#thresholdMoved();
   }
 
-  /** Takes over the model's own threshold and moves the slider there. */
+  /** Takes over the model's own threshold, and moves the slider there unless the user moved it. */
   setModelThreshold(threshold: number): void {
+    const isMoved = !this.#isModelThreshold();
     this.#modelThreshold = threshold;
-    this.#threshold.valueAsNumber = threshold;
+    if (!isMoved) this.#threshold.valueAsNumber = threshold;
     this.#thresholdMoved();
   }
 

@@ -76,14 +76,15 @@ export class Verdict {
     this.#progressText.textContent = `${formatStage(event.stage)}…`;
   }
 
-  /** Shows a result at the model's own threshold. */
+  /** Shows a result, at the model's own threshold unless the user moved it for this photograph. */
   show(result: ResultEvent): void {
+    const isMoved = this.#result !== undefined && !this.#isModelThreshold();
     this.#result = result;
     this.#score.textContent = formatScore(result.score);
     this.#meter.value = result.score;
     this.#meter.textContent = formatScore(result.score);
     this.#own.textContent = `The model’s own is ${formatScore(result.threshold)}.`;
-    this.#threshold.valueAsNumber = result.threshold;
+    if (!isMoved) this.#threshold.valueAsNumber = result.threshold;
     this.#scale.hidden = this.#scoreBox.hidden = false;
     this.#fallback.hidden = result.segProduced;
     this.#decide();

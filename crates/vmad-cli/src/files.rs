@@ -34,18 +34,9 @@ pub(crate) fn read_manifest(package: &Path) -> Result<Manifest> {
     Manifest::parse(&json).with_context(|| path.display().to_string())
 }
 
-/// Writes beside the target, then renames. A failure names the target and leaves nothing behind.
+/// Writes a file whole or not at all. A failure names it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    fs::write(&part, bytes)
-        .and_then(|()| fs::rename(&part, path))
-        .inspect_err(|_| {
-            // The first failure is the one to report.
-            fs::remove_file(&part).ok();
-        })
-        .with_context(|| format!("writing {}", path.display()))
+    vmad_data::write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))
 }
 
 pub(crate) fn create_folder(path: &Path) -> Result<()> {

@@ -137,15 +137,21 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
     let kind = match projector {
         ProjectorConfig::Linear { .. } => "linear",
         ProjectorConfig::Mlp2xGelu { .. } => "mlp2x_gelu",
-        ProjectorConfig::TokenPacker(_) => "token_packer",
+        ProjectorConfig::TokenPacker(_) => "tokenpacker",
         ProjectorConfig::Ltc(_) => "ltc",
     };
+    let similarity = |is_on: bool| if is_on { ", similarity prompt" } else { "" };
     vec![
         row(
             "clip",
             format!(
-                "{} px, patch {}, {} layers of width {}, taps {:?}",
-                clip.image_size, clip.patch_size, clip.n_layers, clip.d_model, clip.taps
+                "{} px, patch {}, {} layers of width {}, taps {:?}{}",
+                clip.image_size,
+                clip.patch_size,
+                clip.n_layers,
+                clip.d_model,
+                clip.taps,
+                similarity(clip.similarity_prompt)
             ),
         ),
         row(
@@ -167,11 +173,11 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         row(
             "sam",
             format!(
-                "{} px, {} layers of width {}, similarity prompt {}",
+                "{} px, {} layers of width {}{}",
                 sam.image_size,
                 sam.n_layers,
                 sam.d_model,
-                if sam.similarity_prompt { "on" } else { "off" }
+                similarity(sam.similarity_prompt)
             ),
         ),
     ]

@@ -2,6 +2,7 @@
 
 use crate::defect::DefectKind;
 use crate::error::DataError;
+use crate::files::write_whole;
 use crate::generator::{Generator, Sample};
 use crate::rle::Rle;
 use crate::words::{Qa, QaKind};
@@ -131,15 +132,6 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
     }
 }
 
-/// Writes beside the target, then renames, so that no half file can carry the final name.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    fs::write(&part, bytes).map_err(io(&part))?;
-    fs::rename(&part, path).map_err(io(path))
-}
-
 /// Writes `count` images of a generator as a COCO data set.
 ///
 /// Images come first and in order; the JSON files come last, so a run that was cut off has none.
@@ -204,7 +196,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
         path: path.to_owned(),
         source,
     })?;
-    write_whole(path, &bytes)
+    write_whole(path, &bytes).map_err(io(path))
 }
 
 fn render_entry(images: &Path, id: u64, sample: &Sample) -> Result<Entry, DataError> {
@@ -218,7 +210,7 @@ fn render_entry(images: &Path, id: u64, sample: &Sample) -> Result<Entry, DataEr
             path: path.clone(),
             source,
         })?;
-    write_whole(&path, &png)?;
+    write_whole(&path, &png).map_err(io(&path))?;
     let annotations = sample
         .defects
         .iter()

@@ -133,9 +133,7 @@ fn prep_code(error: &PrepError) -> &'static str {
         PrepError::TooLarge { .. } => "image-too-large",
         PrepError::EmptyQuestion => "question-empty",
         PrepError::QuestionTooLong { .. } | PrepError::FieldTooLong { .. } => "question-too-long",
-        PrepError::TokenizerFile { .. }
-        | PrepError::MissingToken { .. }
-        | PrepError::TemplateSlot { .. } => "package-damaged",
+        PrepError::TokenizerFile { .. } | PrepError::MissingToken { .. } => "package-damaged",
         PrepError::MapSize { .. }
         | PrepError::Encode { .. }
         | PrepError::Tokenize { .. }

@@ -8,11 +8,10 @@ use vmad_kernels::{DeviceKind, QuantWeight, cpu_device};
 use vmad_model::config::ClipFit;
 use vmad_model::{DeviceWeights, Init, LoadedWeight, ModelError, Vmad, VmadConfig, WeightSource};
 use vmad_package::{
-    Joiner, MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ShardReader, ShardTensor, Storage,
-    TensorData, TensorEntry,
+    Conversation, Joiner, MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ShardReader, ShardTensor,
+    Storage, Templates, TensorData, TensorEntry,
 };
-use vmad_prep::prompt::TopicNames;
-use vmad_prep::{ClipMode, Conversation, Templates, Tokenizer};
+use vmad_prep::{ClipMode, Tokenizer};
 
 use crate::pace::read;
 use crate::session::Session;
@@ -70,8 +69,6 @@ impl Engine {
         let config: VmadConfig = serde_json::from_value(manifest.meta.config.clone())
             .map_err(EngineError::ConfigJson)?;
         let wanted = check_tensors(&config, &manifest, chosen.max_buffer_bytes)?;
-        let templates = templates(&manifest);
-        templates.validate()?;
         loading.end(Stage::Manifest).await?;
 
         let mut done = 0;
@@ -152,13 +149,13 @@ impl Engine {
             total: 1,
         });
         Ok(Self {
-            conversation: conversation(&manifest),
+            conversation: manifest.meta.conversation.clone(),
+            templates: manifest.meta.templates.clone(),
             loading: loading.times,
             model,
             config,
             manifest,
             tokenizer,
-            templates,
             chosen,
             host,
             weights_bytes,
@@ -274,31 +271,6 @@ impl Loading<'_> {
         self.since_ms = now_ms;
         self.host.yield_now().await;
         self.cancel.check()
-    }
-}
-
-fn conversation(manifest: &Manifest) -> Conversation {
-    let frame = manifest.meta.conversation.clone();
-    Conversation {
-        system: frame.system,
-        user: frame.user,
-        assistant: frame.assistant,
-        separator: frame.separator,
-        end: frame.end,
-    }
-}
-
-fn templates(manifest: &Manifest) -> Templates {
-    let wording = manifest.meta.templates.clone();
-    Templates {
-        segment: wording.segment,
-        segment_answer: wording.segment_answer,
-        queries: TopicNames {
-            description: wording.queries.description,
-            impact: wording.queries.impact,
-            suggestion: wording.queries.suggestion,
-        },
-        answer_prefix: wording.answer_prefix,
     }
 }
 

@@ -24,7 +24,7 @@ pub fn config() -> serde_json::Value {
     json!({
         "clip": {
             "image_size": 56, "patch_size": 14, "d_model": 32, "n_layers": 4, "n_heads": 4,
-            "d_ff": 32, "layer_norm_eps": 1e-5, "taps": [1, 2, 3, 4]
+            "d_ff": 32, "layer_norm_eps": 1e-5, "taps": [1, 2, 3, 4], "similarity_prompt": true
         },
         "projector": {
             "kind": "ltc", "grid": 4, "d_vision": 32, "d_text": 64, "d_hidden": 64, "n_levels": 4,

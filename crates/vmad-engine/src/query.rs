@@ -1,7 +1,8 @@
 //! What a caller can ask for.
 
 use serde::{Deserialize, Serialize};
-use vmad_prep::{RgbImage, Tokenizer, Topic};
+use vmad_package::Topic;
+use vmad_prep::{RgbImage, Tokenizer};
 
 use crate::EngineError;
 

@@ -14,8 +14,8 @@ use std::rc::Rc;
 use burn::tensor::{Tensor, TensorData};
 use vmad_model::llama::KvCache;
 use vmad_prep::{
-    IMAGE_SENTINEL, Limits, PrepError, Region, RgbImage, SamFrame, ScoreMode, anomaly_map,
-    clip_pixels, decode, image_score, prompt_map, regions, sam_pixels, upscale_logits,
+    IMAGE_SENTINEL, Limits, PrepError, Prior, Region, RgbImage, SamFrame, ScoreMode, anomaly_map,
+    clip_pixels, decode, image_score, regions, sam_pixels, upscale_logits,
 };
 
 use crate::pace::{Pace, read, settle};
@@ -105,7 +105,7 @@ impl Engine {
         let (photo, cancel) = (photo.into(), cancel.clone());
         EventStream::new(move |out| async move {
             let n_stages = 7
-                + u64::from(self.config.sam.similarity_prompt)
+                + u64::from(self.config.needs_prior())
                 + match query.ask {
                     crate::Ask::None => 0,
                     crate::Ask::Free(_) => 2,
@@ -220,13 +220,20 @@ impl Engine {
             Tensor::<4>::from_data(data, &device)
         };
 
+        let side = self.config.sam.image_size;
+        let (sam_values, frame) = sam_pixels(photo, side as u32);
+        let (clip_prior, sam_prior) = self.weigh(&sam_values, &frame, pace).await?;
+
         pace.begin(Stage::Clip).await?;
         let side = self.config.clip.image_size;
         let pixels = clip_pixels(photo, side as u32, self.clip_mode());
         if let Some(trace) = &mut self.trace {
             trace.add_values("clip.pixels", &[3, side, side], &pixels);
         }
-        let states = self.model.clip.hidden_states(square(pixels, 3, side));
+        let states = self
+            .model
+            .clip
+            .hidden_states(square(pixels, 3, side), clip_prior);
         if let Some(last) = states.last() {
             settle(Stage::Clip, last).await?;
         }
@@ -251,14 +258,10 @@ impl Engine {
 
         pace.begin(Stage::Sam).await?;
         let side = self.config.sam.image_size;
-        let (pixels, frame) = sam_pixels(photo, side as u32);
         if let Some(trace) = &mut self.trace {
-            trace.add_values("sam.pixels", &[3, side, side], &pixels);
+            trace.add_values("sam.pixels", &[3, side, side], &sam_values);
         }
-        let image = self
-            .model
-            .sam_encoder
-            .forward(square(pixels.clone(), 3, side));
+        let image = self.model.sam_encoder.forward(square(sam_values, 3, side));
         settle(Stage::Sam, &image).await?;
         if let Some(trace) = &mut self.trace {
             trace
@@ -266,24 +269,46 @@ impl Engine {
                 .await?;
         }
         pace.end(Stage::Sam);
-
-        let mut prior = None;
-        if self.config.sam.similarity_prompt {
-            pace.begin(Stage::Prior).await?;
-            let side = self.config.sam.mask_side();
-            let values = prompt_map(&pixels, &frame, side as u32);
-            if let Some(trace) = &mut self.trace {
-                trace.add_values("sam.mask_prompt", &[side, side], &values);
-            }
-            prior = Some(square(values, 1, side));
-            pace.end(Stage::Prior);
-        }
         Ok(Seen {
             frame,
             visual,
             image,
-            prior,
+            prior: sam_prior,
         })
+    }
+
+    /// The patch-similarity prior as CLIP's and as SAM's branch take it, each where the model does.
+    async fn weigh(
+        &mut self,
+        sam_values: &[f32],
+        frame: &SamFrame,
+        pace: &mut Pace,
+    ) -> Result<(Option<Tensor<4>>, Option<Tensor<4>>), EngineError> {
+        if !self.config.needs_prior() {
+            return Ok((None, None));
+        }
+        pace.begin(Stage::Prior).await?;
+        let prior = Prior::new(sam_values, frame);
+        let mode = self.clip_mode();
+        let mut give = |name: &str, values: Vec<f32>, channels: usize, side: usize| {
+            let shape = [1, channels, side, side];
+            if let Some(trace) = &mut self.trace {
+                trace.add_values(name, &shape[1..], &values);
+            }
+            Tensor::<4>::from_data(TensorData::new(values, shape), &self.chosen.device)
+        };
+        let (clip, sam) = (&self.config.clip, &self.config.sam);
+        let for_clip = clip.similarity_prompt.then(|| {
+            let side = clip.prior_side();
+            let values = prior.for_clip(side as u32, mode);
+            give("clip.similarity", values, Prior::CLIP_CHANNELS, side)
+        });
+        let for_sam = sam.similarity_prompt.then(|| {
+            let side = sam.mask_side();
+            give("sam.mask_prompt", prior.for_sam(side as u32), 1, side)
+        });
+        pace.end(Stage::Prior);
+        Ok((for_clip, for_sam))
     }
 
     /// The scoring pass; afterwards there is a session.

@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use vmad_model::llama::KvCache;
 use vmad_model::{Vmad, VmadConfig};
-use vmad_prep::{Conversation, IMAGE_SENTINEL, Specials, StreamDecoder, Templates, Tokenizer};
+use vmad_package::{Conversation, Templates};
+use vmad_prep::{IMAGE_SENTINEL, Specials, StreamDecoder, Tokenizer};
 
 use crate::pace::{Pace, read};
 use crate::sampling::Sampler;

@@ -169,10 +169,10 @@ fn inspect_tells_the_verdict_before_the_words() -> Outcome {
     let stages: Vec<Stage> = last.timings.iter().map(|(stage, _)| *stage).collect();
     assert!(stages.starts_with(&[
         Stage::Decode,
+        Stage::Prior,
         Stage::Clip,
         Stage::Projector,
         Stage::Sam,
-        Stage::Prior,
         Stage::Llm,
         Stage::Mask,
         Stage::Score,
@@ -450,7 +450,8 @@ fn a_trace_names_every_tensor() -> Outcome {
         ("seg.hidden", vec![64]),
         ("seg.embedding", vec![32]),
         ("sam.image_embedding", vec![32, 4, 4]),
-        ("sam.mask_prompt", vec![16, 16]),
+        ("clip.similarity", vec![4, 16, 16]),
+        ("sam.mask_prompt", vec![1, 16, 16]),
         ("mask.logits", vec![16, 16]),
         ("map", vec![60, 90]),
     ] {

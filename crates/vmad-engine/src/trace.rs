@@ -9,8 +9,9 @@ use crate::{EngineError, Stage};
 ///
 /// Names: `clip.pixels`, `sam.pixels`, `clip.hidden.{i}` (class token included), `projector.out`,
 /// `llm.input_ids` (with the image sentinel), `llm.logits`, `llm.hidden` (after the final norm),
-/// `seg.hidden`, `seg.embedding`, `sam.image_embedding`, `sam.mask_prompt` (in models that take
-/// one), `mask.logits`, `map`. The language model's are those of the scoring pass.
+/// `seg.hidden`, `seg.embedding`, `sam.image_embedding`, `clip.similarity` and `sam.mask_prompt`
+/// (in models that take them), `mask.logits`, `map`. The language model's are those of the scoring
+/// pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace {
     /// In the order in which they were computed.

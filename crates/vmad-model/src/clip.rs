@@ -4,10 +4,11 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::ModelError;
-use crate::config::ClipConfig;
+use crate::config::{ClipConfig, Stem};
 use crate::nn::{
     LayerNorm, Linear, Mlp, attend, cut_patches, merge_heads, quick_gelu, split_heads,
 };
+use crate::stem::ConvStem;
 use crate::weights::{Builder, Init};
 
 /// One pre-norm transformer block.
@@ -63,7 +64,9 @@ impl Block {
 #[derive(Module, Debug)]
 pub struct ClipEncoder {
     class_embedding: Param<Tensor<1>>,
+    stem: Option<ConvStem>,
     patch_embedding: Linear,
+    similarity_embedding: Option<Linear>,
     position_embedding: Param<Tensor<2>>,
     pre_norm: LayerNorm,
     blocks: Vec<Block>,
@@ -80,13 +83,27 @@ impl ClipEncoder {
         let mut embeddings = b.at("embeddings");
         let class_embedding =
             embeddings.dense("class_embedding", [c.d_model], Init::Normal(0.02))?;
-        let patch_embedding = Linear::patches(
-            &mut embeddings.at("patch_embedding"),
-            3,
-            c.patch_size,
-            c.d_model,
-            false,
-        )?;
+        let d = c.d_model;
+        let (stem, patch_embedding) = match c.stem {
+            Stem::Patch => {
+                let mut patch = embeddings.at("patch_embedding");
+                let embedding = Linear::patches(&mut patch, 3, c.patch_size, d, false)?;
+                (None, embedding)
+            }
+            Stem::Conv => {
+                let mut stem = embeddings.at("stem");
+                let stem = ConvStem::new(&mut stem, c.patch_size, d, c.layer_norm_eps)?;
+                let mut patch = embeddings.at("patch_embedding");
+                (Some(stem), Linear::pointwise(&mut patch, d, d, false)?)
+            }
+        };
+        let similarity_embedding = if c.similarity_prompt {
+            let mut similarity = embeddings.at("similarity_embedding");
+            let (channels, cells) = (ClipConfig::PRIOR_CHANNELS, ClipConfig::PRIOR_CELLS);
+            Some(Linear::patches(&mut similarity, channels, cells, d, false)?)
+        } else {
+            None
+        };
         let position_embedding = embeddings.at("position_embedding").dense(
             "weight",
             [n_positions, c.d_model],
@@ -101,7 +118,9 @@ impl ClipEncoder {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             class_embedding,
+            stem,
             patch_embedding,
+            similarity_embedding,
             position_embedding,
             pre_norm,
             blocks,
@@ -113,11 +132,20 @@ impl ClipEncoder {
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, image_size, image_size]`, normalised
+    /// - prior: `[batch, PRIOR_CHANNELS, prior_side, prior_side]` ([`ClipConfig`]), if the model
+    ///   takes one
     /// - output: each `[batch, 1 + grid², d_model]`, class token first
-    pub fn hidden_states(&self, pixels: Tensor<4>) -> Vec<Tensor<3>> {
-        let patches = self
-            .patch_embedding
-            .forward(cut_patches(pixels, self.patch_size));
+    pub fn hidden_states(&self, pixels: Tensor<4>, prior: Option<Tensor<4>>) -> Vec<Tensor<3>> {
+        let patches = self.patch_embedding.forward(match &self.stem {
+            Some(stem) => stem.forward(pixels),
+            None => cut_patches(pixels, self.patch_size),
+        });
+        let patches = match (&self.similarity_embedding, prior) {
+            (Some(embedding), Some(prior)) => {
+                patches + embedding.forward(cut_patches(prior, ClipConfig::PRIOR_CELLS))
+            }
+            _ => patches,
+        };
         let [batch, _, d_model] = patches.dims();
         let class = self
             .class_embedding

@@ -52,9 +52,29 @@ pub struct ClipConfig {
     pub layer_norm_eps: f64,
     /// Hidden states handed to the projector; `i` is the output of block `i`, 0 the embeddings.
     pub taps: Vec<usize>,
+    /// How pixels become patch features.
+    #[serde(default)]
+    pub stem: Stem,
+    /// Whether the patch-similarity prior is added to the patch embeddings, so that the words know
+    /// of it as the mask does.
+    ///
+    /// An extension of ours, not part of the paper: see ARCHITECTURE.md.
+    #[serde(default)]
+    pub similarity_prompt: bool,
 }
 
 impl ClipConfig {
+    /// Channels of the prior that `similarity_prompt` asks for.
+    pub const PRIOR_CHANNELS: usize = 4;
+    /// Samples of the prior along a patch.
+    pub const PRIOR_CELLS: usize = 4;
+
+    /// Side of the prior that `similarity_prompt` asks for.
+    #[must_use]
+    pub fn prior_side(&self) -> usize {
+        self.grid() * Self::PRIOR_CELLS
+    }
+
     /// Patches along one side.
     #[must_use]
     pub fn grid(&self) -> usize {
@@ -86,6 +106,7 @@ pub enum ProjectorConfig {
         d_text: usize,
     },
     /// TokenPacker: region attention from pooled queries to the concatenated taps.
+    #[serde(rename = "tokenpacker")]
     TokenPacker(RegionConfig),
     /// Locality-enhanced token compression, the paper's projector.
     Ltc(LtcConfig),
@@ -275,18 +296,24 @@ impl SamConfig {
     }
 }
 
-/// How SAM's encoder turns pixels into patch features.
+/// How an encoder turns pixels into patch features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stem {
-    /// One convolution as large as its stride, SAM's own.
+    /// One convolution as large as its stride, CLIP's and SAM's own.
     #[default]
     Patch,
-    /// Four 3×3 convolutions of stride 2 (Xiao et al. 2021); learns faster from scratch. Ours.
+    /// 3×3 convolutions of stride 2 (Xiao et al. 2021); learns faster from scratch. Ours.
     Conv,
 }
 
 impl VmadConfig {
+    /// Whether any part takes the patch-similarity prior.
+    #[must_use]
+    pub fn needs_prior(&self) -> bool {
+        self.clip.similarity_prompt || self.sam.similarity_prompt
+    }
+
     /// Checks that the parts fit each other.
     ///
     /// # Errors
@@ -377,9 +404,21 @@ impl VmadConfig {
             s.d_out % (s.decoder_heads * s.cross_downsample) == 0,
             "sam.d_out must be a multiple of decoder_heads * cross_downsample",
         )?;
+        let stem_fits = |stem: Stem, patch_size: usize, d_model: usize| {
+            stem == Stem::Patch
+                || (patch_size.is_power_of_two()
+                    && patch_size > 1
+                    && d_model.is_multiple_of(patch_size / 2))
+        };
+        const STEM: &str = "stem = conv needs a patch_size that is a power of two, and a d_model \
+                            that is a multiple of half of it";
         check(
-            s.stem == Stem::Patch || s.patch_size == 16,
-            "sam.stem = conv needs patch_size 16",
+            stem_fits(c.stem, c.patch_size, c.d_model),
+            &format!("clip.{STEM}"),
+        )?;
+        check(
+            stem_fits(s.stem, s.patch_size, s.d_model),
+            &format!("sam.{STEM}"),
         )?;
         let (grid, width) = self.projector.grid_and_width();
         check(grid == c.grid(), "projector.grid must be the CLIP grid")?;

@@ -22,10 +22,27 @@ fn clip_hidden_states() {
         let mut root = Builder::new(&mut weights, &mut names);
         let clip = ClipEncoder::new(&mut root.at("clip"), &config).unwrap();
         for (i, state) in clip
-            .hidden_states(fixture.tensor("in.pixels", device))
+            .hidden_states(fixture.tensor("in.pixels", device), None)
             .iter()
             .enumerate()
         {
+            fixture.check(&format!("out.hidden.{i}"), state.clone());
+        }
+    });
+}
+
+/// Our convolutional stem and the similarity prior.
+#[test]
+fn clip_extensions() {
+    let fixture = Fixture::read("clip_extended");
+    let config: ClipConfig = fixture.config("clip");
+    on_every_device(|device| {
+        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+        let mut root = Builder::new(&mut weights, &mut names);
+        let clip = ClipEncoder::new(&mut root.at("clip"), &config).unwrap();
+        let prior = Some(fixture.tensor("in.prior", device));
+        let states = clip.hidden_states(fixture.tensor("in.pixels", device), prior);
+        for (i, state) in states.iter().enumerate() {
             fixture.check(&format!("out.hidden.{i}"), state.clone());
         }
     });
@@ -259,7 +276,7 @@ fn composed_model() {
     on_every_device(|device| {
         let (model, _) = Vmad::new(&config, &mut fixture.weights(device)).unwrap();
         let pixels: Tensor<3> = fixture.tensor("in.clip.pixels", device);
-        let states = model.clip.hidden_states(pixels.unsqueeze());
+        let states = model.clip.hidden_states(pixels.unsqueeze(), None);
         for (i, state) in states.iter().enumerate() {
             fixture.check(
                 &format!("out.clip.hidden.{i}"),

@@ -115,6 +115,14 @@ pub enum PackageError {
         /// Its value.
         value: f32,
     },
+    /// A template lacks one of its slots.
+    #[error("model.json: templates.{template} lacks {slot}")]
+    TemplateSlot {
+        /// Which template.
+        template: &'static str,
+        /// The slot.
+        slot: &'static str,
+    },
     /// A shard was asked for that the manifest does not list.
     #[error("shard {index} was asked for, the manifest lists {n_shards}")]
     NoSuchShard {

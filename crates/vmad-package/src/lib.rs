@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod conversation;
 mod error;
 mod header;
 mod join;
@@ -42,13 +43,16 @@ mod writer;
 #[cfg(test)]
 mod fuzz;
 
+pub use conversation::{
+    Conversation, DEFAULT_OBJECT, IMAGE_PLACEHOLDER, Queries, Templates, Topic,
+};
 pub use error::{EntryPlace, PackageError};
 pub use join::Joiner;
 pub use manifest::{
     FORMAT, FileEntry, MANIFEST_FILE, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, MAX_SHARDS, MAX_TENSORS,
     Manifest, TOKENIZER_FILE, TensorEntry, VERSION,
 };
-pub use meta::{Conversation, PackageMeta, Queries, Templates, Threshold};
+pub use meta::{PackageMeta, Threshold};
 pub use recipe::{Recipe, Rule};
 pub use sha256::Sha256;
 pub use shard::ShardReader;

@@ -116,7 +116,7 @@ impl Manifest {
         }
         let meta: PackageMeta = serde_json::from_slice(json)?;
         let body: Body = serde_json::from_slice(json)?;
-        check_threshold(&meta)?;
+        check_meta(&meta)?;
         check_files(&body)?;
         check_tensors(&body)?;
         Ok(Self {
@@ -205,7 +205,8 @@ impl FileEntry {
     }
 }
 
-pub(crate) fn check_threshold(meta: &PackageMeta) -> Result<(), PackageError> {
+pub(crate) fn check_meta(meta: &PackageMeta) -> Result<(), PackageError> {
+    meta.templates.validate()?;
     let threshold = &meta.threshold;
     for (field, value, valid) in [
         ("image", threshold.image, threshold.image.is_finite()),

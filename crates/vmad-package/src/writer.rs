@@ -5,7 +5,7 @@ use half::f16;
 use safetensors::tensor::TensorView;
 use vmad_quant::{quantize_q4, quantize_q8};
 
-use crate::manifest::{check_tensor_name, check_threshold};
+use crate::manifest::{check_meta, check_tensor_name};
 use crate::plan::Names;
 use crate::storage::{Dims, Half, StoredEntry, stored_entries};
 use crate::{
@@ -41,7 +41,7 @@ impl PackageWriter {
         tokenizer_json: Vec<u8>,
         shard_limit_bytes: u64,
     ) -> Result<Self, PackageError> {
-        check_threshold(&meta)?;
+        check_meta(&meta)?;
         for (what, found) in [
             ("bytes of a shard", shard_limit_bytes),
             ("bytes of the tokenizer", tokenizer_json.len() as u64),

@@ -117,12 +117,4 @@ pub enum PrepError {
         /// Largest number of characters that is accepted.
         limit: usize,
     },
-    /// A prompt template without its slot.
-    #[error("the prompt template {template:?} has no {slot}")]
-    TemplateSlot {
-        /// Name of the template.
-        template: &'static str,
-        /// The slot that is missing.
-        slot: &'static str,
-    },
 }

@@ -8,12 +8,12 @@
 use tokenizers::Model;
 use tokenizers::models::ModelWrapper;
 
+use vmad_package::IMAGE_PLACEHOLDER;
+
 use crate::PrepError;
 
 /// Stands in `input_ids` where the visual tokens go.
 pub const IMAGE_SENTINEL: i32 = -200;
-/// Stands in a prompt where the picture goes.
-pub const IMAGE_PLACEHOLDER: &str = "<image>";
 /// Longest question, in characters.
 pub const MAX_QUESTION_CHARS: usize = 4000;
 /// Longest object name, in characters.

@@ -4,9 +4,9 @@ mod common;
 
 use common::{Failure, shared};
 use serde::Deserialize;
+use vmad_package::{Conversation, Templates};
 use vmad_prep::{
-    Conversation, IMAGE_SENTINEL, PrepError, Specials, StreamDecoder, Templates, Tokenizer, prompt,
-    state_index, text,
+    IMAGE_SENTINEL, PrepError, Specials, StreamDecoder, Tokenizer, prompt, state_index, text,
 };
 
 #[derive(Deserialize)]
@@ -62,7 +62,7 @@ fn ids_match_the_slow_tokenizer() -> Result<(), Failure> {
 #[test]
 fn template_one_and_its_state() -> Result<(), Failure> {
     let (tokenizer, table) = (tokenizer()?, table()?);
-    let (conversation, templates) = (Conversation::default(), Templates::default());
+    let (conversation, templates) = (Conversation::vicuna_v1(), Templates::paper());
     let object = Some("capsule");
     let asked = prompt::segment_prompt(&conversation, &templates, object, None, None);
     let taught = conversation.answered(&asked, &templates.answer(None));
@@ -93,7 +93,7 @@ fn template_one_and_its_state() -> Result<(), Failure> {
 #[test]
 fn follow_up_continues_the_same_ids() -> Result<(), Failure> {
     let tokenizer = tokenizer()?;
-    let conversation = Conversation::default();
+    let conversation = Conversation::vicuna_v1();
     let first = conversation.first_turn("What is wrong with it?", None);
     let first = conversation.answered(&first, "A crack.");
     let further = conversation.follow_up("How should it be repaired?");
@@ -186,7 +186,7 @@ fn text_from_outside_stays_text() -> Result<(), Failure> {
             assert!(!encoded.contains(&special), "{text:?} became {clean:?}");
         }
         assert!(!clean.contains("<image>"), "{text:?} became {clean:?}");
-        let prompt = Conversation::default().first_turn(&clean, None);
+        let prompt = Conversation::vicuna_v1().first_turn(&clean, None);
         assert!(tokenizer.encode_with_image(&prompt).is_ok());
     }
     assert_eq!(

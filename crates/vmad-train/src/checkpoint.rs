@@ -54,10 +54,7 @@ impl RunFolder {
     /// The file system's.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), TrainError> {
         let path = self.path(name);
-        let part = self.path(&format!("{name}.part"));
-        std::fs::write(&part, content)
-            .and_then(|()| std::fs::rename(&part, &path))
-            .map_err(|source| TrainError::Io { path, source })
+        vmad_data::write_whole(&path, content).map_err(|source| TrainError::Io { path, source })
     }
 
     /// Where the run stands, or `None` for a new one.

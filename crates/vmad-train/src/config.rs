@@ -20,6 +20,10 @@ pub struct TrainConfig {
     pub steps: u64,
     /// Samples of a step.
     pub batch: usize,
+    /// Parts of a step that are computed side by side, each in a thread of its own, and averaged.
+    /// They are equally large, so that each sample counts the same.
+    #[serde(default = "one")]
+    pub micro_batches: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Tokens of the vocabulary, special ones included.
@@ -116,6 +120,9 @@ impl TrainConfig {
                 "batch, steps and checkpoint_every must be positive",
             ));
         }
+        if config.micro_batches == 0 || !config.batch.is_multiple_of(config.micro_batches) {
+            return Err(invalid("batch must be a multiple of micro_batches"));
+        }
         if config.data.pool == 0 || config.data.pool_start == 0 {
             return Err(invalid("data.pool and data.pool_start must be positive"));
         }
@@ -148,4 +155,8 @@ impl TrainConfig {
         let cosine = (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
         o.learning_rate * (o.final_share + (1.0 - o.final_share) * cosine)
     }
+}
+
+fn one() -> usize {
+    1
 }

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use vmad_data::{QaKind, Sample};
-use vmad_package::{Conversation, Templates};
+use vmad_package::{Conversation, Templates, Topic};
 use vmad_prep::{IMAGE_SENTINEL, Tokenizer};
 
 use crate::TrainError;
@@ -60,19 +60,14 @@ impl Interviewer<'_> {
             .then_some(sample.normal_description.as_str());
         let topic = if placed { pick_topic(rng) } else { None };
         let words = topic.and_then(|topic| answer_of(sample, topic));
-        let frame = self.frame();
-        let question = match topic {
-            Some(topic) => self
-                .templates
-                .segment_answer
-                .replace("{query}", self.query(topic))
-                .replace("{object}", object),
-            None => self.templates.segment.replace("{object}", object),
-        };
-        let answer = match words {
-            Some(words) => format!("{} [SEG]. {words}", self.templates.answer_prefix),
-            None => format!("{} [SEG].", self.templates.answer_prefix),
-        };
+        let frame = self.conversation;
+        let asked = topic.map(|topic| match topic {
+            QaKind::Description => Topic::Description,
+            QaKind::Impact => Topic::Impact,
+            QaKind::Suggestion => Topic::Suggestion,
+        });
+        let question = self.templates.question(Some(object), asked);
+        let answer = self.templates.answer(words);
         let mut text = frame.first_turn(&question, normal);
         let mut spans = vec![text.len()];
         text = frame.answered(&text, &answer);
@@ -107,25 +102,6 @@ impl Interviewer<'_> {
         let seg_id = self.tokenizer.ids().seg;
         let seg = ids.iter().position(|id| *id == seg_id).unwrap_or(0);
         Ok(Dialogue { ids, spoken, seg })
-    }
-
-    fn frame(&self) -> vmad_prep::Conversation {
-        let c = self.conversation;
-        vmad_prep::Conversation {
-            system: c.system.clone(),
-            user: c.user.clone(),
-            assistant: c.assistant.clone(),
-            separator: c.separator.clone(),
-            end: c.end.clone(),
-        }
-    }
-
-    fn query(&self, topic: QaKind) -> &str {
-        match topic {
-            QaKind::Description => &self.templates.queries.description,
-            QaKind::Impact => &self.templates.queries.impact,
-            QaKind::Suggestion => &self.templates.queries.suggestion,
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use half::f16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vmad_data::{Generator, Sample, Split};
-use vmad_prep::{ClipMode, RgbImage, clip_pixels, prompt_map, sam_pixels};
+use vmad_prep::{ClipMode, Prior, RgbImage, clip_pixels, sam_pixels};
 
 use crate::TrainError;
 use crate::config::TrainConfig;
@@ -24,8 +24,10 @@ pub struct Prepared {
     pub clip: Vec<f16>,
     /// `[3, sam, sam]`
     pub sam: Vec<f16>,
-    /// `[mask_side, mask_side]`, the similarity prompt.
-    pub prior: Vec<f16>,
+    /// `[PRIOR_CHANNELS, prior_side, prior_side]`, the similarity prior for CLIP; empty if unused.
+    pub clip_prior: Vec<f16>,
+    /// `[1, mask_side, mask_side]`, the similarity prior for SAM; empty if unused.
+    pub sam_prior: Vec<f16>,
     /// `[mask_side, mask_side]`, the share of each cell that is defective, 0 to 255.
     pub mask: Vec<u8>,
     /// Class of each CLIP patch.
@@ -130,16 +132,23 @@ fn prepare(config: &TrainConfig, index: usize) -> Prepared {
     let image: RgbImage = image::imageops::crop_imm(&sample.image, x, y, width, height).to_image();
     let (sam, frame) = sam_pixels(&image, size);
     let mask_side = config.model.sam.mask_side();
-    let prior = if config.model.sam.similarity_prompt {
-        prompt_map(&sam, &frame, mask_side as u32)
-    } else {
-        vec![0.0; mask_side * mask_side]
-    };
     let mode = match config.model.clip_mode {
         vmad_model::config::ClipFit::Pad => ClipMode::Pad,
         vmad_model::config::ClipFit::Crop => ClipMode::Crop,
     };
     let clip = clip_pixels(&image, config.model.clip.image_size as u32, mode);
+    let prior = config.model.needs_prior().then(|| Prior::new(&sam, &frame));
+    let prior_for = |wanted: bool, part: &dyn Fn(&Prior) -> Vec<f32>| {
+        let values = prior.as_ref().filter(|_| wanted).map(part);
+        half(&values.unwrap_or_default())
+    };
+    let prior_side = config.model.clip.prior_side() as u32;
+    let clip_prior = prior_for(config.model.clip.similarity_prompt, &|p| {
+        p.for_clip(prior_side, mode)
+    });
+    let sam_prior = prior_for(config.model.sam.similarity_prompt, &|p| {
+        p.for_sam(mask_side as u32)
+    });
     // SAM's square has its padding right and below, the CLIP square on both sides.
     let longest = width.max(height);
     let offset = ((longest - width) / 2, (longest - height) / 2);
@@ -150,16 +159,20 @@ fn prepare(config: &TrainConfig, index: usize) -> Prepared {
         width,
         height,
     };
-    let half = |values: &[f32]| values.iter().map(|v| f16::from_f32(*v)).collect();
     Prepared {
         clip: half(&clip),
         sam: half(&sam),
-        prior: half(&prior),
+        clip_prior,
+        sam_prior,
         mask: source.shares(mask_side, longest, (0, 0)),
         patches: source.patch_classes(config.model.clip.grid(), longest, offset),
         placed: !cropped,
         sample,
     }
+}
+
+fn half(values: &[f32]) -> Vec<f16> {
+    values.iter().map(|v| f16::from_f32(*v)).collect()
 }
 
 /// The masks of a cropped scene.

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use half::f16;
+use vmad_model::config::ClipConfig;
 use vmad_model::llama::KvCache;
 use vmad_model::nn::Linear;
 use vmad_model::{Vmad, VmadConfig};
@@ -35,6 +36,19 @@ pub struct Losses {
     pub dice: f32,
     /// Cross-entropy of the patches.
     pub patch: f32,
+}
+
+impl Losses {
+    /// With `share` of `other` added.
+    pub(crate) fn plus(self, other: &Self, share: f32) -> Self {
+        Self {
+            total: self.total + share * other.total,
+            text: self.text + share * other.text,
+            bce: self.bce + share * other.bce,
+            dice: self.dice + share * other.dice,
+            patch: self.patch + share * other.patch,
+        }
+    }
 }
 
 /// The parts of a step's loss, on the device.
@@ -91,10 +105,18 @@ impl Trainee {
         let clip = stack(batch, |p| &p.clip, [n, 3, side, side], device);
         let side = config.sam.image_size;
         let sam = stack(batch, |p| &p.sam, [n, 3, side, side], device);
+        let clip_prior = config.clip.similarity_prompt.then(|| {
+            let side = config.clip.prior_side();
+            let shape = [n, ClipConfig::PRIOR_CHANNELS, side, side];
+            stack(batch, |p| &p.clip_prior, shape, device)
+        });
         let side = config.sam.mask_side();
-        let prior = stack(batch, |p| &p.prior, [n, 1, side, side], device);
+        let sam_prior = config
+            .sam
+            .similarity_prompt
+            .then(|| stack(batch, |p| &p.sam_prior, [n, 1, side, side], device));
 
-        let states = self.model.clip.hidden_states(clip);
+        let states = self.model.clip.hidden_states(clip, clip_prior);
         let patch = self.patch_loss(&states, batch, device);
         let visual = self.model.project(&states, config); // [n, n_visual, d_text]
 
@@ -102,10 +124,9 @@ impl Trainee {
         let text = cross_entropy(self.model.llm.logits(hidden), targets);
 
         let image = self.model.sam_encoder.forward(sam);
-        let prior = config.sam.similarity_prompt.then_some(prior);
         let logits = self
             .model
-            .segment(seg_hidden, image, prior)
+            .segment(seg_hidden, image, sam_prior)
             .reshape([n, side * side]);
         let shares: Vec<f32> = batch
             .iter()

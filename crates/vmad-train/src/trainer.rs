@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ParamId};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use vmad_data::{Category, Generator, Split};
 use vmad_model::nn::Linear;
@@ -18,9 +18,9 @@ use vmad_prep::Tokenizer;
 use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
 use crate::config::TrainConfig;
-use crate::conversation::Interviewer;
+use crate::conversation::{Dialogue, Interviewer};
 use crate::export::{ExportOptions, export};
-use crate::samples::{PATCH_CLASSES, Pool};
+use crate::samples::{PATCH_CLASSES, Pool, Prepared};
 use crate::step::{Losses, Trainee};
 use crate::tokenizer::train_tokenizer;
 
@@ -160,8 +160,14 @@ impl Trainer {
         let Some(trainee) = self.trainee.take() else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let parts = trainee.losses(&self.config.model, &batch, &self.device)?;
-        let losses = parts.read(&self.config.loss)?;
+        let parts = side_by_side(&self.config, &self.device, &trainee, &batch)?;
+        let mut losses = Losses::default();
+        let mut gradients = GradientsAccumulator::new();
+        for (part, part_gradients) in parts {
+            losses = losses.plus(&part, 1.0 / self.config.micro_batches as f32);
+            gradients.accumulate(&trainee, part_gradients);
+        }
+        let gradients = gradients.grads();
         if !losses.total.is_finite() {
             self.trainee = Some(trainee);
             return Err(TrainError::NotFinite {
@@ -169,8 +175,6 @@ impl Trainer {
                 loss: losses.total,
             });
         }
-        let gradients = parts.total(&self.config.loss).backward();
-        let gradients = GradientsParams::from_grads(gradients, &trainee);
         let learning_rate = self.config.learning_rate(step);
         self.trainee = Some(self.optimiser.step(learning_rate, trainee, gradients));
         self.progress.step = step + 1;
@@ -245,6 +249,38 @@ impl Drop for Trainer {
     fn drop(&mut self) {
         self.pool.stop();
     }
+}
+
+/// Losses and gradients of each micro-batch, in their order, so that sums come out the same.
+fn side_by_side(
+    config: &TrainConfig,
+    device: &Device,
+    trainee: &Trainee,
+    batch: &[(&Prepared, Dialogue)],
+) -> Result<Vec<(Losses, GradientsParams)>, TrainError> {
+    let micro_batch = batch.len() / config.micro_batches;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = batch
+            .chunks(micro_batch.max(1))
+            .map(|part| {
+                // A graph of its own: threads would wait for each other in a shared one.
+                let trainee = trainee.clone().fork(device);
+                scope.spawn(move || {
+                    let losses = trainee.losses(&config.model, part, device)?;
+                    let gradients = losses.total(&config.loss) / config.micro_batches as f64;
+                    let gradients = GradientsParams::from_grads(gradients.backward(), &trainee);
+                    Ok((losses.read(&config.loss)?, gradients))
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
 }
 
 /// What the tokenizer is learned from: the frame, the questions, and what is said about scenes of

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 pub struct Output {
     pub status: i32,
@@ -50,19 +49,9 @@ pub fn vmad_reading(arguments: &[&str], input: &str) -> Output {
     }
 }
 
-/// A folder with the nano package, written once.
+/// The nano package of the repository. Tests that change a package copy it first.
 pub fn nano() -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER
-        .get_or_init(|| {
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-nano");
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder).unwrap();
-            }
-            vmad(&["nano", folder.to_str().unwrap()]).succeeds();
-            folder
-        })
-        .clone()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano")
 }
 
 /// A real photograph of the repository.

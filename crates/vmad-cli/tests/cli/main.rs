@@ -112,7 +112,10 @@ fn nano_is_small_and_the_same_every_time() {
     let again = folder.path().join("nano");
     vmad(&["nano", again.to_str().unwrap()]).succeeds();
     let (first, second) = (common::contents(&nano()), common::contents(&again));
-    assert!(first == second, "the bytes differ");
+    assert!(
+        first == second,
+        "the bytes differ; was `vmad nano models/nano` forgotten?"
+    );
     let bytes: usize = first.values().map(Vec::len).sum();
     assert!(bytes < 1_000_000, "{bytes} bytes");
     assert!(common::shards(&again).len() > 1);

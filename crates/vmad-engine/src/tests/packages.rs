@@ -137,7 +137,12 @@ fn configurations_are_compared_before_anything_big_is_fetched() -> Outcome {
         ),
         (
             |json| json["templates"]["segment"] = json!("Is it broken?"),
-            |error| matches!(error, EngineError::Prep(PrepError::TemplateSlot { .. })),
+            |error| {
+                matches!(
+                    error,
+                    EngineError::Package(PackageError::TemplateSlot { .. })
+                )
+            },
         ),
     ];
     for (change, check) in cases {

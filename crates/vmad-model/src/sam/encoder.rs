@@ -8,6 +8,7 @@ use crate::config::{SamConfig, Stem};
 use crate::nn::{
     Conv2d, ConvShape, LayerNorm, Linear, Mlp, attend, cut_patches, gelu, merge_heads, to_image,
 };
+use crate::stem::ConvStem;
 use crate::weights::{Builder, Init};
 
 /// Self-attention over a square of patches with the decomposed relative-position bias.
@@ -179,53 +180,6 @@ impl Block {
     }
 }
 
-/// Four stride-2 convolutions, each with channel norm and GELU. An option of ours ([`Stem::Conv`]).
-#[derive(Module, Debug)]
-struct ConvStem {
-    convs: Vec<Conv2d>,
-    norms: Vec<LayerNorm>,
-}
-
-impl ConvStem {
-    fn new(b: &mut Builder, c: &SamConfig) -> Result<Self, ModelError> {
-        let d = c.d_model;
-        let widths = [3, d / 8, d / 4, d / 2, d];
-        let mut convs = Vec::new();
-        let mut norms = Vec::new();
-        for (i, pair) in widths.windows(2).enumerate() {
-            let shape = ConvShape {
-                d_in: pair[0],
-                d_out: pair[1],
-                kernel: 3,
-                stride: 2,
-                padding: 1,
-                groups: 1,
-                bias: false,
-            };
-            let mut stage = b.at(i);
-            convs.push(Conv2d::new(&mut stage.at("conv"), shape)?);
-            norms.push(LayerNorm::new(
-                &mut stage.at("norm"),
-                pair[1],
-                c.layer_norm_eps,
-            )?);
-        }
-        Ok(Self { convs, norms })
-    }
-
-    /// # Shapes
-    /// - pixels: `[batch, 3, side, side]`
-    /// - output: `[batch, d_model, side / 16, side / 16]`
-    fn forward(&self, pixels: Tensor<4>) -> Tensor<4> {
-        self.convs
-            .iter()
-            .zip(&self.norms)
-            .fold(pixels, |x, (conv, norm)| {
-                gelu(norm.forward_image(conv.forward(x)))
-            })
-    }
-}
-
 /// The image encoder with its neck.
 #[derive(Module, Debug)]
 pub struct ImageEncoder {
@@ -252,7 +206,8 @@ impl ImageEncoder {
                 (None, proj)
             }
             Stem::Conv => {
-                let stem = ConvStem::new(&mut patch.at("stem"), c)?;
+                let mut stem = patch.at("stem");
+                let stem = ConvStem::new(&mut stem, c.patch_size, d, c.layer_norm_eps)?;
                 (
                     Some(stem),
                     Linear::pointwise(&mut patch.at("proj"), d, d, true)?,
@@ -294,11 +249,7 @@ impl ImageEncoder {
         let [_, grid, _, d] = self.pos_embed.dims();
         let [batch, ..] = pixels.dims();
         let patches = match &self.stem {
-            Some(stem) => {
-                let image = stem.forward(pixels); // [batch, d, grid, grid]
-                self.patch_embed
-                    .forward(image.permute([0, 2, 3, 1]).reshape([batch, grid * grid, d]))
-            }
+            Some(stem) => self.patch_embed.forward(stem.forward(pixels)),
             None => self
                 .patch_embed
                 .forward(cut_patches(pixels, self.patch_size)),

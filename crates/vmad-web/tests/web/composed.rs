@@ -98,7 +98,7 @@ async fn check(choice: DeviceChoice) {
         flat.reshape([1, shape[0], shape[1], shape[2]])
     };
 
-    let states = model.clip.hidden_states(pixels("in.clip.pixels"));
+    let states = model.clip.hidden_states(pixels("in.clip.pixels"), None);
     for (i, state) in states.iter().enumerate() {
         let name = format!("out.clip.hidden.{i}");
         fixture.check(&name, state.clone()).await;
