@@ -3,6 +3,9 @@
 //! `f32::sin` and its relatives call the platform's libm, whose last bit differs between systems;
 //! the scenes must not. Only IEEE-exact operations (+ − × ÷ √ floor) are used here.
 
+use noise::Vector2;
+use noise::core::value::value_2d;
+use noise::permutationtable::NoiseHasher;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::f32::consts::{FRAC_PI_2, PI, TAU};
@@ -69,14 +72,6 @@ pub(crate) fn smooth(a: f32, b: f32, x: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
-/// Distance from a point to a segment, and the position along it in 0..1.
-pub(crate) fn segment(p: (f32, f32), a: (f32, f32), b: (f32, f32)) -> (f32, f32) {
-    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
-    let (px, py) = (p.0 - a.0, p.1 - a.1);
-    let t = ((px * dx + py * dy) / (dx * dx + dy * dy).max(1e-12)).clamp(0.0, 1.0);
-    (length(px - t * dx, py - t * dy), t)
-}
-
 pub(crate) fn length(x: f32, y: f32) -> f32 {
     (x * x + y * y).sqrt()
 }
@@ -104,15 +99,21 @@ pub(crate) fn hash01(seed: u32, x: i32, y: i32) -> f32 {
     (hash(seed, x, y) >> 8) as f32 / 16_777_216.0
 }
 
+/// Random bytes on a lattice, for the noise crate. Its own table is too dear to build for each of
+/// the many seeds of a scene.
+struct Lattice(u32);
+
+impl NoiseHasher for Lattice {
+    fn hash(&self, at: &[isize]) -> usize {
+        let [x, y] = *at else { return 0 };
+        (hash(self.0, x as i32, y as i32) & 0xFF) as usize
+    }
+}
+
 /// Value noise in 0..1 with lattice spacing 1.
 pub(crate) fn noise(seed: u32, x: f32, y: f32) -> f32 {
-    let (fx, fy) = (floor(x), floor(y));
-    let (ix, iy) = (fx as i32, fy as i32);
-    let (tx, ty) = (x - fx, y - fy);
-    let (sx, sy) = (tx * tx * (3.0 - 2.0 * tx), ty * ty * (3.0 - 2.0 * ty));
-    let a = mix(hash01(seed, ix, iy), hash01(seed, ix + 1, iy), sx);
-    let b = mix(hash01(seed, ix, iy + 1), hash01(seed, ix + 1, iy + 1), sx);
-    mix(a, b, sy)
+    let point = Vector2::new(f64::from(x), f64::from(y));
+    (0.5 + 0.5 * value_2d(point, &Lattice(seed))) as f32
 }
 
 /// Fractal noise, about 0..1.

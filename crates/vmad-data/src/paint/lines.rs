@@ -1,32 +1,60 @@
 //! Line-like defects: scratch, crack, cut, abrasion, misprint.
 
+use tiny_skia::{FillRule, LineCap, Mask, PathBuilder, Transform};
+
 use super::{Painter, Spot};
-use crate::math::{Rgb, cos, length, lum, mix3, noise, scale3, segment, sin, smooth};
+use crate::math::{Rgb, cos, length, lum, mix3, noise, scale3, sin, smooth};
+
+/// A straight stroke with round ends.
+struct Stroke {
+    from: Spot,
+    to: Spot,
+    /// Half its width in pixels.
+    half: f32,
+}
 
 impl Painter<'_> {
-    pub(super) fn curve(&mut self, spot: Spot, len: f32, angle: f32, bend: f32) -> Vec<Spot> {
+    /// Points along a bent line, with the position along it in 0..1.
+    fn curve(&self, spot: Spot, len: f32, angle: f32, bend: f32) -> Vec<(Spot, f32)> {
+        const STEPS: usize = 24;
         let (c, s) = (cos(angle), sin(angle));
-        (0..=8)
+        (0..=STEPS)
             .map(|k| {
-                let t = k as f32 / 4.0 - 1.0;
+                let share = k as f32 / STEPS as f32;
+                let t = 2.0 * share - 1.0;
                 let along = t * len * 0.5;
                 let off = bend * len * (t * t - 0.5);
-                (spot.0 + c * along - s * off, spot.1 + s * along + c * off)
+                let point = (spot.0 + c * along - s * off, spot.1 + s * along + c * off);
+                (point, share)
             })
             .collect()
     }
 
-    /// Distance to a polyline and the position along it in 0..1.
-    pub(super) fn polyline(points: &[Spot], p: Spot) -> (f32, f32) {
-        let segments = points.len().saturating_sub(1).max(1) as f32;
-        let mut best = (f32::MAX, 0.0);
-        for (k, w) in points.windows(2).enumerate() {
-            let (d, t) = segment(p, w[0], w[1]);
-            if d < best.0 {
-                best = (d, (k as f32 + t) / segments);
+    /// How much each pixel is covered by strokes, 0..1, for all that are.
+    fn ink(&self, strokes: &[Stroke]) -> Vec<(usize, f32)> {
+        let side = self.scene.side as u32;
+        let Some(mut mask) = Mask::new(side, side) else {
+            return Vec::new();
+        };
+        for Stroke { from, to, half } in strokes {
+            let mut line = PathBuilder::new();
+            line.move_to(from.0 + 0.5, from.1 + 0.5);
+            line.line_to(to.0 + 0.5, to.1 + 0.5);
+            let pen = tiny_skia::Stroke {
+                width: 2.0 * half,
+                line_cap: LineCap::Round,
+                ..tiny_skia::Stroke::default()
+            };
+            // A stroke without length has no outline, and leaves no ink.
+            if let Some(outline) = line.finish().and_then(|line| line.stroke(&pen, 1.0)) {
+                mask.fill_path(&outline, FillRule::Winding, true, Transform::identity());
             }
         }
-        best
+        let covered = mask.data().iter().enumerate();
+        covered
+            .filter(|(_, a)| **a > 0)
+            .map(|(i, a)| (i, f32::from(*a) / 255.0))
+            .collect()
     }
 
     pub(super) fn scratch(&mut self, spot: Spot) {
@@ -45,17 +73,23 @@ impl Painter<'_> {
             let at = (spot.0 - sin(angle) * gap, spot.1 + cos(angle) * gap);
             let l = len * if k == 0 { 1.0 } else { 0.7 };
             let half = self.rng.range(0.9, 1.5) * self.unit.max(0.7);
-            let points = self.curve(at, l, angle, bend);
-            self.each(at, l * 0.56, |p, x, y, i| {
-                let (d, t) = Self::polyline(&points, (x, y));
-                let w = half * (0.45 + 2.2 * t * (1.0 - t));
-                let a = (w + 0.5 - d).clamp(0.0, 1.0);
-                if a > 0.0 {
-                    p.blend(i, bright, 0.9 * a);
-                    p.mark(i, a);
-                    p.raise(i, -a);
-                }
-            });
+            let strokes: Vec<Stroke> = self
+                .curve(at, l, angle, bend)
+                .windows(2)
+                .map(|w| {
+                    let t = 0.5 * (w[0].1 + w[1].1);
+                    Stroke {
+                        from: w[0].0,
+                        to: w[1].0,
+                        half: half * (0.45 + 2.2 * t * (1.0 - t)),
+                    }
+                })
+                .collect();
+            for (i, a) in self.ink(&strokes) {
+                self.blend(i, bright, 0.9 * a);
+                self.mark(i, a);
+                self.raise(i, -a);
+            }
         }
     }
 
@@ -77,24 +111,26 @@ impl Painter<'_> {
             lines.push(self.jagged(from, turn, m));
         }
         let half = self.rng.range(1.0, 1.6) * self.unit.max(0.7);
-        for line in &lines {
-            let reach = line
-                .iter()
-                .map(|q| (q.0 - line[0].0).abs().max((q.1 - line[0].1).abs()))
-                .fold(0.0, f32::max);
-            self.each(line[0], reach + 4.0, |p, x, y, i| {
-                let (d, t) = Self::polyline(line, (x, y));
-                let a = (half * (1.15 - 0.8 * t) + 0.5 - d).clamp(0.0, 1.0);
-                if a > 0.0 {
-                    p.blend(i, dark, 0.95 * a);
-                    p.mark(i, a);
-                    p.raise(i, -1.5 * a);
-                }
-            });
+        // Each branch ends thinner than it began.
+        let strokes: Vec<Stroke> = lines
+            .iter()
+            .flat_map(|line| {
+                let n = line.len() - 1;
+                line.windows(2).enumerate().map(move |(k, w)| Stroke {
+                    from: w[0],
+                    to: w[1],
+                    half: half * (1.15 - 0.8 * (k as f32 + 0.5) / n as f32),
+                })
+            })
+            .collect();
+        for (i, a) in self.ink(&strokes) {
+            self.blend(i, dark, 0.95 * a);
+            self.mark(i, a);
+            self.raise(i, -1.5 * a);
         }
     }
 
-    pub(super) fn jagged(&mut self, from: Spot, heading: f32, n: usize) -> Vec<Spot> {
+    fn jagged(&mut self, from: Spot, heading: f32, n: usize) -> Vec<Spot> {
         let mut out = vec![from];
         let (mut x, mut y) = from;
         for _ in 0..n {
@@ -202,7 +238,8 @@ impl Painter<'_> {
             let y = [-0.5, 0.0, 0.5][k / 2] * h;
             (x, y)
         };
-        let mut lines: Vec<(Spot, Spot)> = Vec::new();
+        let turned = |(x, y): Spot| (spot.0 + c * x - s * y, spot.1 + s * x + c * y);
+        let mut strokes = Vec::new();
         // Strokes of a letter box: rows 0–2, left and right column.
         let all = [(0, 1), (2, 3), (4, 5), (0, 2), (1, 3), (2, 4), (3, 5)];
         for k in 0..count {
@@ -211,23 +248,17 @@ impl Painter<'_> {
             for (b, (p, q)) in all.into_iter().enumerate() {
                 if keep >> b & 1 == 1 {
                     let (p, q) = (corner(p), corner(q));
-                    lines.push(((p.0 + cx, p.1), (q.0 + cx, q.1)));
+                    strokes.push(Stroke {
+                        from: turned((p.0 + cx, p.1)),
+                        to: turned((q.0 + cx, q.1)),
+                        half: stroke,
+                    });
                 }
             }
         }
-        let reach = 0.5 * pitch * count as f32 + h;
-        self.each(spot, reach, |p, x, y, i| {
-            let (dx, dy) = (x - spot.0, y - spot.1);
-            let at = (c * dx + s * dy, c * dy - s * dx);
-            let d = lines
-                .iter()
-                .map(|(a, b)| segment(at, *a, *b).0)
-                .fold(f32::MAX, f32::min);
-            let a = (stroke + 0.5 - d).clamp(0.0, 1.0);
-            if a > 0.0 {
-                p.blend(i, ink, 0.95 * a);
-                p.mark(i, a);
-            }
-        });
+        for (i, a) in self.ink(&strokes) {
+            self.blend(i, ink, 0.95 * a);
+            self.mark(i, a);
+        }
     }
 }
