@@ -1,8 +1,13 @@
 import { defineConfig } from "@playwright/test";
 
-/** Where the production build is served, and the same page with the fake engine of `tests/web/fake`. */
+/**
+ * Where the production build is served, the same page with the fake engine of `tests/web/fake`, and
+ * a page of another site that embeds the library.
+ */
 const PAGE_PORT = 4173;
 const FAKE_PORT = 4174;
+const EMBED_PORT = 4176;
+const EMBED_CONFIG = "tests/web/embed/vite.config.ts";
 const FAKE_CONFIG = "tests/web/fake/vite.config.ts";
 
 export default defineConfig({
@@ -33,6 +38,11 @@ export default defineConfig({
   },
   projects: [
     {
+      name: "embed",
+      testMatch: "embed.spec.ts",
+      use: { baseURL: `http://localhost:${EMBED_PORT}/` },
+    },
+    {
       name: "page",
       testMatch: "page.spec.ts",
       use: { baseURL: `http://localhost:${PAGE_PORT}/` },
@@ -44,6 +54,10 @@ export default defineConfig({
     },
   ],
   webServer: [
+    {
+      command: `npm run build:lib && npx vite preview -c ${EMBED_CONFIG} --strictPort --port ${EMBED_PORT}`,
+      port: EMBED_PORT,
+    },
     {
       command: `npx vite build && npx vite preview --strictPort --port ${PAGE_PORT}`,
       port: PAGE_PORT,

@@ -92,18 +92,13 @@ const SUITES = {
   },
 };
 
-/**
- * What runs when no suite is named: those that have passed on this tree. The others are being
- * brought up (CHANGELOG, "Open"), and join as they pass.
- */
-const DEFAULT_SUITES = ["lint", "native", "web"];
 /** These need the wasm and a browser. */
 const BROWSER_SUITES = ["wasm", "page", "size"];
 
 const HELP = `Usage: npm test -- [SUITE…]
 
-Sets the machine up, then runs ${DEFAULT_SUITES.join(", ")}, or the suites that are named. A suite that fails does not
-keep the later ones from running. The last line counts tests over all suites; a lint counts as one.
+Sets the machine up, then runs all suites, or those that are named. A suite that fails does not keep
+the later ones from running. The last line counts tests over all suites; a lint counts as one.
 
 ${Object.entries(SUITES)
   .map(([name, { title }]) => `  ${name.padEnd(8)}${title}`)
@@ -136,7 +131,7 @@ function readNames() {
   }
   const unknown = parsed.positionals.find((name) => !(name in SUITES));
   if (unknown) throw new Problem(`There is no suite ${unknown}.\n\n${HELP}`);
-  return parsed.positionals.length > 0 ? parsed.positionals : DEFAULT_SUITES;
+  return parsed.positionals.length > 0 ? parsed.positionals : Object.keys(SUITES);
 }
 
 /** Without the first step nothing can run; the others may fail, which counts and is reported. */

@@ -4,7 +4,8 @@
  *
  * - attributes: `package` (folder of the model package), `device` (`auto`, `cpu`, `gpu`), `object`
  *   and `normal` (what the photograph shows and what a good one looks like)
- * - events: `vmad-result` with the result, `vmad-error` with a `VmadError`, each as `detail`
+ * - events: `vmad-result` with the result once the answer is written, `vmad-error` with a
+ *   `VmadError`, each as `detail`
  * - CSS parts: `drop`, `canvas`, `verdict`, `answer`
  */
 import { toVmadError } from "./errors.js";
@@ -30,6 +31,7 @@ export class VmadInspectorElement extends HTMLElement {
   #inspector: Promise<Inspector> | undefined;
   #life = new AbortController();
   #run = new AbortController();
+  #mask: MaskEvent | undefined;
 
   constructor() {
     super();
@@ -98,6 +100,8 @@ export class VmadInspectorElement extends HTMLElement {
     const run = (this.#run = new AbortController());
     this.#verdict.textContent = "Inspecting…";
     this.#answer.textContent = "";
+    this.#mask = undefined;
+    let result: ResultEvent | undefined;
     try {
       await this.#show(photo);
       const inspector = await (this.#inspector ??= this.#open());
@@ -111,8 +115,13 @@ export class VmadInspectorElement extends HTMLElement {
       for await (const event of inspector.inspect(photo, query, run)) {
         if (event.kind === "token") this.#answer.append(event.text);
         else if (event.kind === "mask") this.#mask = event;
-        else if (event.kind === "result") await this.#finish(event, photo);
+        else if (event.kind === "result") {
+          result = event;
+          await this.#finish(event, photo);
+        }
       }
+      // The verdict comes before the words, and again with them: the page around hears it once.
+      if (result) this.dispatchEvent(new CustomEvent("vmad-result", { detail: result }));
     } catch (thrown) {
       if (run.signal.aborted) return;
       const error = toVmadError(thrown);
@@ -120,8 +129,6 @@ export class VmadInspectorElement extends HTMLElement {
       this.dispatchEvent(new CustomEvent("vmad-error", { detail: error }));
     }
   }
-
-  #mask: MaskEvent | undefined;
 
   #take(photo: File | undefined): void {
     if (photo) void this.inspect(photo);
@@ -155,13 +162,12 @@ export class VmadInspectorElement extends HTMLElement {
     this.#verdict.textContent = `${verdict} – anomaly score ${result.score.toFixed(3)}, threshold ${result.threshold.toFixed(3)}`;
     this.#canvas.ariaLabel = `The photograph, ${verdict}`;
     if (this.#mask) await this.#drawMask(this.#mask, result.mapThreshold);
-    this.dispatchEvent(new CustomEvent("vmad-result", { detail: result }));
   }
 
   async #drawMask({ width, height, map }: MaskEvent, threshold: number): Promise<void> {
     const pixels = new ImageData(width, height);
     for (const [index, value] of map.entries()) {
-      if (value > threshold) pixels.data.set([...MASK_RGB, MASK_ALPHA], index * 4);
+      if (value >= threshold) pixels.data.set([...MASK_RGB, MASK_ALPHA], index * 4);
     }
     const mask = await createImageBitmap(pixels);
     const { width: shownWidth, height: shownHeight } = this.#canvas;

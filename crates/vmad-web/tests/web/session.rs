@@ -90,7 +90,7 @@ async fn events_are_as_the_protocol_says() {
     assert!(result["regions"].is_array());
     let timings: Vec<(String, f64)> = serde_json::from_value(result["timings"].clone()).unwrap();
     let stages: Vec<&str> = timings.iter().map(|(stage, _)| stage.as_str()).collect();
-    assert!(stages.starts_with(&["decode", "clip", "projector", "sam"]));
+    assert!(stages.starts_with(&["decode", "prior", "clip", "projector", "sam"]));
     assert!(timings.iter().all(|(_, ms)| *ms >= 0.0));
 }
 
