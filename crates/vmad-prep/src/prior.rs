@@ -50,8 +50,8 @@ impl Prior {
     /// - output: `[side, side]`, row-major; zero means as usual as the picture's typical cell
     pub fn for_sam(&self, side: u32) -> Vec<f32> {
         let side = side as usize;
-        let taps = axis(side, self.map.width, |at| Some(at));
-        let downs = axis(side, self.map.height, |at| Some(at));
+        let taps = axis(side, self.map.width, Some);
+        let downs = axis(side, self.map.height, Some);
         self.sample(Channel::Fused, &taps, &downs)
     }
 

@@ -13,6 +13,7 @@ name = "resume"
 seed = 3
 steps = 3
 batch = 2
+micro_batches = 2
 checkpoint_every = 2
 vocab_size = 512
 
@@ -57,6 +58,7 @@ n_heads = 2
 d_ff = 16
 layer_norm_eps = 1.0e-5
 taps = [1, 2]
+similarity_prompt = true
 
 [model.projector]
 kind = "ltc"
