@@ -149,7 +149,17 @@ fn publish(trainer: Trainer, args: &TrainArgs, stop: &Stop) -> Result<()> {
 /// What the package says about itself. No time or place is in it: the same run gives the same
 /// bytes.
 fn export_options(config: &TrainConfig, step: u64) -> ExportOptions {
+    let start = match &config.start {
+        Some(start) if start.fresh.is_empty() => format!("{}", start.package.display()),
+        Some(start) => format!(
+            "{}, but for {}",
+            start.package.display(),
+            start.fresh.join(", ")
+        ),
+        None => "random weights".to_owned(),
+    };
     let provenance = [
+        ("start", start),
         (
             "software",
             concat!("vmad ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -184,8 +194,8 @@ fn export_options(config: &TrainConfig, step: u64) -> ExportOptions {
 /// Losses for people: the mean over the last steps.
 struct News {
     bar: ProgressBar,
-    /// Text, BCE, DICE and patches, smoothed.
-    mean: Option<[f32; 4]>,
+    /// Text, BCE, DICE, patches and tokens, smoothed.
+    mean: Option<[f32; 5]>,
     since: Instant,
     n_steps: u64,
 }
@@ -205,15 +215,21 @@ impl News {
 
     fn tell(&mut self, report: &StepReport) {
         let losses = &report.losses;
-        let now = [losses.text, losses.bce, losses.dice, losses.patch];
+        let now = [
+            losses.text,
+            losses.bce,
+            losses.dice,
+            losses.patch,
+            losses.token,
+        ];
         let mean = self.mean.get_or_insert(now);
         for (mean, now) in mean.iter_mut().zip(now) {
             *mean += NEWEST * (now - *mean);
         }
-        let [text, bce, dice, patch] = *mean;
+        let [text, bce, dice, patch, token] = *mean;
         self.n_steps += 1;
         let line = format!(
-            "text {text:.3}  bce {bce:.4}  dice {dice:.3}  patch {patch:.3}  rate {:.2e}  {} a step",
+            "text {text:.3}  bce {bce:.4}  dice {dice:.3}  patch {patch:.3}  token {token:.3}  rate {:.2e}  {} a step",
             report.learning_rate,
             text::duration(self.since.elapsed().as_secs_f64() * 1e3 / self.n_steps as f64)
         );
@@ -226,7 +242,7 @@ impl News {
     }
 }
 
-const LOG_HEAD: &str = "step,total,text,bce,dice,patch,learning_rate,seconds\n";
+const LOG_HEAD: &str = "step,total,text,bce,dice,patch,token,learning_rate,seconds\n";
 
 /// One line a step. Steps after the checkpoint that a run goes on from are taken again, so their
 /// old lines go.
@@ -255,13 +271,14 @@ impl LossLog {
         let losses = &report.losses;
         writeln!(
             self.file,
-            "{},{},{},{},{},{},{},{seconds:.1}",
+            "{},{},{},{},{},{},{},{},{seconds:.1}",
             report.step,
             losses.total,
             losses.text,
             losses.bce,
             losses.dice,
             losses.patch,
+            losses.token,
             report.learning_rate,
         )
         .with_context(|| format!("writing {}", self.path.display()))

@@ -53,7 +53,7 @@ pub use manifest::{
     Manifest, TOKENIZER_FILE, TensorEntry, VERSION,
 };
 pub use meta::{PackageMeta, Threshold};
-pub use recipe::{Recipe, Rule};
+pub use recipe::{Recipe, Rule, name_matches};
 pub use sha256::Sha256;
 pub use shard::ShardReader;
 pub use storage::{MAX_RANK, Storage};

@@ -55,7 +55,10 @@ impl Recipe {
     /// The storage of a tensor. Scalars and vectors are never quantised: where
     /// the recipe says so they are kept in `f32`, being few and sensitive.
     pub fn storage_for(&self, name: &str, shape: &[usize]) -> Storage {
-        let rule = self.rules.iter().find(|rule| matches(&rule.pattern, name));
+        let rule = self
+            .rules
+            .iter()
+            .find(|rule| name_matches(&rule.pattern, name));
         let storage = rule.map_or(self.default, |rule| rule.storage);
         if shape.len() < 2 && storage.is_quantised() {
             Storage::F32
@@ -66,7 +69,8 @@ impl Recipe {
 }
 
 /// Whether `name` is `pattern` with each `*` replaced by some text.
-fn matches(pattern: &str, name: &str) -> bool {
+/// Whether `name` is of the form `pattern`, in which each `*` stands for any run of characters.
+pub fn name_matches(pattern: &str, name: &str) -> bool {
     let Some((prefix, rest)) = pattern.split_once('*') else {
         return pattern == name;
     };
@@ -112,7 +116,7 @@ mod tests {
             ("a**c", "ac", true),
             ("*é*", "aéb", true),
         ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} on {name}");
+            assert_eq!(name_matches(pattern, name), expected, "{pattern} on {name}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! One TOML file per run; it is kept with the result.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vmad_model::VmadConfig;
@@ -26,8 +26,14 @@ pub struct TrainConfig {
     pub micro_batches: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Whether SAM's image encoder learns; a later stage may leave it as it is.
+    #[serde(default = "yes")]
+    pub train_sam_encoder: bool,
     /// Tokens of the vocabulary, special ones included.
     pub vocab_size: usize,
+    /// Weights to start from, rather than from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartConfig>,
     /// Optimiser.
     pub optimiser: OptimiserConfig,
     /// Weights of the losses.
@@ -43,6 +49,17 @@ pub struct TrainConfig {
     pub recipe: Recipe,
     /// Sizes of the model.
     pub model: VmadConfig,
+}
+
+/// Where a run's weights come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartConfig {
+    /// A package of the same sizes. Its tokenizer is taken over, too.
+    pub package: PathBuf,
+    /// Patterns of tensor names that are drawn anew all the same.
+    #[serde(default)]
+    pub fresh: Vec<String>,
 }
 
 /// AdamW with linear warm-up and cosine decay.
@@ -74,6 +91,10 @@ pub struct LossConfig {
     /// Defect kind of each CLIP patch, by a linear head that is thrown away. Ours: it stands in for
     /// the pre-training that the paper's CLIP brings along.
     pub patch: f64,
+    /// Defect kind of each visual token, and the object of them all, by linear heads that are thrown
+    /// away. Ours: what the projector drops, no answer can name.
+    #[serde(default)]
+    pub token: f64,
 }
 
 /// The synthetic data of a run.
@@ -155,6 +176,10 @@ impl TrainConfig {
         let cosine = (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
         o.learning_rate * (o.final_share + (1.0 - o.final_share) * cosine)
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> usize {

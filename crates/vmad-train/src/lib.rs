@@ -9,6 +9,7 @@ mod error;
 mod export;
 pub mod loss;
 mod samples;
+mod start;
 mod step;
 mod tokenizer;
 mod trainer;

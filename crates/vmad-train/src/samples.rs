@@ -30,6 +30,8 @@ pub struct Prepared {
     pub sam_prior: Vec<f16>,
     /// `[mask_side, mask_side]`, the share of each cell that is defective, 0 to 255.
     pub mask: Vec<u8>,
+    /// Index of the category in [`vmad_data::Category::ALL`].
+    pub category: usize,
     /// Class of each CLIP patch.
     pub patches: Vec<u8>,
     /// Whether places in the words hold for these pixels.
@@ -166,6 +168,7 @@ fn prepare(config: &TrainConfig, index: usize) -> Prepared {
         sam_prior,
         mask: source.shares(mask_side, longest, (0, 0)),
         patches: source.patch_classes(config.model.clip.grid(), longest, offset),
+        category: sample.category as usize,
         placed: !cropped,
         sample,
     }

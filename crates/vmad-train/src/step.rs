@@ -9,18 +9,25 @@ use vmad_model::nn::Linear;
 use vmad_model::{Vmad, VmadConfig};
 
 use crate::TrainError;
-use crate::config::LossConfig;
+use crate::config::{LossConfig, TrainConfig};
 use crate::conversation::Dialogue;
 use crate::loss::{bce, cross_entropy, dice, weighted_cross_entropy};
 use crate::samples::{NORMAL_PATCH, Prepared};
 
-/// The model with the head that only training has.
+/// Weight of the object beside the defect kinds in the tokens' loss.
+const OBJECT_SHARE: f64 = 0.3;
+
+/// The model with the heads that only training has.
 #[derive(Module, Debug)]
 pub struct Trainee {
     /// What is shipped.
     pub model: Vmad,
     /// CLIP patch features to patch classes.
     pub patch_head: Linear,
+    /// Visual tokens to patch classes.
+    pub token_head: Linear,
+    /// The mean visual token to the category.
+    pub object_head: Linear,
 }
 
 /// The losses of a step, for the log.
@@ -36,6 +43,8 @@ pub struct Losses {
     pub dice: f32,
     /// Cross-entropy of the patches.
     pub patch: f32,
+    /// Cross-entropy of the visual tokens.
+    pub token: f32,
 }
 
 impl Losses {
@@ -47,6 +56,7 @@ impl Losses {
             bce: self.bce + share * other.bce,
             dice: self.dice + share * other.dice,
             patch: self.patch + share * other.patch,
+            token: self.token + share * other.token,
         }
     }
 }
@@ -57,6 +67,7 @@ pub struct LossParts {
     bce: Tensor<1>,
     dice: Tensor<1>,
     patch: Tensor<1>,
+    token: Tensor<1>,
 }
 
 impl LossParts {
@@ -67,6 +78,7 @@ impl LossParts {
             + self.bce.clone() * weights.bce
             + self.dice.clone() * weights.dice
             + self.patch.clone() * weights.patch
+            + self.token.clone() * weights.token
     }
 
     /// Reads the parts back.
@@ -87,6 +99,7 @@ impl LossParts {
             bce: read(&self.bce)?,
             dice: read(&self.dice)?,
             patch: read(&self.patch)?,
+            token: read(&self.token)?,
         })
     }
 }
@@ -96,10 +109,11 @@ impl Trainee {
     /// The model's.
     pub fn losses(
         &self,
-        config: &VmadConfig,
+        run: &TrainConfig,
         batch: &[(&Prepared, Dialogue)],
         device: &Device,
     ) -> Result<LossParts, TrainError> {
+        let config = &run.model;
         let n = batch.len();
         let side = config.clip.image_size;
         let clip = stack(batch, |p| &p.clip, [n, 3, side, side], device);
@@ -119,11 +133,17 @@ impl Trainee {
         let states = self.model.clip.hidden_states(clip, clip_prior);
         let patch = self.patch_loss(&states, batch, device);
         let visual = self.model.project(&states, config); // [n, n_visual, d_text]
+        let token = self.token_loss(visual.clone(), batch, device);
 
         let (hidden, seg_hidden, targets) = self.speak(config, visual, batch, device)?;
         let text = cross_entropy(self.model.llm.logits(hidden), targets);
 
         let image = self.model.sam_encoder.forward(sam);
+        let image = if run.train_sam_encoder {
+            image
+        } else {
+            image.detach()
+        };
         let logits = self
             .model
             .segment(seg_hidden, image, sam_prior)
@@ -150,10 +170,37 @@ impl Trainee {
             bce: bce(logits, target),
             dice,
             patch,
+            token,
         })
     }
 
-    /// Cross-entropy of the patch head; defective patches weigh as much as all others together.
+    /// Cross-entropy of the token head and of the object head, on tokens as the language model's
+    /// first norm leaves them.
+    fn token_loss(
+        &self,
+        visual: Tensor<3>,
+        batch: &[(&Prepared, Dialogue)],
+        device: &Device,
+    ) -> Tensor<1> {
+        const EPS: f64 = 1e-6;
+        let [n, n_visual, d] = visual.dims();
+        let power = visual.clone().square().mean_dim(2) + EPS;
+        let tokens = visual / power.sqrt();
+        let side = n_visual.isqrt();
+        let classes = batch.iter().flat_map(|(p, _)| coarser(&p.patches, side));
+        let kinds = balanced_cross_entropy(
+            self.token_head
+                .forward(tokens.clone().reshape([n * n_visual, d])),
+            classes.collect(),
+            device,
+        );
+        let objects = batch.iter().map(|(p, _)| p.category as i32).collect();
+        let objects: Tensor<1, Int> = Tensor::from_data(TensorData::new(objects, [n]), device);
+        let mean = tokens.mean_dim(1).reshape([n, d]);
+        kinds + cross_entropy(self.object_head.forward(mean), objects) * OBJECT_SHARE
+    }
+
+    /// Cross-entropy of the patch head.
     fn patch_loss(
         &self,
         states: &[Tensor<3>],
@@ -165,31 +212,11 @@ impl Trainee {
         let features = last
             .narrow(1, 1, n_tokens - 1)
             .reshape([n * (n_tokens - 1), d]);
-        let classes: Vec<i32> = batch
+        let classes = batch
             .iter()
-            .flat_map(|(p, _)| p.patches.iter().map(|c| i32::from(*c)))
-            .collect();
-        let defective = classes
-            .iter()
-            .filter(|c| **c != i32::from(NORMAL_PATCH))
-            .count();
-        let m = classes.len();
-        let weight_normal = 1.0 / (m - defective).max(1) as f32;
-        let weight_defective = 1.0 / defective.max(1) as f32;
-        let weights: Vec<f32> = classes
-            .iter()
-            .map(|c| {
-                if *c == i32::from(NORMAL_PATCH) {
-                    weight_normal
-                } else {
-                    weight_defective
-                }
-            })
-            .collect();
+            .flat_map(|(p, _)| p.patches.iter().map(|c| i32::from(*c)));
         let logits = self.patch_head.forward(features);
-        let targets: Tensor<1, Int> = Tensor::from_data(TensorData::new(classes, [m]), device);
-        let weights = Tensor::from_data(TensorData::new(weights, [m]), device);
-        weighted_cross_entropy(logits, targets, weights)
+        balanced_cross_entropy(logits, classes.collect(), device)
     }
 
     /// Teacher-forces the dialogues: states that predict spoken tokens, states that predict
@@ -254,6 +281,38 @@ impl Trainee {
         let seg_hidden = hidden.clone().select(0, ints(seg_rows));
         Ok((hidden.select(0, ints(rows)), seg_hidden, ints(targets)))
     }
+}
+
+/// Cross-entropy in which the defective patches weigh as much as all others together.
+fn balanced_cross_entropy(logits: Tensor<2>, classes: Vec<i32>, device: &Device) -> Tensor<1> {
+    let normal = i32::from(NORMAL_PATCH);
+    let m = classes.len();
+    let defective = classes.iter().filter(|c| **c != normal).count();
+    let weight_normal = 1.0 / (m - defective).max(1) as f32;
+    let weight_defective = 1.0 / defective.max(1) as f32;
+    let weigh = |c: &i32| {
+        if *c == normal {
+            weight_normal
+        } else {
+            weight_defective
+        }
+    };
+    let weights: Vec<f32> = classes.iter().map(weigh).collect();
+    let targets: Tensor<1, Int> = Tensor::from_data(TensorData::new(classes, [m]), device);
+    let weights = Tensor::from_data(TensorData::new(weights, [m]), device);
+    weighted_cross_entropy(logits, targets, weights)
+}
+
+/// Classes of a square of patches brought to `side`²: of each region the defect's, if it has one.
+fn coarser(patches: &[u8], side: usize) -> Vec<i32> {
+    let grid = patches.len().isqrt();
+    let mut classes = vec![NORMAL_PATCH; side * side];
+    for (i, class) in patches.iter().enumerate() {
+        let (row, column) = (i / grid * side / grid, i % grid * side / grid);
+        let kept = &mut classes[row * side + column];
+        *kept = (*kept).max(*class);
+    }
+    classes.into_iter().map(i32::from).collect()
 }
 
 fn stack(

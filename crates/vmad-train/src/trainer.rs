@@ -21,6 +21,7 @@ use crate::config::TrainConfig;
 use crate::conversation::{Dialogue, Interviewer};
 use crate::export::{ExportOptions, export};
 use crate::samples::{PATCH_CLASSES, Pool, Prepared};
+use crate::start::{Start, StartWeights};
 use crate::step::{Losses, Trainee};
 use crate::tokenizer::train_tokenizer;
 
@@ -67,6 +68,10 @@ impl Trainer {
             path: folder.path("run.toml"),
             message: error.to_string(),
         })?;
+        let start = match &config.start {
+            Some(start) if progress.is_none() => Some((Start::read(&start.package)?, start)),
+            _ => None,
+        };
         let tokenizer_json = if progress.is_some() {
             let path = folder.path("run.toml");
             let kept = std::fs::read_to_string(&path).map_err(|source| TrainError::Io {
@@ -84,23 +89,27 @@ impl Trainer {
             let path = folder.path("tokenizer.json");
             std::fs::read(&path).map_err(|source| TrainError::Io { path, source })?
         } else {
-            let json = train_tokenizer(corpus(&config), config.vocab_size)?;
+            let json = match &start {
+                Some((start, _)) => start.tokenizer_json.clone(),
+                None => train_tokenizer(corpus(&config), config.vocab_size)?,
+            };
             folder.write("run.toml", text.as_bytes())?;
             folder.write("tokenizer.json", &json)?;
             json
         };
         let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
-        let mut source = RandomWeights::new(&device, config.seed);
+        let mut source = StartWeights::new(&device, config.seed, start);
         let (model, names) = Vmad::new(&config.model, &mut source)?;
+        let mut source = RandomWeights::new(&device, config.seed);
         let mut head_names = Vec::new();
         let mut builder = Builder::new(&mut source, &mut head_names);
-        let width = config.model.clip.d_model;
-        let patch_head = Linear::new(
-            &mut builder.at("patch_head"),
-            width,
-            PATCH_CLASSES,
-            Init::Torch,
-        )?;
+        let mut head = |name: &str, width: usize, classes: usize| {
+            Linear::new(&mut builder.at(name), width, classes, Init::Torch)
+        };
+        let (d_vision, d_text) = (config.model.clip.d_model, config.model.llm.d_model);
+        let patch_head = head("patch_head", d_vision, PATCH_CLASSES)?;
+        let token_head = head("token_head", d_text, PATCH_CLASSES)?;
+        let object_head = head("object_head", d_text, Category::ALL.len())?;
         let o = &config.optimiser;
         let optimiser = AdamWConfig::new()
             .with_beta_2(0.95)
@@ -108,7 +117,12 @@ impl Trainer {
             .with_weight_decay(o.weight_decay)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(o.clip_norm)))
             .init();
-        let trainee = Trainee { model, patch_head };
+        let trainee = Trainee {
+            model,
+            patch_head,
+            token_head,
+            object_head,
+        };
         let (trainee, optimiser, progress) = match progress {
             Some(progress) => {
                 let (trainee, optimiser) = folder.load(&progress, trainee, optimiser)?;
@@ -266,7 +280,7 @@ fn side_by_side(
                 // A graph of its own: threads would wait for each other in a shared one.
                 let trainee = trainee.clone().fork(device);
                 scope.spawn(move || {
-                    let losses = trainee.losses(&config.model, part, device)?;
+                    let losses = trainee.losses(config, part, device)?;
                     let gradients = losses.total(&config.loss) / config.micro_batches as f64;
                     let gradients = GradientsParams::from_grads(gradients.backward(), &trainee);
                     Ok((losses.read(&config.loss)?, gradients))

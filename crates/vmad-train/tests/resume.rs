@@ -109,8 +109,12 @@ similarity_prompt = true
 "#;
 
 fn open(dir: &Path) -> Result<Trainer, TrainError> {
+    open_with(dir, CONFIG)
+}
+
+fn open_with(dir: &Path, config: &str) -> Result<Trainer, TrainError> {
     let path = dir.join("config.toml");
-    std::fs::write(&path, CONFIG).unwrap();
+    std::fs::write(&path, config).unwrap();
     Trainer::open(
         TrainConfig::read(&path)?,
         &dir.join("run"),
@@ -140,10 +144,7 @@ fn resuming_continues_exactly() {
     assert_eq!(straight, resumed);
 }
 
-#[test]
-fn the_export_is_a_valid_package_with_every_tensor() {
-    let dir = tempfile::tempdir().unwrap();
-    let trainer = open(dir.path()).unwrap();
+fn export(trainer: &Trainer, out: &Path) -> Manifest {
     let threshold = Threshold {
         image: 0.5,
         pixel: 0.5,
@@ -155,12 +156,59 @@ fn the_export_is_a_valid_package_with_every_tensor() {
         provenance: BTreeMap::new(),
         threshold,
     };
+    trainer.export(&options, out).unwrap()
+}
+
+#[test]
+fn the_export_is_a_valid_package_with_every_tensor() {
+    let dir = tempfile::tempdir().unwrap();
+    let trainer = open(dir.path()).unwrap();
     let out = dir.path().join("package");
-    let written = trainer.export(&options, &out).unwrap();
+    let written = export(&trainer, &out);
     let read = Manifest::parse(&std::fs::read(out.join("model.json")).unwrap()).unwrap();
     assert_eq!(read, written);
     let expected = vmad_model::Vmad::shapes(&trainer.config().model).unwrap();
     assert_eq!(read.tensors().len(), expected.len());
+}
+
+/// A tensor of a package, as it is stored.
+fn stored(package: &Path, name: &str) -> Vec<u8> {
+    let manifest = Manifest::parse(&std::fs::read(package.join("model.json")).unwrap()).unwrap();
+    let shards = manifest.shards().iter();
+    shards
+        .map(|shard| std::fs::read(package.join(&shard.file)).unwrap())
+        .find_map(|bytes| {
+            let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            file.tensor(name).map(|view| view.data().to_vec()).ok()
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_second_stage_starts_from_a_package() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    export(&open(dir.path()).unwrap(), &first);
+
+    let stage = dir.path().join("stage");
+    std::fs::create_dir(&stage).unwrap();
+    // Another seed, so that nothing is equal by chance.
+    let config = CONFIG.replace("seed = 3", "seed = 4");
+    assert_ne!(config, CONFIG);
+    let start = |package: &Path| {
+        let table = format!("[start]\npackage = {package:?}\nfresh = [\"llm.*\"]\n\n[optimiser]");
+        config.replacen("[optimiser]", &table, 1)
+    };
+    export(&open_with(&stage, &start(&first)).unwrap(), &second);
+    let kept = "clip.embeddings.class_embedding";
+    let fresh = "llm.embed_tokens.weight";
+    assert_eq!(stored(&first, kept), stored(&second, kept));
+    assert_ne!(stored(&first, fresh), stored(&second, fresh));
+
+    let nowhere = dir.path().join("nowhere");
+    std::fs::create_dir(&nowhere).unwrap();
+    let error = open_with(&nowhere, &start(&nowhere)).err().unwrap();
+    assert!(error.to_string().contains("model.json"), "{error}");
 }
 
 #[test]
