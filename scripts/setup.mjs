@@ -84,7 +84,7 @@ function installNpmPackages() {
 
 /** The generated module in `www/lib/wasm`; cargo decides whether anything is to be done. */
 export function buildWasm() {
-  console.log("\nThe engine: cargo xtask wasm (the first time takes about ten minutes)");
+  console.log("\nThe engine: cargo xtask wasm (the first time takes twenty to thirty minutes)");
   run("cargo", ["xtask", "wasm"]);
 }
 
