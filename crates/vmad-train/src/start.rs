@@ -1,10 +1,9 @@
 //! Weights to start from: those of a package, or random ones.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use vmad_model::{Init, LoadedWeight, ModelError, RandomWeights, WeightSource};
+use vmad_model::{DeviceWeights, Init, LoadedWeight, ModelError, RandomWeights, WeightSource};
 use vmad_package::{Joiner, MANIFEST_FILE, Manifest, ShardReader, name_matches};
 
 use crate::TrainError;
@@ -12,14 +11,14 @@ use crate::config::StartConfig;
 
 /// A package's tensors in f32, and its tokenizer.
 pub(crate) struct Start {
-    tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
+    weights: DeviceWeights,
     /// `tokenizer.json`
     pub tokenizer_json: Vec<u8>,
 }
 
 impl Start {
-    /// Reads and checks a package.
-    pub fn read(folder: &Path) -> Result<Self, TrainError> {
+    /// Reads and checks a package; its weights go to `device`.
+    pub fn read(folder: &Path, device: &Device) -> Result<Self, TrainError> {
         let read = |file: &str| {
             let path = folder.join(file);
             std::fs::read(&path).map_err(|source| TrainError::Io { path, source })
@@ -28,7 +27,7 @@ impl Start {
         let tokenizer_json = read(&manifest.tokenizer().file)?;
         manifest.tokenizer().verify(&tokenizer_json)?;
         let mut joiner = Joiner::default();
-        let mut tensors = HashMap::new();
+        let mut weights = DeviceWeights::default();
         for (index, file) in manifest.shards().iter().enumerate() {
             let bytes = read(&file.file)?;
             for piece in ShardReader::verify_and_parse(&manifest, index, &bytes)? {
@@ -36,13 +35,15 @@ impl Start {
                     let values = tensor
                         .to_f32()
                         .map_err(|error| TrainError::Readback(error.to_string()))?;
-                    tensors.insert(tensor.name.clone(), (tensor.shape.clone(), values));
+                    let flat = TensorData::new(values, [tensor.shape.iter().product::<usize>()]);
+                    let flat = Tensor::from_data(flat, device);
+                    weights.insert(tensor.name, LoadedWeight::Dense(flat, tensor.shape));
                 }
             }
         }
         joiner.finish()?;
         Ok(Self {
-            tensors,
+            weights,
             tokenizer_json,
         })
     }
@@ -53,7 +54,6 @@ pub(crate) struct StartWeights {
     random: RandomWeights,
     start: Option<Start>,
     fresh: Vec<String>,
-    device: Device,
 }
 
 impl StartWeights {
@@ -64,7 +64,6 @@ impl StartWeights {
             random: RandomWeights::new(device, seed),
             start: start.map(|(start, _)| start),
             fresh: fresh.unwrap_or_default(),
-            device: device.clone(),
         }
     }
 }
@@ -80,22 +79,6 @@ impl WeightSource for StartWeights {
         let Some(start) = self.start.as_mut().filter(|_| !is_fresh) else {
             return self.random.take(name, shape, init);
         };
-        let (actual, values) = start
-            .tensors
-            .remove(name)
-            .ok_or_else(|| ModelError::Missing {
-                name: name.to_owned(),
-                expected: shape.to_vec(),
-            })?;
-        if actual != shape {
-            return Err(ModelError::Shape {
-                name: name.to_owned(),
-                expected: shape.to_vec(),
-                actual,
-            });
-        }
-        let len = values.len();
-        let flat = Tensor::from_data(TensorData::new(values, [len]), &self.device);
-        Ok(LoadedWeight::Dense(flat, actual))
+        start.weights.take(name, shape, init)
     }
 }
