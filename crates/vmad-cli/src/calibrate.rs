@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use vmad_data::{Generator, Record, Sample, read_dataset};
+use vmad_data::{Generator, Record, Sample, Scenes, read_dataset};
 use vmad_engine::{CancelToken, Engine, Photo, Query};
 use vmad_eval::{F1Max, f1_max};
 use vmad_package::MANIFEST_FILE;

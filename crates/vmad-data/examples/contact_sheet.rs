@@ -5,7 +5,7 @@
 
 use image::{GenericImage, Rgb, RgbImage};
 use std::time::Instant;
-use vmad_data::{Category, DefectKind, Generator, Sample, Split, Wanted};
+use vmad_data::{Category, DefectKind, Generator, Sample, Scenes, Split, Wanted};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
@@ -46,12 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         outline(&mut tile, s);
         sheet.copy_from(&tile, cx, cy)?;
         let kind = s.defects.first().map_or("-", |d| d.kind.name());
-        println!(
-            "{},{} {}: {kind}",
-            k / columns,
-            k % columns,
-            s.category.name()
-        );
+        println!("{},{} {}: {kind}", k / columns, k % columns, s.category);
         println!("    {}", s.qa[0].answer);
     }
     sheet.save(out)?;

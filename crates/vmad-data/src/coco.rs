@@ -3,7 +3,7 @@
 use crate::defect::DefectKind;
 use crate::error::DataError;
 use crate::files::write_whole;
-use crate::generator::{Generator, Sample};
+use crate::generator::{Sample, Scenes};
 use crate::rle::Rle;
 use crate::words::{Qa, QaKind};
 use image::GrayImage;
@@ -132,13 +132,13 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
     }
 }
 
-/// Writes `count` images of a generator as a COCO data set.
+/// Writes the first `count` scenes as a COCO data set.
 ///
 /// Images come first and in order; the JSON files come last, so a run that was cut off has none.
 /// `progress(done, total)` may stop the run, which is then [`DataError::Stopped`].
 pub fn write_dataset(
     dir: &Path,
-    generator: &Generator,
+    scenes: &dyn Scenes,
     count: u64,
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
@@ -169,7 +169,7 @@ pub fn write_dataset(
         let end = (done + batch).min(count);
         let rendered: Vec<Result<Entry, DataError>> = (done..end)
             .into_par_iter()
-            .map(|i| render_entry(&images, i, &generator.sample(i)))
+            .map(|i| render_entry(&images, i, &scenes.sample(i)))
             .collect();
         for entry in rendered {
             let (image, annotations, side) = entry?;
@@ -237,7 +237,7 @@ fn render_entry(images: &Path, id: u64, sample: &Sample) -> Result<Entry, DataEr
         image_id: id,
         object: sample.object.clone(),
         normal_description: sample.normal_description.clone(),
-        category: sample.category.name().into(),
+        category: sample.category.clone(),
         qa: sample
             .qa
             .iter()

@@ -21,8 +21,8 @@ pub const MAX_AREA: f32 = 0.12;
 pub struct Sample {
     /// The photograph, `size`².
     pub image: RgbImage,
-    /// The product.
-    pub category: Category,
+    /// The product, as data sets name it, such as `metal_plate`.
+    pub category: String,
     /// The product's name in sentences.
     pub object: String,
     /// What a normal product looks like.
@@ -56,6 +56,12 @@ pub enum Wanted {
 }
 
 /// A source of scenes: a pure function of its settings and an index.
+pub trait Scenes: Sync {
+    /// The scene with this index; the same bytes every time.
+    fn sample(&self, index: u64) -> Sample;
+}
+
+/// The catalogue: 24 products, each in front of a camera of its own.
 #[derive(Clone, Debug)]
 pub struct Generator {
     seed: u64,
@@ -96,19 +102,6 @@ impl Generator {
         self.split
     }
 
-    /// The image with this index; the same bytes every time. Half of the images are normal.
-    pub fn sample(&self, index: u64) -> Sample {
-        let mut rng = self.rng(index, 0);
-        let list = Category::of(self.split);
-        let category = list[rng.below(list.len())];
-        let wanted = if rng.chance(0.5) {
-            Wanted::Normal
-        } else {
-            Wanted::Defect(DefectKind::ALL[rng.below(15)])
-        };
-        self.build(category, wanted, &mut rng)
-    }
-
     /// An image of a given category and kind, for few-shot references and balanced batches.
     pub fn sample_of(&self, category: Category, wanted: Wanted, index: u64) -> Sample {
         let stream = 1
@@ -146,7 +139,7 @@ impl Generator {
         let qa = words::answers(category.object(), &defects, rng);
         Sample {
             image,
-            category,
+            category: category.name().to_owned(),
             object: category.object().to_owned(),
             normal_description: category.normal_description().to_owned(),
             defects,
@@ -219,6 +212,21 @@ impl Generator {
         } else {
             (Some(lit), defects)
         }
+    }
+}
+
+impl Scenes for Generator {
+    /// Half of the images are normal.
+    fn sample(&self, index: u64) -> Sample {
+        let mut rng = self.rng(index, 0);
+        let list = Category::of(self.split);
+        let category = list[rng.below(list.len())];
+        let wanted = if rng.chance(0.5) {
+            Wanted::Normal
+        } else {
+            Wanted::Defect(DefectKind::ALL[rng.below(15)])
+        };
+        self.build(category, wanted, &mut rng)
     }
 }
 

@@ -24,6 +24,6 @@ pub use coco::{ANNOTATIONS, Dataset, Record, SIDECAR, read_dataset, write_datase
 pub use defect::{Defect, DefectKind, Location, Severity, SizeWord};
 pub use error::DataError;
 pub use files::write_whole;
-pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Wanted};
+pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
 pub use rle::{Rle, RleError};
 pub use words::{Qa, QaKind};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use half::f16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vmad_data::{Generator, Sample, Split};
+use vmad_data::{Category, Generator, Sample, Scenes, Split};
 use vmad_prep::{ClipMode, Prior, RgbImage, clip_pixels, sam_pixels};
 
 use crate::TrainError;
@@ -168,7 +168,7 @@ fn prepare(config: &TrainConfig, index: usize) -> Prepared {
         sam_prior,
         mask: source.shares(mask_side, longest, (0, 0)),
         patches: source.patch_classes(config.model.clip.grid(), longest, offset),
-        category: sample.category as usize,
+        category: Category::parse(&sample.category).map_or(0, |category| category as usize),
         placed: !cropped,
         sample,
     }

@@ -9,7 +9,7 @@ use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ParamId};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use vmad_data::{Category, Generator, Split};
+use vmad_data::{Category, Generator, Scenes, Split};
 use vmad_model::nn::Linear;
 use vmad_model::{Builder, Init, RandomWeights, Vmad};
 use vmad_package::Manifest;
@@ -69,7 +69,9 @@ impl Trainer {
             message: error.to_string(),
         })?;
         let start = match &config.start {
-            Some(start) if progress.is_none() => Some((Start::read(&start.package)?, start)),
+            Some(start) if progress.is_none() => {
+                Some((Start::read(&start.package, &device)?, start))
+            }
             _ => None,
         };
         let tokenizer_json = if progress.is_some() {
