@@ -199,7 +199,7 @@ fn a_data_set_survives_the_disk() {
         assert_eq!(record.mask(), s.mask());
         assert_eq!(record.qa, s.qa);
         assert_eq!(record.object, s.object);
-        assert_eq!(record.category, s.category.name());
+        assert_eq!(record.category, s.category);
         assert_eq!(record.normal_description, s.normal_description);
         let kinds: Vec<_> = s.defects.iter().map(|d| d.kind).collect();
         assert_eq!(record.kinds, kinds);

@@ -4,11 +4,11 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::ModelError;
-use crate::config::{ClipConfig, Stem};
+use crate::config::ClipConfig;
 use crate::nn::{
     LayerNorm, Linear, Mlp, attend, cut_patches, merge_heads, quick_gelu, split_heads,
 };
-use crate::stem::ConvStem;
+use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
 /// One pre-norm transformer block.
@@ -64,13 +64,11 @@ impl Block {
 #[derive(Module, Debug)]
 pub struct ClipEncoder {
     class_embedding: Param<Tensor<1>>,
-    stem: Option<ConvStem>,
-    patch_embedding: Linear,
+    patches: PatchEmbed,
     similarity_embedding: Option<Linear>,
     position_embedding: Param<Tensor<2>>,
     pre_norm: LayerNorm,
     blocks: Vec<Block>,
-    patch_size: usize,
 }
 
 impl ClipEncoder {
@@ -84,19 +82,14 @@ impl ClipEncoder {
         let class_embedding =
             embeddings.dense("class_embedding", [c.d_model], Init::Normal(0.02))?;
         let d = c.d_model;
-        let (stem, patch_embedding) = match c.stem {
-            Stem::Patch => {
-                let mut patch = embeddings.at("patch_embedding");
-                let embedding = Linear::patches(&mut patch, 3, c.patch_size, d, false)?;
-                (None, embedding)
-            }
-            Stem::Conv => {
-                let mut stem = embeddings.at("stem");
-                let stem = ConvStem::new(&mut stem, c.patch_size, d, c.layer_norm_eps)?;
-                let mut patch = embeddings.at("patch_embedding");
-                (Some(stem), Linear::pointwise(&mut patch, d, d, false)?)
-            }
+        let shape = PatchShape {
+            stem: c.stem,
+            patch_size: c.patch_size,
+            d_model: d,
+            eps: c.layer_norm_eps,
+            bias: false,
         };
+        let patches = PatchEmbed::new(&mut embeddings, "patch_embedding", shape)?;
         let similarity_embedding = if c.similarity_prompt {
             let mut similarity = embeddings.at("similarity_embedding");
             let (channels, cells) = (ClipConfig::PRIOR_CHANNELS, ClipConfig::PRIOR_CELLS);
@@ -118,13 +111,11 @@ impl ClipEncoder {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             class_embedding,
-            stem,
-            patch_embedding,
+            patches,
             similarity_embedding,
             position_embedding,
             pre_norm,
             blocks,
-            patch_size: c.patch_size,
         })
     }
 
@@ -136,10 +127,7 @@ impl ClipEncoder {
     ///   takes one
     /// - output: each `[batch, 1 + grid², d_model]`, class token first
     pub fn hidden_states(&self, pixels: Tensor<4>, prior: Option<Tensor<4>>) -> Vec<Tensor<3>> {
-        let patches = self.patch_embedding.forward(match &self.stem {
-            Some(stem) => stem.forward(pixels),
-            None => cut_patches(pixels, self.patch_size),
-        });
+        let patches = self.patches.forward(pixels);
         let patches = match (&self.similarity_embedding, prior) {
             (Some(embedding), Some(prior)) => {
                 patches + embedding.forward(cut_patches(prior, ClipConfig::PRIOR_CELLS))

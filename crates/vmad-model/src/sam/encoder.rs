@@ -4,11 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::ModelError;
-use crate::config::{SamConfig, Stem};
-use crate::nn::{
-    Conv2d, ConvShape, LayerNorm, Linear, Mlp, attend, cut_patches, gelu, merge_heads, to_image,
-};
-use crate::stem::ConvStem;
+use crate::config::SamConfig;
+use crate::nn::{Conv2d, ConvShape, LayerNorm, Linear, Mlp, attend, gelu, merge_heads, to_image};
+use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
 /// Self-attention over a square of patches with the decomposed relative-position bias.
@@ -183,15 +181,13 @@ impl Block {
 /// The image encoder with its neck.
 #[derive(Module, Debug)]
 pub struct ImageEncoder {
-    stem: Option<ConvStem>,
-    patch_embed: Linear,
+    patches: PatchEmbed,
     pos_embed: Param<Tensor<4>>,
     blocks: Vec<Block>,
     neck_conv1: Linear,
     neck_norm1: LayerNorm,
     neck_conv2: Conv2d,
     neck_norm2: LayerNorm,
-    patch_size: usize,
 }
 
 impl ImageEncoder {
@@ -199,21 +195,14 @@ impl ImageEncoder {
     /// As the weight source's.
     pub fn new(b: &mut Builder, c: &SamConfig) -> Result<Self, ModelError> {
         let (grid, d) = (c.grid(), c.d_model);
-        let mut patch = b.at("patch_embed");
-        let (stem, patch_embed) = match c.stem {
-            Stem::Patch => {
-                let proj = Linear::patches(&mut patch.at("proj"), 3, c.patch_size, d, true)?;
-                (None, proj)
-            }
-            Stem::Conv => {
-                let mut stem = patch.at("stem");
-                let stem = ConvStem::new(&mut stem, c.patch_size, d, c.layer_norm_eps)?;
-                (
-                    Some(stem),
-                    Linear::pointwise(&mut patch.at("proj"), d, d, true)?,
-                )
-            }
+        let shape = PatchShape {
+            stem: c.stem,
+            patch_size: c.patch_size,
+            d_model: d,
+            eps: c.layer_norm_eps,
+            bias: true,
         };
+        let patches = PatchEmbed::new(&mut b.at("patch_embed"), "proj", shape)?;
         let pos_embed = b.dense("pos_embed", [1, grid, grid, d], Init::Normal(0.02))?;
         let mut layers = b.at("blocks");
         let blocks = (0..c.n_layers)
@@ -230,15 +219,13 @@ impl ImageEncoder {
             bias: false,
         };
         Ok(Self {
-            stem,
-            patch_embed,
+            patches,
             pos_embed,
             blocks,
             neck_conv1: Linear::pointwise(&mut neck.at(0), d, c.d_out, false)?,
             neck_norm1: LayerNorm::new(&mut neck.at(1), c.d_out, 1e-6)?,
             neck_conv2: Conv2d::new(&mut neck.at(2), conv2)?,
             neck_norm2: LayerNorm::new(&mut neck.at(3), c.d_out, 1e-6)?,
-            patch_size: c.patch_size,
         })
     }
 
@@ -248,12 +235,7 @@ impl ImageEncoder {
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<4> {
         let [_, grid, _, d] = self.pos_embed.dims();
         let [batch, ..] = pixels.dims();
-        let patches = match &self.stem {
-            Some(stem) => self.patch_embed.forward(stem.forward(pixels)),
-            None => self
-                .patch_embed
-                .forward(cut_patches(pixels, self.patch_size)),
-        };
+        let patches = self.patches.forward(pixels);
         let x = patches.reshape([batch, grid, grid, d]) + self.pos_embed.val();
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
         let x = self.neck_norm1.forward(self.neck_conv1.forward(x));
