@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use vmad_data::{Generator, Split};
 use vmad_package::Threshold;
-use vmad_train::{ExportOptions, StepReport, TrainConfig, Trainer};
+use vmad_train::{ExportOptions, Losses, Part, StepReport, TrainConfig, Trainer};
 
 use crate::args::DeviceArg;
 use crate::calibrate::calibrate_on_scenes;
@@ -194,8 +194,8 @@ fn export_options(config: &TrainConfig, step: u64) -> ExportOptions {
 /// Losses for people: the mean over the last steps.
 struct News {
     bar: ProgressBar,
-    /// Text, BCE, DICE, patches and tokens, smoothed.
-    mean: Option<[f32; 5]>,
+    /// Smoothed.
+    mean: Option<[f32; Part::ALL.len()]>,
     since: Instant,
     n_steps: u64,
 }
@@ -214,22 +214,19 @@ impl News {
     }
 
     fn tell(&mut self, report: &StepReport) {
-        let losses = &report.losses;
-        let now = [
-            losses.text,
-            losses.bce,
-            losses.dice,
-            losses.patch,
-            losses.token,
-        ];
+        let now = Part::ALL.map(|part| report.losses.part(part));
         let mean = self.mean.get_or_insert(now);
         for (mean, now) in mean.iter_mut().zip(now) {
             *mean += NEWEST * (now - *mean);
         }
-        let [text, bce, dice, patch, token] = *mean;
         self.n_steps += 1;
+        let parts = Part::ALL.iter().zip(mean);
+        // A part that a stage does not have stays 0.
+        let parts = parts.filter(|(_, mean)| **mean != 0.0);
+        let parts = parts.map(|(part, mean)| format!("{} {mean:.4}  ", part.name()));
         let line = format!(
-            "text {text:.3}  bce {bce:.4}  dice {dice:.3}  patch {patch:.3}  token {token:.3}  rate {:.2e}  {} a step",
+            "{}rate {:.2e}  {} a step",
+            parts.collect::<String>(),
             report.learning_rate,
             text::duration(self.since.elapsed().as_secs_f64() * 1e3 / self.n_steps as f64)
         );
@@ -242,7 +239,17 @@ impl News {
     }
 }
 
-const LOG_HEAD: &str = "step,total,text,bce,dice,patch,token,learning_rate,seconds\n";
+/// The columns of the log.
+fn log_head() -> String {
+    let parts = Part::ALL.map(Part::name).join(",");
+    format!("step,total,{parts},learning_rate,seconds\n")
+}
+
+/// The values of a line's middle columns.
+fn log_losses(losses: &Losses) -> String {
+    let parts = Part::ALL.map(|part| losses.part(part).to_string());
+    format!("{},{}", losses.total, parts.join(","))
+}
 
 /// One line a step. Steps after the checkpoint that a run goes on from are taken again, so their
 /// old lines go.
@@ -268,17 +275,11 @@ impl LossLog {
     }
 
     fn add(&mut self, report: &StepReport, seconds: f64) -> Result<()> {
-        let losses = &report.losses;
         writeln!(
             self.file,
-            "{},{},{},{},{},{},{},{},{seconds:.1}",
+            "{},{},{},{seconds:.1}",
             report.step,
-            losses.total,
-            losses.text,
-            losses.bce,
-            losses.dice,
-            losses.patch,
-            losses.token,
+            log_losses(&report.losses),
             report.learning_rate,
         )
         .with_context(|| format!("writing {}", self.path.display()))
@@ -294,7 +295,7 @@ fn kept_lines(log: &str, step: u64) -> String {
             .and_then(|field| field.parse::<u64>().ok());
         line.ends_with('\n') && number.is_some_and(|number| number <= step)
     };
-    let mut kept = LOG_HEAD.to_owned();
+    let mut kept = log_head();
     kept.extend(log.split_inclusive('\n').filter(is_kept));
     kept
 }
@@ -305,9 +306,10 @@ mod tests {
 
     #[test]
     fn a_resumed_log_has_each_step_once() {
-        let log = format!("{LOG_HEAD}1,a\n2,b\n3,c\n4,d");
-        assert_eq!(kept_lines(&log, 2), format!("{LOG_HEAD}1,a\n2,b\n"));
-        assert_eq!(kept_lines(&log, 9), format!("{LOG_HEAD}1,a\n2,b\n3,c\n"));
-        assert_eq!(kept_lines("", 0), LOG_HEAD);
+        let head = log_head();
+        let log = format!("{head}1,a\n2,b\n3,c\n4,d");
+        assert_eq!(kept_lines(&log, 2), format!("{head}1,a\n2,b\n"));
+        assert_eq!(kept_lines(&log, 9), format!("{head}1,a\n2,b\n3,c\n"));
+        assert_eq!(kept_lines("", 0), head);
     }
 }

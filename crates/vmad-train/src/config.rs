@@ -1,5 +1,6 @@
 //! One TOML file per run; it is kept with the result.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -26,9 +27,13 @@ pub struct TrainConfig {
     pub micro_batches: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
-    /// Whether SAM's image encoder learns; a later stage may leave it as it is.
-    #[serde(default = "yes")]
-    pub train_sam_encoder: bool,
+    /// What the run teaches.
+    #[serde(default)]
+    pub stage: Stage,
+    /// Patterns of the tensors that stay as they are. Encoders that are frozen whole run once for
+    /// each view, and their features are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// Tokens of the vocabulary, special ones included.
     pub vocab_size: usize,
     /// Weights to start from, rather than from nothing.
@@ -49,6 +54,19 @@ pub struct TrainConfig {
     pub recipe: Recipe,
     /// Sizes of the model.
     pub model: VmadConfig,
+}
+
+/// What a run teaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The encoders and the mask decoder, with no words: the defect kind of each CLIP patch through
+    /// a head that is thrown away, and the mask for a prompt that does not depend on the picture.
+    /// Ours: it stands in for the pre-training that the paper's encoders bring along.
+    See,
+    /// The whole model.
+    #[default]
+    Speak,
 }
 
 /// Where a run's weights come from.
@@ -72,6 +90,9 @@ pub struct OptimiserConfig {
     pub final_share: f64,
     /// Steps of linear warm-up.
     pub warmup_steps: u64,
+    /// Decay of the second moment; the first moment's is 0.9.
+    #[serde(default = "beta_2")]
+    pub beta_2: f32,
     /// Decoupled weight decay.
     pub weight_decay: f32,
     /// Largest norm of a parameter's gradient.
@@ -111,10 +132,29 @@ pub struct DataConfig {
     pub difficulty_start: f32,
     /// Difficulty of the pool's last scenes.
     pub difficulty_end: f32,
+    /// The generators that scenes come from, and their shares.
+    #[serde(default = "catalogue")]
+    pub worlds: BTreeMap<World, f32>,
+    /// Whether each look at a scene is turned, mirrored and lit otherwise.
+    #[serde(default)]
+    pub augment: bool,
+    /// Different looks at a scene; 0 makes every look a new one. Frozen encoders run once a look.
+    #[serde(default)]
+    pub variants: u64,
     /// Share of conversations with a second turn.
     pub second_turn: f32,
     /// Share of conversations that describe the normal scene.
     pub normal_description: f32,
+}
+
+/// A generator of scenes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum World {
+    /// [`vmad_data::Generator`]: the 16 products of the training split.
+    Catalogue,
+    /// [`vmad_data::Workshop`]: surfaces and parts that are drawn anew for each scene.
+    Workshop,
 }
 
 impl TrainConfig {
@@ -147,6 +187,12 @@ impl TrainConfig {
         if config.data.pool == 0 || config.data.pool_start == 0 {
             return Err(invalid("data.pool and data.pool_start must be positive"));
         }
+        let shares = config.data.worlds.values();
+        if shares.clone().any(|share| !(*share >= 0.0)) || !(shares.sum::<f32>() > 0.0) {
+            return Err(invalid(
+                "data.worlds needs shares of at least 0 whose sum is positive",
+            ));
+        }
         if config.vocab_size != config.model.llm.vocab_size {
             return Err(invalid("vocab_size and model.llm.vocab_size must be equal"));
         }
@@ -178,8 +224,12 @@ impl TrainConfig {
     }
 }
 
-fn yes() -> bool {
-    true
+fn beta_2() -> f32 {
+    0.95
+}
+
+fn catalogue() -> BTreeMap<World, f32> {
+    BTreeMap::from([(World::Catalogue, 1.0)])
 }
 
 fn one() -> usize {

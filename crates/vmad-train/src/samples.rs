@@ -1,4 +1,4 @@
-//! The pool of scenes: rendered once, prepared as the model wants them, drawn from many times.
+//! Scenes as the model wants them: rendered once, looked at many times, each time differently.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,45 +6,89 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use half::f16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vmad_data::{Category, Generator, Sample, Scenes, Split};
-use vmad_prep::{ClipMode, Prior, RgbImage, clip_pixels, sam_pixels};
+use rayon::prelude::*;
+use vmad_data::Sample;
+use vmad_model::VmadConfig;
+use vmad_model::config::ClipFit;
+use vmad_prep::{ClipMode, Prior, RgbImage, SamFrame, clip_pixels, sam_pixels};
 
 use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::conversation::{Dialogue, Interviewer};
+use crate::worlds::Worlds;
 
 /// Patch class of a patch without a defect; defect kinds count from 1.
 pub const NORMAL_PATCH: u8 = 0;
 /// Patch classes: normal and 15 kinds.
 pub const PATCH_CLASSES: usize = 16;
+/// Share of pictures that lose a border, so that the model meets padding.
+const CROPPED: f64 = 0.2;
 
-/// A scene as the model wants it. Pixels are kept in half precision: the pool stays in memory.
-pub struct Prepared {
-    /// `[3, clip, clip]`
-    pub clip: Vec<f16>,
-    /// `[3, sam, sam]`
-    pub sam: Vec<f16>,
-    /// `[PRIOR_CHANNELS, prior_side, prior_side]`, the similarity prior for CLIP; empty if unused.
-    pub clip_prior: Vec<f16>,
+/// One look at a scene: what the encoders take, or gave if they are frozen, and the targets.
+pub struct View {
+    /// For the language model.
+    pub clip: ClipSide,
+    /// For the mask decoder.
+    pub sam: SamSide,
     /// `[1, mask_side, mask_side]`, the similarity prior for SAM; empty if unused.
-    pub sam_prior: Vec<f16>,
-    /// `[mask_side, mask_side]`, the share of each cell that is defective, 0 to 255.
-    pub mask: Vec<u8>,
-    /// Index of the category in [`vmad_data::Category::ALL`].
-    pub category: usize,
-    /// Class of each CLIP patch.
-    pub patches: Vec<u8>,
-    /// Whether places in the words hold for these pixels.
-    placed: bool,
-    sample: Sample,
+    pub sam_prior: Vec<f32>,
+    /// Where the photograph lies within SAM's square.
+    pub frame: SamFrame,
+    /// What there is to learn from it.
+    pub truth: Truth,
 }
 
-/// The pool.
+/// CLIP's side of a view.
+pub enum ClipSide {
+    /// What the encoder takes.
+    Pixels {
+        /// `[3, clip, clip]`
+        pixels: Vec<f32>,
+        /// `[PRIOR_CHANNELS, prior_side, prior_side]`, the similarity prior; empty if unused.
+        prior: Vec<f32>,
+    },
+    /// What a frozen encoder gave: each tap, `[grid², d_vision]`.
+    Taps(Vec<Vec<f16>>),
+}
+
+/// SAM's side of a view.
+pub enum SamSide {
+    /// What the encoder takes, `[3, sam, sam]`.
+    Pixels(Vec<f32>),
+    /// What a frozen encoder gave, `[d_out, grid, grid]`.
+    Embedding(Vec<f16>),
+}
+
+/// What is known of a view.
+pub struct Truth {
+    /// `[mask_side, mask_side]`, the share of each cell that is defective, 0 to 255.
+    pub mask: Vec<u8>,
+    /// Class of each CLIP patch.
+    pub patches: Vec<u8>,
+    /// Class of the object, below [`Worlds::n_objects`].
+    pub object: usize,
+    /// Whether places in the words hold for these pixels.
+    pub placed: bool,
+    /// The scene with its words.
+    pub sample: Sample,
+}
+
+/// The scenes of a run.
 pub struct Pool {
     config: TrainConfig,
-    scenes: Vec<OnceLock<Prepared>>,
+    worlds: Worlds,
+    scenes: Vec<OnceLock<Sample>>,
     next: AtomicUsize,
     stop: AtomicBool,
+}
+
+/// Which look at which scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ViewId {
+    /// Index of the scene.
+    pub scene: usize,
+    /// Which of its augmentations.
+    pub variant: u64,
 }
 
 impl Pool {
@@ -55,6 +99,7 @@ impl Pool {
         scenes.resize_with(config.data.pool, OnceLock::new);
         Self {
             config: config.clone(),
+            worlds: Worlds::new(config),
             scenes,
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
@@ -78,77 +123,105 @@ impl Pool {
     }
 
     /// Scene `index`, rendered now if it was not yet.
-    fn scene(&self, index: usize) -> &Prepared {
-        self.scenes[index].get_or_init(|| prepare(&self.config, index))
+    fn scene(&self, index: usize) -> &Sample {
+        self.scenes[index].get_or_init(|| self.worlds.scene(index))
     }
 
-    /// The samples of `step`: a pure function of the configuration and the step.
-    ///
-    /// # Errors
-    /// The tokenizer's.
-    pub fn draw(
-        &self,
-        step: u64,
-        interviewer: &Interviewer,
-    ) -> Result<Vec<(&Prepared, Dialogue)>, TrainError> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ 0x5eed_0001);
-        rng.set_stream(step);
+    /// The views of `step`: a pure function of the configuration and the step. With
+    /// `data.variants` = 0 every look is a new one.
+    pub fn choose(&self, step: u64) -> Vec<ViewId> {
+        let mut rng = self.rng_of_step(step);
         let available = self.config.pool_at(step);
         (0..self.config.batch)
-            .map(|_| {
-                let prepared = self.scene(rng.random_range(0..available));
-                let dialogue = interviewer.ask(&prepared.sample, prepared.placed, &mut rng)?;
-                Ok((prepared, dialogue))
+            .map(|_| ViewId {
+                scene: rng.random_range(0..available),
+                variant: match self.config.data.variants {
+                    0 => rng.random(),
+                    n => rng.random_range(0..n),
+                },
             })
             .collect()
     }
-}
 
-/// Difficulty rises from the pool's first scene to its last.
-fn difficulty(config: &TrainConfig, index: usize) -> f32 {
-    let data = &config.data;
-    let share = index as f32 / data.pool as f32;
-    data.difficulty_start + (data.difficulty_end - data.difficulty_start) * share
-}
-
-fn prepare(config: &TrainConfig, index: usize) -> Prepared {
-    let size = config.model.sam.image_size as u32;
-    let sample = Generator::new(config.seed, Split::Train, size)
-        .with_difficulty(difficulty(config, index))
-        .sample(index as u64);
-    let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ 0x5eed_0002);
-    rng.set_stream(index as u64);
-    // Every fifth picture loses a border, so that the model meets padding.
-    let cropped = rng.random_bool(0.2);
-    let (width, height) = if cropped {
-        let shorter = (size as f32 * rng.random_range(0.55..0.95)) as u32;
-        if rng.random_bool(0.5) {
-            (size, shorter)
+    /// Looks at a scene.
+    pub fn view(&self, id: ViewId) -> View {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ 0x5eed_0002 ^ id.variant << 20);
+        rng.set_stream(id.scene as u64);
+        let sample = self.scene(id.scene);
+        let sample = if self.config.data.augment {
+            sample.augmented(&mut rng)
         } else {
-            (shorter, size)
+            sample.clone()
+        };
+        look(&self.config.model, &self.worlds, sample, &mut rng)
+    }
+
+    /// The views of `step`, made on all cores.
+    pub fn views(&self, step: u64) -> Vec<View> {
+        let ids = self.choose(step);
+        ids.into_par_iter().map(|id| self.view(id)).collect()
+    }
+
+    /// What is said about each view of `step`.
+    ///
+    /// # Errors
+    /// The tokenizer's.
+    pub fn dialogues<'a>(
+        &self,
+        step: u64,
+        truths: impl Iterator<Item = &'a Truth>,
+        interviewer: &Interviewer,
+    ) -> Result<Vec<Dialogue>, TrainError> {
+        let mut rng = self.rng_of_step(step);
+        rng.set_word_pos(1 << 20);
+        truths
+            .map(|truth| interviewer.ask(&truth.sample, truth.placed, &mut rng))
+            .collect()
+    }
+
+    fn rng_of_step(&self, step: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ 0x5eed_0001);
+        rng.set_stream(step);
+        rng
+    }
+}
+
+/// Crops now and then, and prepares pixels and targets as inference does.
+fn look(model: &VmadConfig, worlds: &Worlds, sample: Sample, rng: &mut impl Rng) -> View {
+    let (full_width, full_height) = sample.image.dimensions();
+    let cropped = rng.random_bool(CROPPED);
+    let (width, height) = if cropped {
+        let share = rng.random_range(0.55..0.95_f32);
+        if rng.random_bool(0.5) {
+            (full_width, (full_height as f32 * share) as u32)
+        } else {
+            ((full_width as f32 * share) as u32, full_height)
         }
     } else {
-        (size, size)
+        (full_width, full_height)
     };
-    let (x, y) = ((size - width) / 2, (size - height) / 2);
+    let (x, y) = ((full_width - width) / 2, (full_height - height) / 2);
     let image: RgbImage = image::imageops::crop_imm(&sample.image, x, y, width, height).to_image();
-    let (sam, frame) = sam_pixels(&image, size);
-    let mask_side = config.model.sam.mask_side();
-    let mode = match config.model.clip_mode {
-        vmad_model::config::ClipFit::Pad => ClipMode::Pad,
-        vmad_model::config::ClipFit::Crop => ClipMode::Crop,
+    let (sam, frame) = sam_pixels(&image, model.sam.image_size as u32);
+    let mask_side = model.sam.mask_side();
+    let mode = match model.clip_mode {
+        ClipFit::Pad => ClipMode::Pad,
+        ClipFit::Crop => ClipMode::Crop,
     };
-    let clip = clip_pixels(&image, config.model.clip.image_size as u32, mode);
-    let prior = config.model.needs_prior().then(|| Prior::new(&sam, &frame));
+    let clip = clip_pixels(&image, model.clip.image_size as u32, mode);
+    let prior = model.needs_prior().then(|| Prior::new(&sam, &frame));
     let prior_for = |wanted: bool, part: &dyn Fn(&Prior) -> Vec<f32>| {
-        let values = prior.as_ref().filter(|_| wanted).map(part);
-        half(&values.unwrap_or_default())
+        prior
+            .as_ref()
+            .filter(|_| wanted)
+            .map(part)
+            .unwrap_or_default()
     };
-    let prior_side = config.model.clip.prior_side() as u32;
-    let clip_prior = prior_for(config.model.clip.similarity_prompt, &|p| {
+    let prior_side = model.clip.prior_side() as u32;
+    let clip_prior = prior_for(model.clip.similarity_prompt, &|p| {
         p.for_clip(prior_side, mode)
     });
-    let sam_prior = prior_for(config.model.sam.similarity_prompt, &|p| {
+    let sam_prior = prior_for(model.sam.similarity_prompt, &|p| {
         p.for_sam(mask_side as u32)
     });
     // SAM's square has its padding right and below, the CLIP square on both sides.
@@ -161,21 +234,23 @@ fn prepare(config: &TrainConfig, index: usize) -> Prepared {
         width,
         height,
     };
-    Prepared {
-        clip: half(&clip),
-        sam: half(&sam),
-        clip_prior,
-        sam_prior,
-        mask: source.shares(mask_side, longest, (0, 0)),
-        patches: source.patch_classes(config.model.clip.grid(), longest, offset),
-        category: Category::parse(&sample.category).map_or(0, |category| category as usize),
+    let truth = Truth {
+        mask: source.shares(mask_side, longest, (0, 0), |_| true),
+        patches: source.patch_classes(model.clip.grid(), longest, offset),
+        object: worlds.object_class(&sample),
         placed: !cropped,
         sample,
+    };
+    View {
+        clip: ClipSide::Pixels {
+            pixels: clip,
+            prior: clip_prior,
+        },
+        sam: SamSide::Pixels(sam),
+        sam_prior,
+        frame,
+        truth,
     }
-}
-
-fn half(values: &[f32]) -> Vec<f16> {
-    values.iter().map(|v| f16::from_f32(*v)).collect()
 }
 
 /// The masks of a cropped scene.
@@ -189,36 +264,49 @@ struct MaskSource<'a> {
 
 impl MaskSource<'_> {
     /// Share of each cell that is defective, for a square of `longest` pixels in which the crop
-    /// lies at `offset`.
-    fn shares(&self, side: usize, longest: u32, offset: (u32, u32)) -> Vec<u8> {
-        let mut counts = vec![0_u32; side * side];
-        for defect in &self.sample.defects {
+    /// lies at `offset`. Only defects that `counts` take part.
+    fn shares(
+        &self,
+        side: usize,
+        longest: u32,
+        offset: (u32, u32),
+        counts: impl Fn(&vmad_data::Defect) -> bool,
+    ) -> Vec<u8> {
+        let mut pixels = vec![0_u32; side * side];
+        for defect in self.sample.defects.iter().filter(|defect| counts(defect)) {
             for y in 0..self.height {
                 for x in 0..self.width {
                     if defect.mask.get_pixel(x + self.x, y + self.y).0[0] > 127 {
                         let cell = |at: u32| (at as usize * side) / longest as usize;
-                        counts[cell(y + offset.1) * side + cell(x + offset.0)] += 1;
+                        pixels[cell(y + offset.1) * side + cell(x + offset.0)] += 1;
                     }
                 }
             }
         }
         let area = (longest as f32 / side as f32).powi(2);
-        counts
+        pixels
             .iter()
             .map(|count| (*count as f32 / area * 255.0).min(255.0) as u8)
             .collect()
     }
 
-    /// Class of each patch: the defect's kind where it covers at least 2 % of the patch.
+    /// Class of each patch: the kind of the defect that covers most of it, where that is at least
+    /// 2 % of the patch.
     fn patch_classes(&self, side: usize, longest: u32, offset: (u32, u32)) -> Vec<u8> {
-        let kind = self
-            .sample
-            .defects
-            .first()
-            .map_or(NORMAL_PATCH, |d| d.kind.id() as u8 + 1);
-        self.shares(side, longest, offset)
-            .into_iter()
-            .map(|share| if share > 5 { kind } else { NORMAL_PATCH })
-            .collect()
+        const LEAST: u8 = 5;
+        let mut classes = vec![NORMAL_PATCH; side * side];
+        let mut most = vec![LEAST; side * side];
+        for kind in vmad_data::DefectKind::ALL {
+            if self.sample.defects.iter().all(|defect| defect.kind != kind) {
+                continue;
+            }
+            let shares = self.shares(side, longest, offset, |defect| defect.kind == kind);
+            for ((class, most), share) in classes.iter_mut().zip(&mut most).zip(shares) {
+                if share > *most {
+                    (*class, *most) = (kind.id() as u8 + 1, share);
+                }
+            }
+        }
+        classes
     }
 }

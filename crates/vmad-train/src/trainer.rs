@@ -10,19 +10,20 @@ use burn::module::{Module, ParamId};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use vmad_data::{Category, Generator, Scenes, Split};
-use vmad_model::nn::Linear;
-use vmad_model::{Builder, Init, RandomWeights, Vmad};
+use vmad_model::{Builder, RandomWeights, Vmad};
 use vmad_package::Manifest;
 use vmad_prep::Tokenizer;
 
 use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
-use crate::config::TrainConfig;
+use crate::config::{Stage, TrainConfig};
 use crate::conversation::{Dialogue, Interviewer};
 use crate::export::{ExportOptions, export};
-use crate::samples::{PATCH_CLASSES, Pool, Prepared};
+use crate::heads::Heads;
+use crate::losses::Losses;
+use crate::samples::{Pool, View};
 use crate::start::{Start, StartWeights};
-use crate::step::{Losses, Trainee};
+use crate::step::{Batch, Trainee};
 use crate::tokenizer::train_tokenizer;
 
 /// Scenes whose words the tokenizer is learned from.
@@ -105,26 +106,15 @@ impl Trainer {
         let mut source = RandomWeights::new(&device, config.seed);
         let mut head_names = Vec::new();
         let mut builder = Builder::new(&mut source, &mut head_names);
-        let mut head = |name: &str, width: usize, classes: usize| {
-            Linear::new(&mut builder.at(name), width, classes, Init::Torch)
-        };
-        let (d_vision, d_text) = (config.model.clip.d_model, config.model.llm.d_model);
-        let patch_head = head("patch_head", d_vision, PATCH_CLASSES)?;
-        let token_head = head("token_head", d_text, PATCH_CLASSES)?;
-        let object_head = head("object_head", d_text, Category::ALL.len())?;
+        let heads = Heads::new(&mut builder, &config.model)?;
         let o = &config.optimiser;
         let optimiser = AdamWConfig::new()
-            .with_beta_2(0.95)
+            .with_beta_2(o.beta_2)
             .with_epsilon(1e-8)
             .with_weight_decay(o.weight_decay)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(o.clip_norm)))
             .init();
-        let trainee = Trainee {
-            model,
-            patch_head,
-            token_head,
-            object_head,
-        };
+        let trainee = Trainee { model, heads };
         let (trainee, optimiser, progress) = match progress {
             Some(progress) => {
                 let (trainee, optimiser) = folder.load(&progress, trainee, optimiser)?;
@@ -166,17 +156,13 @@ impl Trainer {
     /// A loss that is not finite, or the model's.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let step = self.progress.step;
-        let interviewer = Interviewer {
-            tokenizer: &self.tokenizer,
-            conversation: &self.config.conversation,
-            templates: &self.config.templates,
-            data: &self.config.data,
-        };
-        let batch = self.pool.draw(step, &interviewer)?;
+        let views = self.pool.views(step);
+        let views: Vec<&View> = views.iter().collect();
+        let dialogues = self.dialogues(step, &views)?;
         let Some(trainee) = self.trainee.take() else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let parts = side_by_side(&self.config, &self.device, &trainee, &batch)?;
+        let parts = side_by_side(&self.config, &self.device, &trainee, &views, &dialogues)?;
         let mut losses = Losses::default();
         let mut gradients = GradientsAccumulator::new();
         for (part, part_gradients) in parts {
@@ -199,6 +185,21 @@ impl Trainer {
             losses,
             learning_rate,
         })
+    }
+
+    /// What is said about the views of a step; nothing where the stage has no words.
+    fn dialogues(&self, step: u64, views: &[&View]) -> Result<Vec<Dialogue>, TrainError> {
+        if self.config.stage == Stage::See {
+            return Ok(Vec::new());
+        }
+        let interviewer = Interviewer {
+            tokenizer: &self.tokenizer,
+            conversation: &self.config.conversation,
+            templates: &self.config.templates,
+            data: &self.config.data,
+        };
+        let truths = views.iter().map(|view| &view.truth);
+        self.pool.dialogues(step, truths, &interviewer)
     }
 
     /// Whether a checkpoint is due now.
@@ -272,20 +273,29 @@ fn side_by_side(
     config: &TrainConfig,
     device: &Device,
     trainee: &Trainee,
-    batch: &[(&Prepared, Dialogue)],
+    views: &[&View],
+    dialogues: &[Dialogue],
 ) -> Result<Vec<(Losses, GradientsParams)>, TrainError> {
-    let micro_batch = batch.len() / config.micro_batches;
+    let micro_batch = (views.len() / config.micro_batches).max(1);
+    // A stage without words has no dialogues to share out.
+    let dialogues = dialogues
+        .chunks(micro_batch)
+        .chain(std::iter::repeat(&[][..]));
     std::thread::scope(|scope| {
-        let threads: Vec<_> = batch
-            .chunks(micro_batch.max(1))
-            .map(|part| {
+        let threads: Vec<_> = views
+            .chunks(micro_batch)
+            .zip(dialogues)
+            .map(|(views, dialogues)| {
                 // A graph of its own: threads would wait for each other in a shared one.
                 let trainee = trainee.clone().fork(device);
                 scope.spawn(move || {
-                    let losses = trainee.losses(config, part, device)?;
-                    let gradients = losses.total(&config.loss) / config.micro_batches as f64;
-                    let gradients = GradientsParams::from_grads(gradients.backward(), &trainee);
-                    Ok((losses.read(&config.loss)?, gradients))
+                    let parts = trainee.losses(config, &Batch { views, dialogues }, device)?;
+                    let total = parts.total(&config.loss).ok_or_else(|| {
+                        TrainError::Readback("the stage has no loss of any weight".to_owned())
+                    })?;
+                    let gradients = (total / config.micro_batches as f64).backward();
+                    let gradients = GradientsParams::from_grads(gradients, &trainee);
+                    Ok((parts.read(&config.loss)?, gradients))
                 })
             })
             .collect();

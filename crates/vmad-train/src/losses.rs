@@ -1,0 +1,119 @@
+//! The objective's parts by name: on the device while a step runs, as numbers in its log.
+
+use burn::tensor::Tensor;
+
+use crate::TrainError;
+use crate::config::LossConfig;
+
+/// A part of the objective.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Cross-entropy of the text.
+    Text,
+    /// Binary cross-entropy of the masks.
+    Bce,
+    /// DICE of the masks.
+    Dice,
+    /// Cross-entropy of the patches.
+    Patch,
+    /// Cross-entropy of the visual tokens.
+    Token,
+}
+
+/// Number of [`Part`]s.
+const N_PARTS: usize = Part::ALL.len();
+
+impl Part {
+    /// All parts in the order of the log.
+    pub const ALL: [Self; 5] = [Self::Text, Self::Bce, Self::Dice, Self::Patch, Self::Token];
+
+    /// Its name in the log and in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Bce => "bce",
+            Self::Dice => "dice",
+            Self::Patch => "patch",
+            Self::Token => "token",
+        }
+    }
+
+    fn weight(self, weights: &LossConfig) -> f64 {
+        match self {
+            Self::Text => weights.text,
+            Self::Bce => weights.bce,
+            Self::Dice => weights.dice,
+            Self::Patch => weights.patch,
+            Self::Token => weights.token,
+        }
+    }
+}
+
+/// The parts of a step's loss, on the device. A part that a stage does not have is absent.
+#[derive(Default)]
+pub struct LossParts([Option<Tensor<1>>; N_PARTS]);
+
+impl LossParts {
+    /// Sets a part.
+    pub fn set(&mut self, part: Part, value: Tensor<1>) {
+        self.0[part as usize] = Some(value);
+    }
+
+    /// The objective, equations (6) and (7): the weighted sum, or `None` where nothing counts.
+    #[must_use]
+    pub fn total(&self, weights: &LossConfig) -> Option<Tensor<1>> {
+        Part::ALL
+            .into_iter()
+            .filter_map(|part| {
+                let weight = part.weight(weights);
+                let value = self.0[part as usize].clone().filter(|_| weight != 0.0)?;
+                Some(value * weight)
+            })
+            .reduce(|sum, part| sum + part)
+    }
+
+    /// Reads the parts back.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn read(&self, weights: &LossConfig) -> Result<Losses, TrainError> {
+        let mut losses = Losses::default();
+        for part in Part::ALL {
+            let Some(value) = &self.0[part as usize] else {
+                continue;
+            };
+            let value = value.clone().into_data().iter::<f32>().next();
+            let value = value.ok_or_else(|| TrainError::Readback("an empty loss".to_owned()))?;
+            losses.parts[part as usize] = value;
+            losses.total += part.weight(weights) as f32 * value;
+        }
+        Ok(losses)
+    }
+}
+
+/// The losses of a step, for the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses {
+    /// Weighted sum.
+    pub total: f32,
+    parts: [f32; N_PARTS],
+}
+
+impl Losses {
+    /// A part; 0 where the stage does not have it.
+    #[must_use]
+    pub fn part(&self, part: Part) -> f32 {
+        self.parts[part as usize]
+    }
+
+    /// With `share` of `other` added.
+    #[must_use]
+    pub(crate) fn plus(mut self, other: &Self, share: f32) -> Self {
+        self.total += share * other.total;
+        for (sum, value) in self.parts.iter_mut().zip(other.parts) {
+            *sum += share * value;
+        }
+        self
+    }
+}
