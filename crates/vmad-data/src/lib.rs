@@ -4,20 +4,24 @@
 //! by albedo, height and gloss; a defect edits these layers; lamp, lens and sensor come after, so a
 //! mask is exactly where the same photograph would look different without the defect.
 
+mod augment;
 mod category;
 mod coco;
 mod defect;
 mod error;
 mod files;
 mod generator;
+mod glyphs;
 mod math;
 mod objects;
 mod paint;
 mod render;
 mod rle;
 mod scene;
+mod spoil;
 mod textures;
 mod words;
+mod workshop;
 
 pub use category::{Category, Split};
 pub use coco::{ANNOTATIONS, Dataset, Record, SIDECAR, read_dataset, write_dataset};
@@ -27,3 +31,4 @@ pub use files::write_whole;
 pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
 pub use rle::{Rle, RleError};
 pub use words::{Qa, QaKind};
+pub use workshop::Workshop;

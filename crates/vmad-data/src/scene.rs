@@ -1,6 +1,7 @@
 //! A scene before the camera: albedo, height, gloss and product coverage per pixel, and its lighting.
 
 use crate::math::{Rgb, Rng, hash, mix, smooth};
+use crate::spoil::Window;
 
 /// What a surface shader says of one point.
 #[derive(Clone, Copy)]
@@ -63,8 +64,37 @@ impl Light {
         }
     }
 
-    /// The lit and blurred picture without sensor noise.
-    pub(crate) fn shade(&self, s: &Scene) -> Vec<Rgb> {
+    /// How many pixels beyond a change the picture differs: one by the slope, one by the blur.
+    pub(crate) const SPREAD: usize = 2;
+
+    /// Writes the lit and blurred picture without sensor noise into the window of `out`.
+    pub(crate) fn shade(&self, s: &Scene, window: Window, out: &mut [Rgb]) {
+        let n = s.side;
+        let wide = window.grown(1, n);
+        let columns = wide.width();
+        let lit = self.light(s, wide);
+        let w = self.blur;
+        let centre = 1.0 - 2.0 * w;
+        let mut rows = vec![[0.0; 3]; lit.len()];
+        for y in 0..wide.height() {
+            for x in window.columns() {
+                let at = |x: usize| lit[y * columns + x - wide.x0];
+                let (l, m, r) = (at(x.saturating_sub(1)), at(x), at((x + 1).min(n - 1)));
+                rows[y * columns + x - wide.x0] =
+                    [0, 1, 2].map(|c| centre * m[c] + w * (l[c] + r[c]));
+            }
+        }
+        for y in window.rows() {
+            for x in window.columns() {
+                let at = |y: usize| rows[(y - wide.y0) * columns + x - wide.x0];
+                let (u, m, d) = (at(y.saturating_sub(1)), at(y), at((y + 1).min(n - 1)));
+                out[y * n + x] = [0, 1, 2].map(|c| centre * m[c] + w * (u[c] + d[c]));
+            }
+        }
+    }
+
+    /// The lit picture inside of a window.
+    fn light(&self, s: &Scene, window: Window) -> Vec<Rgb> {
         let n = s.side;
         let k = n as f32 * 0.25; // central difference over two pixels of 2/n half widths
         let [lx, ly, lz] = self.dir;
@@ -72,14 +102,14 @@ impl Light {
         let hl = (lx * lx + ly * ly + (lz + 1.0) * (lz + 1.0)).sqrt();
         let (hx, hy, hz) = (lx / hl, ly / hl, (lz + 1.0) / hl);
         let flat = pow16(hz);
-        let mut out = vec![[0.0; 3]; n * n];
+        let mut out = Vec::with_capacity(window.width() * window.height());
         let inv = 2.0 / n as f32;
-        for y in 0..n {
+        for y in window.rows() {
             let up = y.saturating_sub(1) * n;
             let down = (y + 1).min(n - 1) * n;
             let v = y as f32 * inv - 1.0;
             let row = y * n;
-            for x in 0..n {
+            for x in window.columns() {
                 let i = row + x;
                 let left = row + x.saturating_sub(1);
                 let right = row + (x + 1).min(n - 1);
@@ -94,39 +124,10 @@ impl Light {
                     * (1.0 + self.gradient.0 * u + self.gradient.1 * v
                         - self.vignette * 0.5 * (u * u + v * v));
                 let d = self.ambient + (1.0 - self.ambient) * diffuse;
-                let c = s.rgb[i];
-                out[i] = [
-                    ((c[0] * d + spec) * lamp).clamp(0.0, 1.0),
-                    ((c[1] * d + spec) * lamp).clamp(0.0, 1.0),
-                    ((c[2] * d + spec) * lamp).clamp(0.0, 1.0),
-                ];
+                out.push(s.rgb[i].map(|c| ((c * d + spec) * lamp).clamp(0.0, 1.0)));
             }
         }
-        self.blur(out, n)
-    }
-
-    fn blur(&self, mut img: Vec<Rgb>, n: usize) -> Vec<Rgb> {
-        let w = self.blur;
-        let centre = 1.0 - 2.0 * w;
-        let mut tmp = img.clone();
-        for y in 0..n {
-            for x in 0..n {
-                let (l, r) = (y * n + x.saturating_sub(1), y * n + (x + 1).min(n - 1));
-                for c in 0..3 {
-                    tmp[y * n + x][c] = centre * img[y * n + x][c] + w * (img[l][c] + img[r][c]);
-                }
-            }
-        }
-        for y in 0..n {
-            let (u, d) = (y.saturating_sub(1) * n, (y + 1).min(n - 1) * n);
-            for x in 0..n {
-                for c in 0..3 {
-                    img[y * n + x][c] =
-                        centre * tmp[y * n + x][c] + w * (tmp[u + x][c] + tmp[d + x][c]);
-                }
-            }
-        }
-        img
+        out
     }
 
     /// Adds sensor noise and rounds to bytes.
@@ -237,7 +238,7 @@ impl Scene {
 }
 
 /// Mean over a (2r+1)² window, edges repeated.
-fn box_blur(src: &[f32], n: usize, r: usize) -> Vec<f32> {
+pub(crate) fn box_blur(src: &[f32], n: usize, r: usize) -> Vec<f32> {
     let w = 1.0 / (2 * r + 1) as f32;
     let mut tmp = vec![0.0; n * n];
     for y in 0..n {

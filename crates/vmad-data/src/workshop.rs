@@ -1,0 +1,206 @@
+//! The workshop: scenes composed at random from surfaces, forms, features, lamps and cameras.
+//!
+//! The catalogue shows 24 products again and again; here hardly anything occurs twice, so that a
+//! model learns what a defect is rather than what a product is.
+
+mod camera;
+mod families;
+mod feature;
+mod field;
+mod material;
+mod outline;
+mod palette;
+mod part;
+mod pattern;
+mod stage;
+
+use crate::defect::{Defect, DefectKind};
+use crate::generator::{Sample, Scenes};
+
+use crate::math::{Rgb, Rng, lum, mix};
+use crate::paint::Painter;
+use crate::spoil::{Contrast, Draft, Window};
+use crate::words;
+use camera::Camera;
+use stage::Stage;
+
+/// Category of every scene of the workshop.
+const CATEGORY: &str = "workshop";
+
+/// Random products in front of random cameras; nothing of the catalogue.
+#[derive(Clone, Debug)]
+pub struct Workshop {
+    seed: u64,
+    size: u32,
+    difficulty: f32,
+}
+
+impl Workshop {
+    /// A workshop of square images of `size` pixels (clamped to 32..=2048), difficulty 0.5.
+    pub fn new(seed: u64, size: u32) -> Self {
+        Self {
+            seed,
+            size: size.clamp(32, 2048),
+            difficulty: 0.5,
+        }
+    }
+
+    /// Sets the difficulty, 0 (strong defects, clean images) to 1.
+    #[must_use]
+    pub fn with_difficulty(mut self, difficulty: f32) -> Self {
+        self.difficulty = if difficulty.is_finite() {
+            difficulty.clamp(0.0, 1.0)
+        } else {
+            0.5
+        };
+        self
+    }
+
+    /// The side of the images in pixels.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// A scene without a defect, or with defects of one kind; falls back to another kind where
+    /// that one finds no place.
+    pub fn sample_of(&self, kind: Option<DefectKind>, index: u64) -> Sample {
+        let stream = 1 + kind.map_or(15, |k| k as u64);
+        let kinds: Vec<DefectKind> = kind.into_iter().collect();
+        self.build(&kinds, &mut self.rng(index, stream))
+    }
+
+    fn rng(&self, index: u64, stream: u64) -> Rng {
+        Rng::new(self.seed, 2 | stream << 8, self.size.into(), index)
+    }
+
+    /// A scene with one defect of each of `kinds`.
+    fn build(&self, kinds: &[DefectKind], rng: &mut Rng) -> Sample {
+        let n = self.size as usize;
+        let mut camera = Camera::draw(rng, self.difficulty, n);
+        let stage = stage::draw(rng, n, &camera);
+        let mean = stage
+            .scene
+            .rgb
+            .iter()
+            .step_by(37)
+            .map(|c| lum(*c))
+            .sum::<f32>()
+            / stage.scene.rgb.len().div_ceil(37) as f32;
+        camera.meter(mean, rng);
+        let mut picture = vec![[0.0; 3]; n * n];
+        camera.shade(&stage.scene, Window::whole(n), &mut picture);
+        let defects = if kinds.is_empty() {
+            Vec::new()
+        } else {
+            self.spoil(kinds, &stage, &camera, &mut picture, rng)
+        };
+        let qa = words::answers(&stage.object, &defects, rng);
+        Sample {
+            image: camera.expose(&picture, n),
+            category: CATEGORY.to_owned(),
+            object: stage.object,
+            normal_description: stage.normal,
+            defects,
+            qa,
+        }
+    }
+
+    /// Draws one defect of each kind into the lit picture; other places, then other kinds, where
+    /// one does not fit.
+    fn spoil(
+        &self,
+        kinds: &[DefectKind],
+        stage: &Stage,
+        camera: &Camera,
+        picture: &mut [Rgb],
+        rng: &mut Rng,
+    ) -> Vec<Defect> {
+        let n = self.size as usize;
+        let clean = picture.to_vec();
+        let mut spoiled = picture.to_vec();
+        let mut scene = stage.scene.clone();
+        let mut alpha = vec![0.0; n * n];
+        let mut taken = vec![false; n * n];
+        let mut cover = stage.scene.cover.clone();
+        let mut defects = Vec::new();
+        let spread = camera.spread();
+        for wanted in kinds {
+            let mut kind = *wanted;
+            for attempt in 0..30 {
+                if attempt >= 12 && !defects.is_empty() {
+                    break;
+                }
+                if attempt >= 15 && attempt % 3 == 0 {
+                    kind = DefectKind::ALL[rng.below(15)];
+                }
+                if stage.parts > 1 {
+                    let part = 1 + rng.below(stage.parts.into()) as u8;
+                    for (i, c) in cover.iter_mut().enumerate() {
+                        let own = stage.owner[i] == part;
+                        *c = if own { stage.scene.cover[i] } else { 0.0 };
+                    }
+                }
+                scene.clone_from(&stage.scene);
+                alpha.fill(0.0);
+                let size = rng.range(0.6, 1.35) * mix(0.45, 1.0, stage.scale.min(1.0));
+                let drawn = Painter {
+                    scene: &mut scene,
+                    alpha: &mut alpha,
+                    rng,
+                    cover: &cover,
+                    texture: stage.fills,
+                    unit: n as f32 / 256.0 * size,
+                }
+                .draw(kind);
+                let least = mix(0.30, 0.10, self.difficulty);
+                let contrast = Contrast {
+                    target: rng.range(least, mix(0.85, 0.45, self.difficulty)),
+                    least,
+                    busy: mix(0.9, 0.6, self.difficulty),
+                };
+                let Some(window) = Window::around(&alpha, n).filter(|_| drawn) else {
+                    continue;
+                };
+                let window = window.grown(spread, n);
+                camera.shade(&scene, window, &mut spoiled);
+                let draft = Draft {
+                    kind,
+                    side: n,
+                    clean: &clean,
+                    spoiled: &spoiled,
+                    alpha: &alpha,
+                    window,
+                    spread,
+                };
+                let Some(done) = draft.finish(contrast) else {
+                    continue;
+                };
+                if done.region.iter().any(|i| taken[*i]) {
+                    continue;
+                }
+                for (i, c) in done.region.iter().zip(done.picture) {
+                    picture[*i] = c;
+                    taken[*i] = true;
+                }
+                defects.push(done.defect);
+                break;
+            }
+        }
+        defects
+    }
+}
+
+impl Scenes for Workshop {
+    /// Half of the images are normal.
+    fn sample(&self, index: u64) -> Sample {
+        let mut rng = self.rng(index, 0);
+        let mut kinds = Vec::new();
+        if rng.chance(0.5) {
+            kinds.push(DefectKind::ALL[rng.below(15)]);
+            if rng.chance(0.2) {
+                kinds.push(kinds[0]);
+            }
+        }
+        self.build(&kinds, &mut rng)
+    }
+}
