@@ -1,6 +1,6 @@
 """Writes every fixture of `tests/fixtures/model` and `tests/fixtures/eval`.
 
-    python make_all.py [clip llama sam ltc projectors metrics composed]
+    python make_all.py [clip llama sam ltc projectors metrics composed dssl]
 """
 
 import sys
@@ -9,6 +9,7 @@ import torch
 
 import clip
 import composed
+import dssl
 import llama
 import ltc
 import metrics
@@ -22,6 +23,7 @@ PARTS = {
     "ltc": ltc.main,
     "projectors": projectors.main,
     "composed": composed.main,
+    "dssl": dssl.main,
     "metrics": metrics.main,
 }
 
