@@ -30,5 +30,5 @@ pub use error::DataError;
 pub use files::write_whole;
 pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
 pub use rle::{Rle, RleError};
-pub use words::{Qa, QaKind};
+pub use words::{Qa, QaKind, plural};
 pub use workshop::Workshop;

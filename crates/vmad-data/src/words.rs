@@ -170,6 +170,11 @@ fn phrases(kind: DefectKind) -> Phrases {
     }
 }
 
+/// The words for several defects of a kind, such as `rust spots`.
+pub fn plural(kind: DefectKind) -> &'static str {
+    phrases(kind).many
+}
+
 fn article(word: &str) -> &'static str {
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) {
         "an"

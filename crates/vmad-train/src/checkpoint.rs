@@ -8,7 +8,11 @@ use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::dssl::{DsslConfig, Memory};
 use crate::step::Trainee;
+
+/// DSSL's memory, beside the weights.
+const MEMORY: &str = "memory.safetensors";
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,6 +90,7 @@ impl RunFolder {
         &self,
         trainee: &Trainee,
         optimiser: &ModuleOptimizer,
+        memory: Option<&Memory>,
         progress: &mut Progress,
     ) -> Result<(), TrainError> {
         let folder = if progress.folder == "checkpoint-a" {
@@ -112,10 +117,28 @@ impl RunFolder {
         optimiser
             .save(&state)
             .map_err(|error| failed(&state, error.to_string()))?;
+        if let Some(memory) = memory {
+            memory.save(&dir.join(MEMORY))?;
+        }
         progress.folder = folder.to_owned();
         let text = serde_json::to_vec_pretty(&progress)
             .map_err(|error| failed(&dir, error.to_string()))?;
         self.write("progress.json", &text)
+    }
+
+    /// DSSL's memory as it was at the checkpoint; an empty one for a new run.
+    ///
+    /// # Errors
+    /// A missing or damaged file, named.
+    pub fn load_memory(
+        &self,
+        progress: &Progress,
+        config: &DsslConfig,
+    ) -> Result<Memory, TrainError> {
+        if progress.folder.is_empty() {
+            return Ok(Memory::new(config));
+        }
+        Memory::load(config, &self.path(&progress.folder).join(MEMORY))
     }
 
     /// Loads what [`Self::save`] wrote.

@@ -8,6 +8,7 @@ use vmad_model::VmadConfig;
 use vmad_package::{Conversation, Recipe, Templates};
 
 use crate::TrainError;
+use crate::dssl::DsslConfig;
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct TrainConfig {
     pub freeze: Vec<String>,
     /// Tokens of the vocabulary, special ones included.
     pub vocab_size: usize,
+    /// Where features of frozen encoders are kept, for runs to share; in the run's folder if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<PathBuf>,
     /// Weights to start from, rather than from nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartConfig>,
@@ -43,6 +47,12 @@ pub struct TrainConfig {
     pub optimiser: OptimiserConfig,
     /// Weights of the losses.
     pub loss: LossConfig,
+    /// DSSL (§8); none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dssl: Option<DsslConfig>,
+    /// What the conversations are about.
+    #[serde(default)]
+    pub tasks: Tasks,
     /// The synthetic data.
     pub data: DataConfig,
     /// Conversation frame of the package.
@@ -73,8 +83,12 @@ pub enum Stage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartConfig {
-    /// A package of the same sizes. Its tokenizer is taken over, too.
+    /// A package of the same sizes.
     pub package: PathBuf,
+    /// Whether a tokenizer is learned anew, rather than taken over from the package. Embeddings then
+    /// mean nothing, so `fresh` should name the language model's.
+    #[serde(default)]
+    pub fresh_tokenizer: bool,
     /// Patterns of tensor names that are drawn anew all the same.
     #[serde(default)]
     pub fresh: Vec<String>,
@@ -122,6 +136,10 @@ pub struct LossConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
+    /// Seed of the scenes, where it is not the run's: runs of different seeds then learn from the
+    /// same scenes, in another order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Scenes in the pool; samples are drawn from it again and again.
     pub pool: usize,
     /// Scenes that the pool starts with.
@@ -141,10 +159,43 @@ pub struct DataConfig {
     /// Different looks at a scene; 0 makes every look a new one. Frozen encoders run once a look.
     #[serde(default)]
     pub variants: u64,
-    /// Share of conversations with a second turn.
+}
+
+/// What the conversations are about: the shares of the paper's three tasks (§5), and how they are
+/// varied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tasks {
+    /// Task 1, a mask and no words.
+    pub segment: f32,
+    /// Task 2, a mask and an answer.
+    pub answer: f32,
+    /// Task 3, a question of its own and no mask.
+    pub question: f32,
+    /// Share of conversations of tasks 1 and 2 with a second turn.
     pub second_turn: f32,
     /// Share of conversations that describe the normal scene.
     pub normal_description: f32,
+    /// Share of conversations whose description of the normal scene allows some kinds of defect,
+    /// or forbids some.
+    pub criteria: f32,
+    /// Share of conversations in which the object has another name, so that the answer learns to
+    /// repeat the question's word.
+    pub renamed: f32,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self {
+            segment: 2.0,
+            answer: 2.0,
+            question: 1.0,
+            second_turn: 0.5,
+            normal_description: 0.3,
+            criteria: 0.0,
+            renamed: 0.0,
+        }
+    }
 }
 
 /// A generator of scenes.
@@ -193,10 +244,32 @@ impl TrainConfig {
                 "data.worlds needs shares of at least 0 whose sum is positive",
             ));
         }
+        let Tasks {
+            segment,
+            answer,
+            question,
+            ..
+        } = config.tasks;
+        let shares = [segment, answer, question];
+        if shares.iter().any(|share| !(*share >= 0.0)) || !(shares.iter().sum::<f32>() > 0.0) {
+            return Err(invalid(
+                "tasks needs shares of at least 0 whose sum is positive",
+            ));
+        }
+        if let Some(dssl) = &config.dssl {
+            dssl.validate()
+                .map_err(|what| invalid(&format!("dssl: {what}")))?;
+        }
         if config.vocab_size != config.model.llm.vocab_size {
             return Err(invalid("vocab_size and model.llm.vocab_size must be equal"));
         }
         Ok(config)
+    }
+
+    /// Seed of the scenes.
+    #[must_use]
+    pub fn data_seed(&self) -> u64 {
+        self.data.seed.unwrap_or(self.seed)
     }
 
     /// Scenes that the pool holds at `step`.

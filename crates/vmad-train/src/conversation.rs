@@ -1,12 +1,14 @@
 //! A scene's conversation as token ids: prompt, `[SEG]`, words, and often a second turn.
 
 use rand::Rng;
-use vmad_data::{QaKind, Sample};
+use rand::seq::IndexedRandom;
+use vmad_data::{DefectKind, QaKind, plural};
 use vmad_package::{Conversation, Templates, Topic};
 use vmad_prep::{IMAGE_SENTINEL, Tokenizer};
 
 use crate::TrainError;
-use crate::config::DataConfig;
+use crate::config::Tasks;
+use crate::told::Told;
 
 /// What is said about one scene.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +17,10 @@ pub struct Dialogue {
     pub ids: Vec<i32>,
     /// Indices into `ids` of the tokens that the model has to say itself.
     pub spoken: Vec<usize>,
-    /// Index of `[SEG]`.
-    pub seg: usize,
+    /// Index of `[SEG]`; none in conversations without a mask.
+    pub seg: Option<usize>,
+    /// Kinds of defect that the description of the normal scene allows.
+    pub tolerated: Vec<DefectKind>,
 }
 
 impl Dialogue {
@@ -35,55 +39,161 @@ pub struct Interviewer<'a> {
     pub tokenizer: &'a Tokenizer,
     pub conversation: &'a Conversation,
     pub templates: &'a Templates,
-    pub data: &'a DataConfig,
+    pub tasks: &'a Tasks,
+}
+
+/// What the user says a good one looks like.
+#[derive(Default)]
+struct Criterion {
+    text: Option<String>,
+    tolerated: Vec<DefectKind>,
+}
+
+/// The paper's three tasks.
+#[derive(Clone, Copy)]
+enum Task {
+    Segment,
+    Answer(QaKind),
+    Question,
 }
 
 impl Interviewer<'_> {
-    /// One dialogue about `sample`. `placed` says whether places in the words still hold, which
-    /// they do not once the picture was cropped.
+    /// One dialogue about a scene. `placed` says whether places in the words still hold, which they
+    /// do not once the picture was cropped.
     ///
     /// # Errors
     /// The tokenizer's.
     pub fn ask(
         &self,
-        sample: &Sample,
+        told: &Told,
         placed: bool,
         rng: &mut impl Rng,
     ) -> Result<Dialogue, TrainError> {
-        let object = if rng.random_bool(0.2) {
-            "object"
-        } else {
-            sample.object.as_str()
+        let named = self.renamed(told, rng);
+        let criterion = self.criterion(&named, rng);
+        let left: Vec<_> = named
+            .defects
+            .iter()
+            .filter(|defect| !criterion.tolerated.contains(&defect.kind))
+            .copied()
+            .collect();
+        // The words are composed for all defects or for none.
+        let worded = left.len() == named.defects.len() || left.is_empty();
+        let judged = match left.len() {
+            0 if !named.defects.is_empty() => allowed(named),
+            _ => named,
         };
-        let normal = rng
-            .random_bool(f64::from(self.data.normal_description))
-            .then_some(sample.normal_description.as_str());
-        let topic = if placed { pick_topic(rng) } else { None };
-        let words = topic.and_then(|topic| answer_of(sample, topic));
+        let task = match (placed && worded, self.task(rng)) {
+            (true, task) => task,
+            (false, _) => Task::Segment,
+        };
+        // "Object" is what the page says when the user names none.
+        let object = if rng.random_bool(0.15) {
+            None
+        } else {
+            Some(judged.object.as_str())
+        };
+        let (question, answer) = match task {
+            Task::Segment => (
+                self.templates.question(object, None),
+                self.templates.answer(None),
+            ),
+            Task::Answer(topic) => (
+                self.templates.question(object, Some(asked(topic))),
+                self.templates.answer(judged.answer(topic)),
+            ),
+            Task::Question => second_turn(&judged, rng),
+        };
         let frame = self.conversation;
-        let asked = topic.map(|topic| match topic {
-            QaKind::Description => Topic::Description,
-            QaKind::Impact => Topic::Impact,
-            QaKind::Suggestion => Topic::Suggestion,
-        });
-        let question = self.templates.question(Some(object), asked);
-        let answer = self.templates.answer(words);
-        let mut text = frame.first_turn(&question, normal);
+        let mut text = frame.first_turn(&question, criterion.text.as_deref());
         let mut spans = vec![text.len()];
         text = frame.answered(&text, &answer);
         spans.push(text.len());
-        if placed && rng.random_bool(f64::from(self.data.second_turn)) {
-            let (question, answer) = second_turn(sample, rng);
+        let goes_on = !matches!(task, Task::Question) && placed && worded;
+        if goes_on && rng.random_bool(f64::from(self.tasks.second_turn)) {
+            let (question, answer) = second_turn(&judged, rng);
             text.push_str(&frame.follow_up(&question));
             spans.push(text.len());
             text = frame.answered(&text, &answer);
             spans.push(text.len());
         }
-        self.encode(&text, &spans)
+        self.encode(&text, &spans, criterion.tolerated)
+    }
+
+    /// The task mix.
+    fn task(&self, rng: &mut impl Rng) -> Task {
+        let Tasks {
+            segment,
+            answer,
+            question,
+            ..
+        } = *self.tasks;
+        let at = rng.random_range(0.0..segment + answer + question);
+        if at < segment {
+            return Task::Segment;
+        }
+        if at >= segment + answer {
+            return Task::Question;
+        }
+        Task::Answer(match rng.random_range(0..9) {
+            0..=5 => QaKind::Description,
+            6 | 7 => QaKind::Impact,
+            _ => QaKind::Suggestion,
+        })
+    }
+
+    /// The scene under another name now and then: users call things as they like.
+    fn renamed(&self, told: &Told, rng: &mut impl Rng) -> Told {
+        let mut told = told.clone();
+        if !rng.random_bool(f64::from(self.tasks.renamed)) {
+            return told;
+        }
+        let Some(name) = NAMES.choose(rng) else {
+            return told;
+        };
+        let object = std::mem::replace(&mut told.object, (*name).to_owned());
+        let rename = |text: &str| text.replace(&object, name);
+        told.normal_description = rename(&told.normal_description);
+        for qa in &mut told.qa {
+            qa.answer = rename(&qa.answer);
+        }
+        told
+    }
+
+    /// The description of the normal scene, and what it allows.
+    fn criterion(&self, told: &Told, rng: &mut impl Rng) -> Criterion {
+        let mut sentences = Vec::new();
+        if rng.random_bool(f64::from(self.tasks.normal_description))
+            && !told.normal_description.is_empty()
+        {
+            sentences.push(told.normal_description.clone());
+        }
+        let mut tolerated = Vec::new();
+        if rng.random_bool(f64::from(self.tasks.criteria)) {
+            // Half of the rules are about what can be seen.
+            let seen = told.defects.choose(rng).map(|defect| defect.kind);
+            let kind = match seen.filter(|_| rng.random_bool(0.6)) {
+                Some(kind) => kind,
+                None => DefectKind::ALL[rng.random_range(0..DefectKind::ALL.len())],
+            };
+            if rng.random_bool(0.6) {
+                tolerated.push(kind);
+            }
+            sentences.push(rule(kind, !tolerated.is_empty(), &told.object, rng));
+        }
+        Criterion {
+            text: (!sentences.is_empty()).then(|| sentences.join(" ")),
+            tolerated,
+        }
     }
 
     /// `spans` are the ends, in bytes, of prompt, answer, prompt, answer …
-    fn encode(&self, text: &str, spans: &[usize]) -> Result<Dialogue, TrainError> {
+    fn encode(
+        &self,
+        text: &str,
+        spans: &[usize],
+        tolerated: Vec<DefectKind>,
+    ) -> Result<Dialogue, TrainError> {
         let ids = self.tokenizer.encode_with_image(text)?;
         let mut spoken = Vec::new();
         let mut start = 0;
@@ -100,33 +210,80 @@ impl Interviewer<'_> {
             start = n;
         }
         let seg_id = self.tokenizer.ids().seg;
-        let seg = ids.iter().position(|id| *id == seg_id).unwrap_or(0);
-        Ok(Dialogue { ids, spoken, seg })
+        // The question never holds the token: text of users cannot make it either.
+        let seg = ids.iter().position(|id| *id == seg_id);
+        Ok(Dialogue {
+            ids,
+            spoken,
+            seg,
+            tolerated,
+        })
     }
 }
 
-fn pick_topic(rng: &mut impl Rng) -> Option<QaKind> {
-    match rng.random_range(0..10) {
-        0 => None,
-        1..=6 => Some(QaKind::Description),
-        7 | 8 => Some(QaKind::Impact),
-        _ => Some(QaKind::Suggestion),
+fn asked(topic: QaKind) -> Topic {
+    match topic {
+        QaKind::Description => Topic::Description,
+        QaKind::Impact => Topic::Impact,
+        QaKind::Suggestion => Topic::Suggestion,
     }
 }
 
-fn answer_of(sample: &Sample, topic: QaKind) -> Option<&str> {
-    sample
-        .qa
-        .iter()
-        .find(|qa| qa.kind == topic)
-        .map(|qa| qa.answer.as_str())
+/// A sentence that allows a kind of defect, or forbids it.
+fn rule(kind: DefectKind, is_allowed: bool, object: &str, rng: &mut impl Rng) -> String {
+    let many = plural(kind);
+    let capital = many[..1].to_uppercase() + &many[1..];
+    let (allowing, forbidding) = (
+        [
+            format!("A good {object} may have {many}."),
+            format!("{capital} are allowed."),
+            format!("{capital} are acceptable."),
+            format!("{capital} do not matter."),
+        ],
+        [
+            format!("There must be no {many}."),
+            format!("{capital} are not allowed."),
+            format!("{capital} are not acceptable."),
+        ],
+    );
+    let sentences: &[String] = if is_allowed { &allowing } else { &forbidding };
+    sentences[rng.random_range(0..sentences.len())].clone()
+}
+
+/// A scene whose defects are all allowed, and what is said about it then.
+fn allowed(told: Told) -> Told {
+    let object = &told.object;
+    let answers = [
+        (
+            QaKind::Description,
+            format!("No defect is visible. What can be seen on the {object} is allowed."),
+        ),
+        (
+            QaKind::Impact,
+            format!("There is no impact. The {object} can be used as planned."),
+        ),
+        (
+            QaKind::Suggestion,
+            format!("No action is needed. The {object} can pass."),
+        ),
+    ];
+    let qa = answers.map(|(kind, answer)| vmad_data::Qa {
+        kind,
+        question: kind.query().to_owned(),
+        answer,
+    });
+    Told {
+        qa: qa.into(),
+        defects: Vec::new(),
+        ..told
+    }
 }
 
 /// A follow-up question with its answer.
-fn second_turn(sample: &Sample, rng: &mut impl Rng) -> (String, String) {
-    let object = &sample.object;
-    let defect = sample.defects.first();
-    let said = |topic| answer_of(sample, topic).unwrap_or_default().to_owned();
+fn second_turn(told: &Told, rng: &mut impl Rng) -> (String, String) {
+    let object = &told.object;
+    let defect = told.defects.first();
+    let said = |topic| told.answer(topic).unwrap_or_default().to_owned();
     let choose = |options: &[&str], rng: &mut dyn rand::RngCore| {
         options[rng.random_range(0..options.len())].to_owned()
     };
@@ -237,8 +394,43 @@ fn second_turn(sample: &Sample, rng: &mut impl Rng) -> (String, String) {
     }
 }
 
-/// Words of the second turns, for the tokenizer's corpus.
-pub const PHRASES: [&str; 9] = [
+/// Names that the scenes' own do not have.
+pub const NAMES: [&str; 28] = [
+    "part",
+    "piece",
+    "product",
+    "sample",
+    "item",
+    "component",
+    "surface",
+    "sheet",
+    "plate",
+    "cover",
+    "housing",
+    "casting",
+    "pipe",
+    "rod",
+    "screw",
+    "bolt",
+    "spring",
+    "wheel",
+    "panel",
+    "lid",
+    "bottle",
+    "can",
+    "cable",
+    "connector",
+    "glass",
+    "lens",
+    "tube",
+    "coin",
+];
+
+/// Words of the second turns and of the rules, for the tokenizer's corpus.
+pub const PHRASES: [&str; 12] = [
+    "A good part may have scratches. Stains are allowed. Dents are acceptable. Holes do not matter.",
+    "There must be no cracks. Burrs are not allowed. Chips are not acceptable.",
+    "No defect is visible. What can be seen on the object is allowed. No action is needed.",
     "Is there a defect? Is anything wrong with it? Is it defective? Yes, there is a",
     "What kind of defect is it? What defect do you see? What is it? There is no defect.",
     "Where is the defect? Where is it? Which part is it on? It is on the of the",

@@ -29,6 +29,14 @@ pub enum TrainError {
         /// What is wrong.
         message: String,
     },
+    /// Kept features cannot be read.
+    #[error("features {path}: {message}; delete the file, and it is made anew")]
+    Features {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
     /// The loss is no longer a number.
     #[error(
         "step {step}: the loss is {loss}; lower optimiser.learning_rate and resume from the last \

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
+use sha2::{Digest, Sha256};
 use vmad_model::Vmad;
 use vmad_package::{Manifest, PackageMeta, PackageWriter, Threshold};
 
@@ -37,6 +38,26 @@ impl ModuleVisitor for Collector {
         let data = value.into_data().iter::<f32>().collect();
         self.values.insert(param.id, (shape, data));
     }
+}
+
+/// SHA-256 over the parameters whose names `counts`.
+pub fn weights_hash(
+    model: &Vmad,
+    names: &[(String, ParamId)],
+    counts: impl Fn(&str) -> bool,
+) -> Vec<u8> {
+    let mut collector = Collector {
+        values: HashMap::new(),
+    };
+    model.visit(&mut collector);
+    let mut hash = Sha256::new();
+    for (name, id) in names.iter().filter(|(name, _)| counts(name)) {
+        hash.update(name.as_bytes());
+        if let Some((_, values)) = collector.values.get(id) {
+            values.iter().for_each(|v| hash.update(v.to_le_bytes()));
+        }
+    }
+    hash.finalize().to_vec()
 }
 
 /// Writes `model` as a package into `dir`, quantised by the run's recipe.

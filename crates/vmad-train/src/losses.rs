@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::TrainError;
-use crate::config::LossConfig;
+use crate::config::TrainConfig;
 
 /// A part of the objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Part {
     Patch,
     /// Cross-entropy of the visual tokens.
     Token,
+    /// DSSL (18); its weight stands in the run's `dssl` table.
+    Dssl,
 }
 
 /// Number of [`Part`]s.
@@ -25,7 +27,14 @@ const N_PARTS: usize = Part::ALL.len();
 
 impl Part {
     /// All parts in the order of the log.
-    pub const ALL: [Self; 5] = [Self::Text, Self::Bce, Self::Dice, Self::Patch, Self::Token];
+    pub const ALL: [Self; 6] = [
+        Self::Text,
+        Self::Bce,
+        Self::Dice,
+        Self::Patch,
+        Self::Token,
+        Self::Dssl,
+    ];
 
     /// Its name in the log and in the configuration.
     #[must_use]
@@ -36,16 +45,19 @@ impl Part {
             Self::Dice => "dice",
             Self::Patch => "patch",
             Self::Token => "token",
+            Self::Dssl => "dssl",
         }
     }
 
-    fn weight(self, weights: &LossConfig) -> f64 {
+    fn weight(self, run: &TrainConfig) -> f64 {
+        let weights = &run.loss;
         match self {
             Self::Text => weights.text,
             Self::Bce => weights.bce,
             Self::Dice => weights.dice,
             Self::Patch => weights.patch,
             Self::Token => weights.token,
+            Self::Dssl => run.dssl.as_ref().map_or(0.0, |dssl| dssl.weight),
         }
     }
 }
@@ -62,11 +74,11 @@ impl LossParts {
 
     /// The objective, equations (6) and (7): the weighted sum, or `None` where nothing counts.
     #[must_use]
-    pub fn total(&self, weights: &LossConfig) -> Option<Tensor<1>> {
+    pub fn total(&self, run: &TrainConfig) -> Option<Tensor<1>> {
         Part::ALL
             .into_iter()
             .filter_map(|part| {
-                let weight = part.weight(weights);
+                let weight = part.weight(run);
                 let value = self.0[part as usize].clone().filter(|_| weight != 0.0)?;
                 Some(value * weight)
             })
@@ -77,7 +89,7 @@ impl LossParts {
     ///
     /// # Errors
     /// The device's.
-    pub fn read(&self, weights: &LossConfig) -> Result<Losses, TrainError> {
+    pub fn read(&self, run: &TrainConfig) -> Result<Losses, TrainError> {
         let mut losses = Losses::default();
         for part in Part::ALL {
             let Some(value) = &self.0[part as usize] else {
@@ -86,7 +98,7 @@ impl LossParts {
             let value = value.clone().into_data().iter::<f32>().next();
             let value = value.ok_or_else(|| TrainError::Readback("an empty loss".to_owned()))?;
             losses.parts[part as usize] = value;
-            losses.total += part.weight(weights) as f32 * value;
+            losses.total += part.weight(run) as f32 * value;
         }
         Ok(losses)
     }

@@ -7,7 +7,7 @@ use half::f16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use vmad_data::Sample;
+use vmad_data::{Defect, DefectKind, Sample};
 use vmad_model::VmadConfig;
 use vmad_model::config::ClipFit;
 use vmad_prep::{ClipMode, Prior, RgbImage, SamFrame, clip_pixels, sam_pixels};
@@ -15,6 +15,8 @@ use vmad_prep::{ClipMode, Prior, RgbImage, SamFrame, clip_pixels, sam_pixels};
 use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::conversation::{Dialogue, Interviewer};
+use crate::dssl::{PatchBox, draw_boxes};
+use crate::told::Told;
 use crate::worlds::Worlds;
 
 /// Patch class of a patch without a defect; defect kinds count from 1.
@@ -34,6 +36,8 @@ pub struct View {
     pub sam_prior: Vec<f32>,
     /// Where the photograph lies within SAM's square.
     pub frame: SamFrame,
+    /// Patches for DSSL, as CLIP sees them; none where the run has no DSSL.
+    pub crops: Vec<(PatchBox, ClipSide)>,
     /// What there is to learn from it.
     pub truth: Truth,
 }
@@ -61,16 +65,34 @@ pub enum SamSide {
 
 /// What is known of a view.
 pub struct Truth {
-    /// `[mask_side, mask_side]`, the share of each cell that is defective, 0 to 255.
-    pub mask: Vec<u8>,
+    /// Kinds of defect, each with the share of each cell that it covers, `[mask_side, mask_side]`,
+    /// 0 to 255.
+    pub masks: Vec<(DefectKind, Vec<u8>)>,
     /// Class of each CLIP patch.
     pub patches: Vec<u8>,
     /// Class of the object, below [`Worlds::n_objects`].
     pub object: usize,
     /// Whether places in the words hold for these pixels.
     pub placed: bool,
-    /// The scene with its words.
-    pub sample: Sample,
+    /// The scene in words.
+    pub told: Told,
+}
+
+impl Truth {
+    /// The share of each of the mask's `n_cells` that is defective by a criterion that tolerates
+    /// some kinds, 0 to 255.
+    pub fn mask(&self, tolerated: &[DefectKind], n_cells: usize) -> Vec<u8> {
+        let mut union = vec![0_u8; n_cells];
+        for (kind, mask) in &self.masks {
+            if tolerated.contains(kind) {
+                continue;
+            }
+            for (all, share) in union.iter_mut().zip(mask) {
+                *all = all.saturating_add(*share);
+            }
+        }
+        union
+    }
 }
 
 /// The scenes of a run.
@@ -124,7 +146,8 @@ impl Pool {
 
     /// Scene `index`, rendered now if it was not yet.
     fn scene(&self, index: usize) -> &Sample {
-        self.scenes[index].get_or_init(|| self.worlds.scene(index))
+        let size = self.config.model.sam.image_size as u32;
+        self.scenes[index].get_or_init(|| self.worlds.scene(index, size))
     }
 
     /// The views of `step`: a pure function of the configuration and the step. With
@@ -145,7 +168,8 @@ impl Pool {
 
     /// Looks at a scene.
     pub fn view(&self, id: ViewId) -> View {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ 0x5eed_0002 ^ id.variant << 20);
+        let seed = self.config.data_seed() ^ 0x5eed_0002 ^ id.variant << 20;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(id.scene as u64);
         let sample = self.scene(id.scene);
         let sample = if self.config.data.augment {
@@ -153,13 +177,13 @@ impl Pool {
         } else {
             sample.clone()
         };
-        look(&self.config.model, &self.worlds, sample, &mut rng)
+        let n_boxes = self.config.dssl.as_ref().map_or(0, |dssl| dssl.n_boxes);
+        look(&self.config.model, &self.worlds, &sample, n_boxes, &mut rng)
     }
 
-    /// The views of `step`, made on all cores.
-    pub fn views(&self, step: u64) -> Vec<View> {
-        let ids = self.choose(step);
-        ids.into_par_iter().map(|id| self.view(id)).collect()
+    /// Views, made on all cores.
+    pub fn views(&self, ids: &[ViewId]) -> Vec<View> {
+        ids.par_iter().map(|id| self.view(*id)).collect()
     }
 
     /// What is said about each view of `step`.
@@ -175,7 +199,7 @@ impl Pool {
         let mut rng = self.rng_of_step(step);
         rng.set_word_pos(1 << 20);
         truths
-            .map(|truth| interviewer.ask(&truth.sample, truth.placed, &mut rng))
+            .map(|truth| interviewer.ask(&truth.told, truth.placed, &mut rng))
             .collect()
     }
 
@@ -186,8 +210,22 @@ impl Pool {
     }
 }
 
+/// How a photograph is fitted to CLIP's square.
+pub fn clip_mode(model: &VmadConfig) -> ClipMode {
+    match model.clip_mode {
+        ClipFit::Pad => ClipMode::Pad,
+        ClipFit::Crop => ClipMode::Crop,
+    }
+}
+
 /// Crops now and then, and prepares pixels and targets as inference does.
-fn look(model: &VmadConfig, worlds: &Worlds, sample: Sample, rng: &mut impl Rng) -> View {
+fn look(
+    model: &VmadConfig,
+    worlds: &Worlds,
+    sample: &Sample,
+    n_boxes: usize,
+    rng: &mut impl Rng,
+) -> View {
     let (full_width, full_height) = sample.image.dimensions();
     let cropped = rng.random_bool(CROPPED);
     let (width, height) = if cropped {
@@ -204,10 +242,7 @@ fn look(model: &VmadConfig, worlds: &Worlds, sample: Sample, rng: &mut impl Rng)
     let image: RgbImage = image::imageops::crop_imm(&sample.image, x, y, width, height).to_image();
     let (sam, frame) = sam_pixels(&image, model.sam.image_size as u32);
     let mask_side = model.sam.mask_side();
-    let mode = match model.clip_mode {
-        ClipFit::Pad => ClipMode::Pad,
-        ClipFit::Crop => ClipMode::Crop,
-    };
+    let mode = clip_mode(model);
     let clip = clip_pixels(&image, model.clip.image_size as u32, mode);
     let prior = model.needs_prior().then(|| Prior::new(&sam, &frame));
     let prior_for = |wanted: bool, part: &dyn Fn(&Prior) -> Vec<f32>| {
@@ -228,18 +263,18 @@ fn look(model: &VmadConfig, worlds: &Worlds, sample: Sample, rng: &mut impl Rng)
     let longest = width.max(height);
     let offset = ((longest - width) / 2, (longest - height) / 2);
     let source = MaskSource {
-        sample: &sample,
+        sample,
         x,
         y,
         width,
         height,
     };
     let truth = Truth {
-        mask: source.shares(mask_side, longest, (0, 0), |_| true),
+        masks: source.by_kind(mask_side, longest, (0, 0)),
         patches: source.patch_classes(model.clip.grid(), longest, offset),
-        object: worlds.object_class(&sample),
+        object: worlds.object_class(sample),
         placed: !cropped,
-        sample,
+        told: Told::from(sample),
     };
     View {
         clip: ClipSide::Pixels {
@@ -248,9 +283,28 @@ fn look(model: &VmadConfig, worlds: &Worlds, sample: Sample, rng: &mut impl Rng)
         },
         sam: SamSide::Pixels(sam),
         sam_prior,
+        crops: crops_of(&image, &frame, model.clip.image_size as u32, n_boxes, rng),
         frame,
         truth,
     }
+}
+
+/// DSSL's patches of a photograph. The similarity prior compares a picture with itself and says
+/// nothing about a patch alone, so patches have none.
+fn crops_of(
+    image: &RgbImage,
+    frame: &SamFrame,
+    clip_size: u32,
+    n_boxes: usize,
+    rng: &mut impl Rng,
+) -> Vec<(PatchBox, ClipSide)> {
+    let boxes = draw_boxes(rng, frame.resized, n_boxes);
+    let crop = |patch: PatchBox| {
+        let pixels = patch.in_photograph(frame).clip_pixels(image, clip_size);
+        let prior = Vec::new();
+        (patch, ClipSide::Pixels { pixels, prior })
+    };
+    boxes.into_iter().map(crop).collect()
 }
 
 /// The masks of a cropped scene.
@@ -263,17 +317,32 @@ struct MaskSource<'a> {
 }
 
 impl MaskSource<'_> {
-    /// Share of each cell that is defective, for a square of `longest` pixels in which the crop
-    /// lies at `offset`. Only defects that `counts` take part.
-    fn shares(
+    /// For each kind of defect the share of each cell that it covers, for a square of `longest`
+    /// pixels in which the crop lies at `offset`.
+    fn by_kind(&self, side: usize, longest: u32, offset: (u32, u32)) -> Vec<(DefectKind, Vec<u8>)> {
+        let mut kinds: Vec<DefectKind> = self.sample.defects.iter().map(|d| d.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let shares = |kind| {
+            let defects = self
+                .sample
+                .defects
+                .iter()
+                .filter(|defect| defect.kind == kind);
+            (kind, self.shares(defects, side, longest, offset))
+        };
+        kinds.into_iter().map(shares).collect()
+    }
+
+    fn shares<'a>(
         &self,
+        defects: impl Iterator<Item = &'a Defect>,
         side: usize,
         longest: u32,
         offset: (u32, u32),
-        counts: impl Fn(&vmad_data::Defect) -> bool,
     ) -> Vec<u8> {
         let mut pixels = vec![0_u32; side * side];
-        for defect in self.sample.defects.iter().filter(|defect| counts(defect)) {
+        for defect in defects {
             for y in 0..self.height {
                 for x in 0..self.width {
                     if defect.mask.get_pixel(x + self.x, y + self.y).0[0] > 127 {
@@ -296,11 +365,7 @@ impl MaskSource<'_> {
         const LEAST: u8 = 5;
         let mut classes = vec![NORMAL_PATCH; side * side];
         let mut most = vec![LEAST; side * side];
-        for kind in vmad_data::DefectKind::ALL {
-            if self.sample.defects.iter().all(|defect| defect.kind != kind) {
-                continue;
-            }
-            let shares = self.shares(side, longest, offset, |defect| defect.kind == kind);
+        for (kind, shares) in self.by_kind(side, longest, offset) {
             for ((class, most), share) in classes.iter_mut().zip(&mut most).zip(shares) {
                 if share > *most {
                     (*class, *most) = (kind.id() as u8 + 1, share);

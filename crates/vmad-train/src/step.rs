@@ -10,10 +10,13 @@ use vmad_model::{Vmad, VmadConfig};
 use crate::TrainError;
 use crate::config::{Stage, TrainConfig};
 use crate::conversation::Dialogue;
+use crate::dssl::{
+    DsslConfig, DsslHeads, DsslImage, Extent, Maps, Memory, Observation, Patches, observe,
+};
 use crate::heads::Heads;
 use crate::loss::{bce, cross_entropy, dice};
 use crate::losses::{LossParts, Part};
-use crate::samples::{ClipSide, SamSide, Truth, View};
+use crate::samples::{ClipSide, SamSide, Truth, View, clip_mode};
 
 /// The model with the heads that only training has.
 #[derive(Module, Debug)]
@@ -22,14 +25,49 @@ pub struct Trainee {
     pub model: Vmad,
     /// What is thrown away.
     pub heads: Heads,
+    /// DSSL's heads, thrown away as well.
+    pub dssl: Option<DsslHeads>,
 }
 
 /// Views and what is said about them. [`Stage::See`] needs no dialogues.
 pub struct Batch<'a> {
     /// The views.
     pub views: &'a [&'a View],
+    /// Which scene each view shows.
+    pub scenes: &'a [u64],
     /// One for each view, or none.
     pub dialogues: &'a [Dialogue],
+    /// Token ids of each view's description of the normal scene, for DSSL.
+    pub descriptions: &'a [Vec<i32>],
+    /// Pictures that DSSL compares the views with, and whether its loss counts already.
+    pub memory: Option<(&'a Memory, bool)>,
+}
+
+impl<'a> Batch<'a> {
+    /// `n` views from `start` on, with what belongs to them.
+    #[must_use]
+    pub fn part(&self, start: usize, n: usize) -> Self {
+        fn cut<T>(all: &[T], start: usize, n: usize) -> &[T] {
+            let end = (start + n).min(all.len());
+            all.get(start..end).unwrap_or_default()
+        }
+        Self {
+            views: cut(self.views, start, n),
+            scenes: cut(self.scenes, start, n),
+            dialogues: cut(self.dialogues, start, n),
+            descriptions: cut(self.descriptions, start, n),
+            memory: self.memory,
+        }
+    }
+}
+
+/// What a step found.
+#[derive(Default)]
+pub struct Found {
+    /// The parts of the loss.
+    pub parts: LossParts,
+    /// What DSSL's memory is to keep.
+    pub observations: Vec<Observation>,
 }
 
 impl Trainee {
@@ -40,19 +78,26 @@ impl Trainee {
         run: &TrainConfig,
         batch: &Batch,
         device: &Device,
-    ) -> Result<LossParts, TrainError> {
+    ) -> Result<Found, TrainError> {
         let config = &run.model;
         let views = batch.views;
         let truths: Vec<&Truth> = views.iter().map(|view| &view.truth).collect();
-        let mut parts = LossParts::default();
+        let mut found = Found::default();
+        let parts = &mut found.parts;
 
-        let taps = self.clip_taps(config, views, device);
+        let sides: Vec<_> = views.iter().map(|view| &view.clip).collect();
+        let taps = self.clip_taps(config, &sides, device);
+        let last_tap = taps[taps.len() - 1].clone();
         if run.loss.patch != 0.0 {
-            let last = taps[taps.len() - 1].clone();
-            parts.set(Part::Patch, self.heads.patch_loss(last, &truths));
+            let loss = self.heads.patch_loss(last_tap.clone(), &truths);
+            parts.set(Part::Patch, loss);
         }
-        let seg_hidden = match run.stage {
-            Stage::See => Tensor::zeros([views.len(), config.llm.d_model], device),
+        // Views whose conversation has a mask, with the states that predict it.
+        let (marked, seg_hidden) = match run.stage {
+            Stage::See => {
+                let hidden = Tensor::zeros([views.len(), config.llm.d_model], device);
+                ((0..views.len()).collect(), hidden)
+            }
             Stage::Speak => {
                 let visual = self.model.projector.forward(&taps); // [n, n_visual, d_text]
                 if run.loss.token != 0.0 {
@@ -62,31 +107,101 @@ impl Trainee {
                 let said = self.speak(config, visual, batch.dialogues, device)?;
                 let logits = self.model.llm.logits(said.hidden);
                 parts.set(Part::Text, cross_entropy(logits, said.targets));
-                said.seg_hidden
+                (said.marked, said.seg_hidden)
             }
         };
-        if run.loss.bce != 0.0 || run.loss.dice != 0.0 {
-            let logits = self.mask_logits(config, seg_hidden, views, device);
-            let (target, has_target) = mask_targets(&truths, device);
+        let needs_masks = run.loss.bce != 0.0 || run.loss.dice != 0.0;
+        if !needs_masks && self.dssl.is_none() {
+            return Ok(found);
+        }
+        let image = self.sam_embedding(config, views, device);
+        if needs_masks && !marked.is_empty() {
+            let target = |i: usize| {
+                let tolerated = batch.dialogues.get(i).map_or(&[][..], |d| &d.tolerated);
+                truths[i].mask(tolerated, config.sam.mask_side().pow(2))
+            };
+            let targets = marked.iter().map(|i| target(*i)).collect::<Vec<_>>();
+            let (target, has_target) = mask_targets(&targets, device);
+            let priors = marked.iter().map(|i| views[*i].sam_prior.as_slice());
+            let rows = ints(marked.iter().map(|i| *i as i32).collect(), device);
+            let image = image.clone().select(0, rows);
+            let logits = self.mask_logits(config, seg_hidden, image, priors, device);
             parts.set(Part::Bce, bce(logits.clone(), target.clone()));
             parts.set(Part::Dice, dice(logits, target, has_target));
         }
-        Ok(parts)
+        if let (Some(heads), Some(dssl), Some(memory)) = (&self.dssl, &run.dssl, batch.memory) {
+            let maps = Maps {
+                sam: image,
+                clip: last_tap,
+            };
+            self.compare(run, dssl, heads, &maps, batch, memory, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// DSSL's loss, and what its memory is to keep.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "internal; all of it is one step's state"
+    )]
+    fn compare(
+        &self,
+        run: &TrainConfig,
+        dssl: &DsslConfig,
+        heads: &DsslHeads,
+        maps: &Maps,
+        batch: &Batch,
+        (memory, counts): (&Memory, bool),
+        found: &mut Found,
+    ) -> Result<(), TrainError> {
+        let device = maps.sam.device();
+        let mode = clip_mode(&run.model);
+        let image_of = |((view, scene), description): ((&&View, &u64), &Vec<i32>)| {
+            let told = &view.truth.told;
+            let class = dssl.class_of(&told.object);
+            let patches = (counts && memory.is_ready(&class, *scene) && !view.crops.is_empty())
+                .then(|| {
+                    let sides: Vec<_> = view.crops.iter().map(|(_, side)| side).collect();
+                    let taps = self.clip_taps(&run.model, &sides, &device);
+                    Patches {
+                        boxes: view.crops.iter().map(|(patch, _)| *patch).collect(),
+                        tokens: self.model.projector.forward(&taps),
+                    }
+                });
+            let clip_size = run.model.clip.image_size as u32;
+            DsslImage {
+                image: *scene,
+                class,
+                is_abnormal: !told.defects.is_empty(),
+                description: description.clone(),
+                sam_extent: Extent::of_sam(&view.frame),
+                clip_extent: Extent::of_clip(view.frame.original, clip_size, mode),
+                patches,
+            }
+        };
+        let views = batch.views.iter().zip(batch.scenes);
+        let images: Vec<DsslImage> = views.zip(batch.descriptions).map(image_of).collect();
+        let embed = |ids: &[i32]| self.model.llm.embed(ids, &device);
+        if let Some(loss) = heads.loss(dssl, memory, maps, &images, embed)? {
+            found.parts.set(Part::Dssl, loss);
+        }
+        found.observations = observe(maps, &images)?;
+        Ok(())
     }
 
     /// CLIP's taps, each `[n, grid², d_vision]`.
     pub fn clip_taps(
         &self,
         config: &VmadConfig,
-        views: &[&View],
+        sides: &[&ClipSide],
         device: &Device,
     ) -> Vec<Tensor<3>> {
-        let (n, clip) = (views.len(), &config.clip);
+        let (n, clip) = (sides.len(), &config.clip);
         let mut pixels = Vec::new();
         let mut priors = Vec::new();
         let mut kept = vec![Vec::new(); clip.taps.len()];
-        for view in views {
-            match &view.clip {
+        for side in sides {
+            match side {
                 ClipSide::Pixels {
                     pixels: values,
                     prior,
@@ -110,8 +225,7 @@ impl Trainee {
             let shape = [n, channels, side, side];
             Tensor::<4>::from_data(TensorData::new(values, shape), device)
         };
-        let prior = clip
-            .similarity_prompt
+        let prior = (!priors.is_empty())
             .then(|| image(priors, ClipConfig::PRIOR_CHANNELS, clip.prior_side()));
         let pixels = image(pixels, 3, clip.image_size);
         taps(&self.model.clip.hidden_states(pixels, prior), clip)
@@ -145,20 +259,20 @@ impl Trainee {
     }
 
     /// Mask logits, `[n, mask_side²]`.
-    fn mask_logits(
+    fn mask_logits<'a>(
         &self,
         config: &VmadConfig,
         seg_hidden: Tensor<2>,
-        views: &[&View],
+        image: Tensor<4>,
+        priors: impl Iterator<Item = &'a [f32]>,
         device: &Device,
     ) -> Tensor<2> {
-        let (n, side) = (views.len(), config.sam.mask_side());
+        let ([n, ..], side) = (image.dims(), config.sam.mask_side());
         let prior = config.sam.similarity_prompt.then(|| {
-            let values = views.iter().flat_map(|view| view.sam_prior.iter().copied());
+            let values = priors.flatten().copied();
             let data = TensorData::new(values.collect::<Vec<f32>>(), [n, 1, side, side]);
             Tensor::<4>::from_data(data, device)
         });
-        let image = self.sam_embedding(config, views, device);
         self.model
             .segment(seg_hidden, image, prior)
             .reshape([n, side * side])
@@ -198,24 +312,23 @@ impl Trainee {
         // A token at input j stands at j + n_visual − 1, and the place before predicts it.
         let mut rows = Vec::new();
         let mut targets = Vec::new();
-        let mut seg_rows = Vec::new();
+        let (mut seg_rows, mut marked) = (Vec::new(), Vec::new());
         for (b, dialogue) in dialogues.iter().enumerate() {
             let row = |j: usize| (b * length + j + n_visual - 2) as i32;
             for j in &dialogue.spoken {
                 rows.push(row(*j));
                 targets.push(dialogue.ids[*j]);
             }
-            seg_rows.push(row(dialogue.seg));
+            if let Some(seg) = dialogue.seg {
+                seg_rows.push(row(seg));
+                marked.push(b);
+            }
         }
-        let ints = |values: Vec<i32>| {
-            let len = values.len();
-            Tensor::<1, Int>::from_data(TensorData::new(values, [len]), device)
-        };
-        let seg_hidden = hidden.clone().select(0, ints(seg_rows));
         Ok(Said {
-            hidden: hidden.select(0, ints(rows)),
-            seg_hidden,
-            targets: ints(targets),
+            hidden: hidden.clone().select(0, ints(rows, device)),
+            seg_hidden: hidden.select(0, ints(seg_rows, device)),
+            marked,
+            targets: ints(targets, device),
         })
     }
 }
@@ -224,22 +337,29 @@ impl Trainee {
 struct Said {
     /// States that predict spoken tokens, `[m, d_text]`.
     hidden: Tensor<2>,
-    /// States that predict `[SEG]`, `[n, d_text]`.
+    /// Dialogues with a mask.
+    marked: Vec<usize>,
+    /// States that predict their `[SEG]`, `[marked, d_text]`.
     seg_hidden: Tensor<2>,
     /// The spoken tokens, `[m]`.
     targets: Tensor<1, Int>,
 }
 
+fn ints(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
+}
+
 /// Masks `[n, mask_side²]` in 0..1, and 1 for each that holds anything, `[n]`.
-fn mask_targets(truths: &[&Truth], device: &Device) -> (Tensor<2>, Tensor<1>) {
-    let n = truths.len();
-    let shares: Vec<f32> = truths
+fn mask_targets(masks: &[Vec<u8>], device: &Device) -> (Tensor<2>, Tensor<1>) {
+    let n = masks.len();
+    let shares: Vec<f32> = masks
         .iter()
-        .flat_map(|truth| truth.mask.iter().map(|v| f32::from(*v) / 255.0))
+        .flat_map(|mask| mask.iter().map(|v| f32::from(*v) / 255.0))
         .collect();
-    let has_target: Vec<f32> = truths
+    let has_target: Vec<f32> = masks
         .iter()
-        .map(|truth| f32::from(u8::from(truth.mask.iter().any(|v| *v > 0))))
+        .map(|mask| f32::from(u8::from(mask.iter().any(|v| *v > 0))))
         .collect();
     let n_cells = shares.len() / n.max(1);
     (

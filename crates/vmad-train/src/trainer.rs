@@ -11,19 +11,21 @@ use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOpti
 use burn::tensor::Device;
 use vmad_data::{Category, Generator, Scenes, Split};
 use vmad_model::{Builder, RandomWeights, Vmad};
-use vmad_package::Manifest;
+use vmad_package::{Manifest, name_matches};
 use vmad_prep::Tokenizer;
 
 use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
 use crate::config::{Stage, TrainConfig};
 use crate::conversation::{Dialogue, Interviewer};
-use crate::export::{ExportOptions, export};
+use crate::dssl::{DsslHeads, Memory, Observation};
+use crate::export::{ExportOptions, export, weights_hash};
+use crate::features::{FeatureStore, Frozen};
 use crate::heads::Heads;
 use crate::losses::Losses;
-use crate::samples::{Pool, View};
+use crate::samples::{Pool, View, ViewId};
 use crate::start::{Start, StartWeights};
-use crate::step::{Batch, Trainee};
+use crate::step::{Batch, Found, Trainee};
 use crate::tokenizer::train_tokenizer;
 
 /// Scenes whose words the tokenizer is learned from.
@@ -51,6 +53,8 @@ pub struct Trainer {
     tokenizer: Tokenizer,
     tokenizer_json: Vec<u8>,
     pool: Arc<Pool>,
+    features: Option<FeatureStore>,
+    memory: Option<Memory>,
     progress: Progress,
     started: Instant,
 }
@@ -107,6 +111,14 @@ impl Trainer {
         let mut head_names = Vec::new();
         let mut builder = Builder::new(&mut source, &mut head_names);
         let heads = Heads::new(&mut builder, &config.model)?;
+        let dssl = match &config.dssl {
+            Some(dssl) => Some(DsslHeads::new(
+                &mut builder.at("dssl"),
+                dssl,
+                &config.model,
+            )?),
+            None => None,
+        };
         let o = &config.optimiser;
         let optimiser = AdamWConfig::new()
             .with_beta_2(o.beta_2)
@@ -114,7 +126,7 @@ impl Trainer {
             .with_weight_decay(o.weight_decay)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(o.clip_norm)))
             .init();
-        let trainee = Trainee { model, heads };
+        let trainee = Trainee { model, heads, dssl };
         let (trainee, optimiser, progress) = match progress {
             Some(progress) => {
                 let (trainee, optimiser) = folder.load(&progress, trainee, optimiser)?;
@@ -122,8 +134,14 @@ impl Trainer {
             }
             None => (trainee, optimiser, Progress::default()),
         };
+        let memory = match &config.dssl {
+            Some(dssl) => Some(folder.load_memory(&progress, dssl)?),
+            None => None,
+        };
         let pool = Arc::new(Pool::new(&config));
         Ok(Self {
+            features: features_of(&config, &folder, &names, &trainee)?,
+            memory,
             folder,
             device,
             trainee: Some(trainee),
@@ -156,18 +174,34 @@ impl Trainer {
     /// A loss that is not finite, or the model's.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let step = self.progress.step;
-        let views = self.pool.views(step);
-        let views: Vec<&View> = views.iter().collect();
-        let dialogues = self.dialogues(step, &views)?;
         let Some(trainee) = self.trainee.take() else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let parts = side_by_side(&self.config, &self.device, &trainee, &views, &dialogues)?;
+        let ids = self.pool.choose(step);
+        let views = self.views(&ids, &trainee)?;
+        let views: Vec<&View> = views.iter().map(Arc::as_ref).collect();
+        let dialogues = self.dialogues(step, &views)?;
+        let scenes: Vec<u64> = ids.iter().map(|id| id.scene as u64).collect();
+        let descriptions = self.descriptions(&views)?;
+        let counts = |memory| {
+            let counts = self.config.dssl.as_ref().is_some_and(|d| d.counts_at(step));
+            (memory, counts)
+        };
+        let batch = Batch {
+            views: &views,
+            scenes: &scenes,
+            dialogues: &dialogues,
+            descriptions: &descriptions,
+            memory: self.memory.as_ref().map(counts),
+        };
+        let parts = side_by_side(&self.config, &self.device, &trainee, &batch)?;
         let mut losses = Losses::default();
         let mut gradients = GradientsAccumulator::new();
-        for (part, part_gradients) in parts {
-            losses = losses.plus(&part, 1.0 / self.config.micro_batches as f32);
-            gradients.accumulate(&trainee, part_gradients);
+        let mut observations = Vec::new();
+        for part in parts {
+            losses = losses.plus(&part.losses, 1.0 / self.config.micro_batches as f32);
+            gradients.accumulate(&trainee, part.gradients);
+            observations.extend(part.observations);
         }
         let gradients = gradients.grads();
         if !losses.total.is_finite() {
@@ -176,6 +210,9 @@ impl Trainer {
                 step,
                 loss: losses.total,
             });
+        }
+        if let Some(memory) = &mut self.memory {
+            observations.into_iter().for_each(|seen| memory.push(seen));
         }
         let learning_rate = self.config.learning_rate(step);
         self.trainee = Some(self.optimiser.step(learning_rate, trainee, gradients));
@@ -187,6 +224,29 @@ impl Trainer {
         })
     }
 
+    /// Looks at scenes, through what is kept of them where encoders are frozen.
+    fn views(&mut self, ids: &[ViewId], trainee: &Trainee) -> Result<Vec<Arc<View>>, TrainError> {
+        match &mut self.features {
+            Some(features) => {
+                let trainee = trainee.valid();
+                features.views(ids, &self.pool, &trainee, &self.config)
+            }
+            None => Ok(self.pool.views(ids).into_iter().map(Arc::new).collect()),
+        }
+    }
+
+    /// Token ids of each view's description of the normal scene; empty without DSSL.
+    fn descriptions(&self, views: &[&View]) -> Result<Vec<Vec<i32>>, TrainError> {
+        let encode = |view: &&View| {
+            let text = &view.truth.told.normal_description;
+            match self.config.dssl {
+                Some(_) if !text.is_empty() => self.tokenizer.encode(text, false),
+                _ => Ok(Vec::new()),
+            }
+        };
+        Ok(views.iter().map(encode).collect::<Result<_, _>>()?)
+    }
+
     /// What is said about the views of a step; nothing where the stage has no words.
     fn dialogues(&self, step: u64, views: &[&View]) -> Result<Vec<Dialogue>, TrainError> {
         if self.config.stage == Stage::See {
@@ -196,7 +256,7 @@ impl Trainer {
             tokenizer: &self.tokenizer,
             conversation: &self.config.conversation,
             templates: &self.config.templates,
-            data: &self.config.data,
+            tasks: &self.config.tasks,
         };
         let truths = views.iter().map(|view| &view.truth);
         self.pool.dialogues(step, truths, &interviewer)
@@ -223,9 +283,12 @@ impl Trainer {
         self.progress.seconds += self.started.elapsed().as_secs_f64();
         self.started = Instant::now();
         match &self.trainee {
-            Some(trainee) => self
-                .folder
-                .save(trainee, &self.optimiser, &mut self.progress),
+            Some(trainee) => self.folder.save(
+                trainee,
+                &self.optimiser,
+                self.memory.as_ref(),
+                &mut self.progress,
+            ),
             None => Ok(()),
         }
     }
@@ -268,35 +331,29 @@ impl Drop for Trainer {
     }
 }
 
+/// What a micro-batch gave.
+struct MicroBatch {
+    losses: Losses,
+    gradients: GradientsParams,
+    observations: Vec<Observation>,
+}
+
 /// Losses and gradients of each micro-batch, in their order, so that sums come out the same.
 fn side_by_side(
     config: &TrainConfig,
     device: &Device,
     trainee: &Trainee,
-    views: &[&View],
-    dialogues: &[Dialogue],
-) -> Result<Vec<(Losses, GradientsParams)>, TrainError> {
-    let micro_batch = (views.len() / config.micro_batches).max(1);
-    // A stage without words has no dialogues to share out.
-    let dialogues = dialogues
-        .chunks(micro_batch)
-        .chain(std::iter::repeat(&[][..]));
+    batch: &Batch,
+) -> Result<Vec<MicroBatch>, TrainError> {
+    let n = (batch.views.len() / config.micro_batches).max(1);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = views
-            .chunks(micro_batch)
-            .zip(dialogues)
-            .map(|(views, dialogues)| {
+        let threads: Vec<_> = (0..batch.views.len())
+            .step_by(n)
+            .map(|start| {
                 // A graph of its own: threads would wait for each other in a shared one.
                 let trainee = trainee.clone().fork(device);
-                scope.spawn(move || {
-                    let parts = trainee.losses(config, &Batch { views, dialogues }, device)?;
-                    let total = parts.total(&config.loss).ok_or_else(|| {
-                        TrainError::Readback("the stage has no loss of any weight".to_owned())
-                    })?;
-                    let gradients = (total / config.micro_batches as f64).backward();
-                    let gradients = GradientsParams::from_grads(gradients, &trainee);
-                    Ok((parts.read(&config.loss)?, gradients))
-                })
+                let part = batch.part(start, n);
+                scope.spawn(move || micro_batch(config, device, &trainee, &part))
             })
             .collect();
         threads
@@ -307,6 +364,61 @@ fn side_by_side(
             })
             .collect()
     })
+}
+
+fn micro_batch(
+    config: &TrainConfig,
+    device: &Device,
+    trainee: &Trainee,
+    batch: &Batch,
+) -> Result<MicroBatch, TrainError> {
+    let Found {
+        parts,
+        observations,
+    } = trainee.losses(config, batch, device)?;
+    let losses = parts.read(config)?;
+    // Where nothing counts (a batch of questions without masks, say) there is no gradient.
+    let gradients = match parts.total(config) {
+        Some(total) => {
+            let gradients = (total / config.micro_batches as f64).backward();
+            GradientsParams::from_grads(gradients, trainee)
+        }
+        None => GradientsParams::new(),
+    };
+    Ok(MicroBatch {
+        losses,
+        gradients,
+        observations,
+    })
+}
+
+/// The store of frozen encoders' features, where a run has any.
+fn features_of(
+    config: &TrainConfig,
+    folder: &RunFolder,
+    names: &[(String, ParamId)],
+    trainee: &Trainee,
+) -> Result<Option<FeatureStore>, TrainError> {
+    let is_frozen = |part: &str| {
+        let mut of_part = names.iter().filter(|(name, _)| name.starts_with(part));
+        of_part.all(|(name, _)| config.freeze.iter().any(|p| name_matches(p, name)))
+    };
+    let frozen = Frozen {
+        clip: is_frozen("clip."),
+        sam: is_frozen("sam.image_encoder."),
+    };
+    // Features of looks that do not come again are not worth keeping.
+    if config.data.variants == 0 || !(frozen.clip || frozen.sam) {
+        return Ok(None);
+    }
+    let weights = weights_hash(&trainee.model, names, |name| {
+        name.starts_with("clip.") || name.starts_with("sam.image_encoder.")
+    });
+    let parent = match &config.features {
+        Some(folder) => folder.clone(),
+        None => folder.path("features"),
+    };
+    Ok(Some(FeatureStore::new(config, &parent, frozen, &weights)))
 }
 
 /// What the tokenizer is learned from: the frame, the questions, and what is said about scenes of

@@ -19,13 +19,14 @@ impl Worlds {
         }
     }
 
-    /// Scene `index` of the run. Difficulty rises from the pool's first scene to its last.
-    pub fn scene(&self, index: usize) -> Sample {
+    /// Scene `index` of the run, `size` pixels a side. Difficulty rises from the pool's first scene
+    /// to its last.
+    pub fn scene(&self, index: usize, size: u32) -> Sample {
         let data = &self.config.data;
         let share = index as f32 / data.pool as f32;
         let difficulty =
             data.difficulty_start + (data.difficulty_end - data.difficulty_start) * share;
-        let (seed, size) = (self.config.seed, self.config.model.sam.image_size as u32);
+        let seed = self.config.data_seed();
         match self.world_of(index) {
             World::Catalogue => Generator::new(seed, Split::Train, size)
                 .with_difficulty(difficulty)
@@ -39,7 +40,7 @@ impl Worlds {
     /// The world that scene `index` comes from, drawn by the shares of the configuration.
     fn world_of(&self, index: usize) -> World {
         let worlds = &self.config.data.worlds;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ 0x5eed_0003);
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.data_seed() ^ 0x5eed_0003);
         rng.set_stream(index as u64);
         let total: f32 = worlds.values().sum();
         let mut at = rng.random_range(0.0..total);

@@ -1,0 +1,305 @@
+//! What frozen encoders make of each view: computed once, kept in memory and on disk.
+//!
+//! A folder of features belongs to one set of encoder weights, data and preparation; its name is
+//! their hash, so runs that share these share the features, and no others can be taken for them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use half::f16;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use vmad_data::DefectKind;
+use vmad_prep::SamFrame;
+
+use crate::TrainError;
+use crate::config::TrainConfig;
+use crate::dssl::PatchBox;
+use crate::samples::{ClipSide, Pool, SamSide, Truth, View, ViewId};
+use crate::step::Trainee;
+use crate::told::Told;
+
+/// Which encoders are frozen whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// CLIP's.
+    pub clip: bool,
+    /// SAM's.
+    pub sam: bool,
+}
+
+/// The features of a run.
+pub struct FeatureStore {
+    folder: PathBuf,
+    frozen: Frozen,
+    views: HashMap<ViewId, Arc<View>>,
+}
+
+/// Everything of a view but its tensors.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    frame: SamFrame,
+    object: usize,
+    placed: bool,
+    told: Told,
+    kinds: Vec<DefectKind>,
+    boxes: Vec<[u32; 4]>,
+}
+
+impl FeatureStore {
+    /// The store of a run whose encoders `frozen` hold `weights` (their hash).
+    pub fn new(config: &TrainConfig, parent: &Path, frozen: Frozen, weights: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(weights);
+        let said = (
+            (
+                &config.model.clip,
+                &config.model.sam,
+                config.model.clip_mode,
+            ),
+            (
+                &config.data,
+                config.seed,
+                config.dssl.as_ref().map(|dssl| dssl.n_boxes),
+            ),
+            (
+                frozen.clip,
+                frozen.sam,
+                config.steps * u64::from(config.data.pool_growth > 0),
+            ),
+        );
+        // A configuration that was read from TOML can be written as JSON.
+        hash.update(serde_json::to_vec(&said).unwrap_or_default());
+        let name: String = hash.finalize()[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            folder: parent.join(name),
+            frozen,
+            views: HashMap::new(),
+        }
+    }
+
+    /// Views with what the frozen encoders make of them.
+    ///
+    /// # Errors
+    /// The file system's, a damaged file, or the device's.
+    pub fn views(
+        &mut self,
+        ids: &[ViewId],
+        pool: &Pool,
+        trainee: &Trainee,
+        config: &TrainConfig,
+    ) -> Result<Vec<Arc<View>>, TrainError> {
+        let mut missing: Vec<ViewId> = Vec::new();
+        for id in ids {
+            if self.views.contains_key(id) || missing.contains(id) {
+                continue;
+            }
+            match self.read(*id, config)? {
+                Some(view) => {
+                    self.views.insert(*id, Arc::new(view));
+                }
+                None => missing.push(*id),
+            }
+        }
+        if !missing.is_empty() {
+            for (id, view) in missing.iter().zip(pool.views(&missing)) {
+                let view = self.freeze(view, trainee, config)?;
+                self.write(*id, &view, config)?;
+                self.views.insert(*id, Arc::new(view));
+            }
+        }
+        Ok(ids
+            .iter()
+            .filter_map(|id| self.views.get(id).cloned())
+            .collect())
+    }
+
+    /// Runs the frozen encoders over one view.
+    fn freeze(
+        &self,
+        mut view: View,
+        trainee: &Trainee,
+        config: &TrainConfig,
+    ) -> Result<View, TrainError> {
+        let device = Device::flex();
+        let model = &config.model;
+        if self.frozen.clip {
+            let taps = |side: &ClipSide| -> Result<ClipSide, TrainError> {
+                let taps = trainee.clip_taps(model, &[side], &device);
+                let taps = taps.into_iter().map(halves).collect::<Result<_, _>>()?;
+                Ok(ClipSide::Taps(taps))
+            };
+            view.clip = taps(&view.clip)?;
+            for (_, side) in &mut view.crops {
+                *side = taps(side)?;
+            }
+        }
+        if self.frozen.sam {
+            let image = trainee.sam_embedding(model, &[&view], &device);
+            view.sam = SamSide::Embedding(halves(image)?);
+        }
+        Ok(view)
+    }
+
+    fn path(&self, id: ViewId) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.safetensors", id.scene, id.variant))
+    }
+
+    /// Keeps a view. Pixels of an encoder that learns are not kept: they are made anew.
+    fn write(&self, id: ViewId, view: &View, config: &TrainConfig) -> Result<(), TrainError> {
+        // Without both encoders' features a file would save nothing: pixels come from the scene.
+        let (ClipSide::Taps(taps), SamSide::Embedding(embedding)) = (&view.clip, &view.sam) else {
+            return Ok(());
+        };
+        let io = |source| TrainError::Io {
+            path: self.path(id),
+            source,
+        };
+        let mut tensors = Tensors::default();
+        let clip = [config.model.clip.grid().pow(2), config.model.clip.d_model];
+        for (i, tap) in taps.iter().enumerate() {
+            tensors.halves(format!("clip.{i}"), &clip, tap);
+        }
+        for (k, (_, side)) in view.crops.iter().enumerate() {
+            if let ClipSide::Taps(taps) = side {
+                for (i, tap) in taps.iter().enumerate() {
+                    tensors.halves(format!("crop.{k}.{i}"), &clip, tap);
+                }
+            }
+        }
+        let grid = config.model.sam.grid();
+        tensors.halves(
+            "sam".to_owned(),
+            &[config.model.sam.d_out, grid, grid],
+            embedding,
+        );
+        let prior: Vec<f16> = view.sam_prior.iter().map(|v| f16::from_f32(*v)).collect();
+        tensors.halves("prior".to_owned(), &[prior.len()], &prior);
+        tensors.bytes("patches".to_owned(), view.truth.patches.clone());
+        for (i, (_, mask)) in view.truth.masks.iter().enumerate() {
+            tensors.bytes(format!("mask.{i}"), mask.clone());
+        }
+        let head = Head {
+            frame: view.frame,
+            object: view.truth.object,
+            placed: view.truth.placed,
+            told: view.truth.told.clone(),
+            kinds: view.truth.masks.iter().map(|(kind, _)| *kind).collect(),
+            boxes: view
+                .crops
+                .iter()
+                .map(|(b, _)| [b.x, b.y, b.width, b.height])
+                .collect(),
+        };
+        let head = serde_json::to_string(&head).map_err(|error| io(error.into()))?;
+        let bytes = tensors.serialize(HashMap::from([("view".to_owned(), head)]));
+        let bytes = bytes.map_err(|error| io(std::io::Error::other(error)))?;
+        std::fs::create_dir_all(&self.folder).map_err(io)?;
+        vmad_data::write_whole(&self.path(id), &bytes).map_err(io)
+    }
+
+    /// A view that was kept; `None` where there is none.
+    fn read(&self, id: ViewId, config: &TrainConfig) -> Result<Option<View>, TrainError> {
+        let path = self.path(id);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(TrainError::Io { path, source }),
+        };
+        let damaged = |message: String| TrainError::Features {
+            path: path.clone(),
+            message,
+        };
+        let fail = |error: safetensors::SafeTensorError| damaged(error.to_string());
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(fail)?;
+        let head = metadata.metadata().as_ref().and_then(|m| m.get("view"));
+        let head = head.ok_or_else(|| damaged("it says nothing of its view".to_owned()))?;
+        let head: Head = serde_json::from_str(head).map_err(|e| damaged(e.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(fail)?;
+        let data = |name: &str| file.tensor(name).map(|t| t.data().to_vec()).map_err(fail);
+        let halves = |name: &str| -> Result<Vec<f16>, TrainError> {
+            let bytes = data(name)?;
+            let pairs = bytes.chunks_exact(2);
+            Ok(pairs
+                .map(|pair| f16::from_le_bytes([pair[0], pair[1]]))
+                .collect())
+        };
+        let taps = |prefix: &str| -> Result<ClipSide, TrainError> {
+            let taps = (0..config.model.clip.taps.len()).map(|i| halves(&format!("{prefix}.{i}")));
+            Ok(ClipSide::Taps(taps.collect::<Result<_, _>>()?))
+        };
+        let mut crops = Vec::new();
+        for (k, [x, y, width, height]) in head.boxes.into_iter().enumerate() {
+            let patch = PatchBox {
+                x,
+                y,
+                width,
+                height,
+            };
+            crops.push((patch, taps(&format!("crop.{k}"))?));
+        }
+        let mut masks = Vec::new();
+        for (i, kind) in head.kinds.into_iter().enumerate() {
+            masks.push((kind, data(&format!("mask.{i}"))?));
+        }
+        Ok(Some(View {
+            clip: taps("clip")?,
+            sam: SamSide::Embedding(halves("sam")?),
+            sam_prior: halves("prior")?.into_iter().map(f16::to_f32).collect(),
+            frame: head.frame,
+            crops,
+            truth: Truth {
+                masks,
+                patches: data("patches")?,
+                object: head.object,
+                placed: head.placed,
+                told: head.told,
+            },
+        }))
+    }
+}
+
+/// Tensors of a file with their bytes.
+#[derive(Default)]
+struct Tensors(BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>);
+
+impl Tensors {
+    fn halves(&mut self, name: String, shape: &[usize], values: &[f16]) {
+        let bytes = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        self.0.insert(name, (Dtype::F16, shape.to_vec(), bytes));
+    }
+
+    fn bytes(&mut self, name: String, bytes: Vec<u8>) {
+        self.0.insert(name, (Dtype::U8, vec![bytes.len()], bytes));
+    }
+
+    fn serialize(
+        &self,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+        let views = self
+            .0
+            .iter()
+            .map(|(name, (dtype, shape, bytes))| {
+                Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?))
+            })
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+        serialize(views, Some(metadata))
+    }
+}
+
+fn halves<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f16>, TrainError> {
+    let data = tensor.try_into_data();
+    let data = data.map_err(|error| TrainError::Readback(format!("{error:?}")))?;
+    Ok(data.iter::<f32>().map(f16::from_f32).collect())
+}
