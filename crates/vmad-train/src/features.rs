@@ -54,22 +54,12 @@ impl FeatureStore {
     pub fn new(config: &TrainConfig, parent: &Path, frozen: Frozen, weights: &[u8]) -> Self {
         let mut hash = Sha256::new();
         hash.update(weights);
+        let model = &config.model;
+        let n_boxes = config.dssl.as_ref().map(|dssl| dssl.n_boxes);
         let said = (
-            (
-                &config.model.clip,
-                &config.model.sam,
-                config.model.clip_mode,
-            ),
-            (
-                &config.data,
-                config.seed,
-                config.dssl.as_ref().map(|dssl| dssl.n_boxes),
-            ),
-            (
-                frozen.clip,
-                frozen.sam,
-                config.steps * u64::from(config.data.pool_growth > 0),
-            ),
+            (&model.clip, &model.sam, model.clip_mode),
+            (&config.data, config.data_seed()),
+            (n_boxes, frozen.clip, frozen.sam),
         );
         // A configuration that was read from TOML can be written as JSON.
         hash.update(serde_json::to_vec(&said).unwrap_or_default());

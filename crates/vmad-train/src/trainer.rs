@@ -1,6 +1,5 @@
 //! The loop: draws a batch, steps, reports, saves, resumes.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +8,7 @@ use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ParamId};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use vmad_data::{Category, Generator, Scenes, Split};
+use rayon::prelude::*;
 use vmad_model::{Builder, RandomWeights, Vmad};
 use vmad_package::{Manifest, name_matches};
 use vmad_prep::Tokenizer;
@@ -17,7 +16,7 @@ use vmad_prep::Tokenizer;
 use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
 use crate::config::{Stage, TrainConfig};
-use crate::conversation::{Dialogue, Interviewer};
+use crate::conversation::{Dialogue, Interviewer, NAMES, PHRASES};
 use crate::dssl::{DsslHeads, Memory, Observation};
 use crate::export::{ExportOptions, export, weights_hash};
 use crate::features::{FeatureStore, Frozen};
@@ -27,9 +26,12 @@ use crate::samples::{Pool, View, ViewId};
 use crate::start::{Start, StartWeights};
 use crate::step::{Batch, Found, Trainee};
 use crate::tokenizer::train_tokenizer;
+use crate::worlds::Worlds;
 
 /// Scenes whose words the tokenizer is learned from.
-const TOKENIZER_SCENES: u64 = 1500;
+const TOKENIZER_SCENES: usize = 1500;
+/// Their side, pixels: nobody looks at them.
+const TOKENIZER_SCENE_SIZE: u32 = 64;
 
 /// What happened in a step.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +99,8 @@ impl Trainer {
             std::fs::read(&path).map_err(|source| TrainError::Io { path, source })?
         } else {
             let json = match &start {
-                Some((start, _)) => start.tokenizer_json.clone(),
-                None => train_tokenizer(corpus(&config), config.vocab_size)?,
+                Some((start, how)) if !how.fresh_tokenizer => start.tokenizer_json.clone(),
+                _ => train_tokenizer(corpus(&config).into_iter(), config.vocab_size)?,
             };
             folder.write("run.toml", text.as_bytes())?;
             folder.write("tokenizer.json", &json)?;
@@ -422,9 +424,8 @@ fn features_of(
 }
 
 /// What the tokenizer is learned from: the frame, the questions, and what is said about scenes of
-/// every category. Descriptions of the unseen categories' normal look are not among them.
-fn corpus(config: &TrainConfig) -> impl Iterator<Item = String> + use<> {
-    let generator = Generator::new(config.seed, Split::Train, 64);
+/// the run's worlds. Nothing of the categories that training does not see is among it.
+fn corpus(config: &TrainConfig) -> Vec<String> {
     let frame = [
         config.conversation.system.clone(),
         format!(
@@ -438,15 +439,14 @@ fn corpus(config: &TrainConfig) -> impl Iterator<Item = String> + use<> {
         config.templates.queries.suggestion.clone(),
         config.templates.answer_prefix.clone(),
     ];
-    let objects: BTreeSet<String> = Category::of(Split::Train)
-        .iter()
-        .map(|category| format!("{} {}", category.object(), category.normal_description()))
-        .collect();
-    let said = (0..TOKENIZER_SCENES)
-        .flat_map(move |i| generator.sample(i).qa.into_iter().map(|qa| qa.answer));
-    frame
-        .into_iter()
-        .chain(crate::conversation::PHRASES.map(str::to_owned))
-        .chain(objects)
-        .chain(said)
+    let phrases = PHRASES.iter().chain(&NAMES).map(|text| (*text).to_owned());
+    let worlds = Worlds::new(config);
+    let n_scenes = TOKENIZER_SCENES.min(config.data.pool);
+    let said = (0..n_scenes).into_par_iter().flat_map_iter(|index| {
+        let sample = worlds.scene(index, TOKENIZER_SCENE_SIZE);
+        let answers = sample.qa.into_iter().map(|qa| qa.answer);
+        answers.chain([sample.object, sample.normal_description])
+    });
+    let said: Vec<String> = said.collect();
+    frame.into_iter().chain(phrases).chain(said).collect()
 }

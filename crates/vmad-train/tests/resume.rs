@@ -36,6 +36,8 @@ pool_start = 2
 pool_growth = 1
 difficulty_start = 0.1
 difficulty_end = 0.5
+
+[tasks]
 second_turn = 0.5
 normal_description = 0.3
 

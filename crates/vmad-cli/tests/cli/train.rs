@@ -33,6 +33,8 @@ pool_start = 2
 pool_growth = 1
 difficulty_start = 0.1
 difficulty_end = 0.6
+
+[tasks]
 second_turn = 0.5
 normal_description = 0.3
 
