@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use half::f16;
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -98,11 +99,13 @@ impl FeatureStore {
             }
         }
         if !missing.is_empty() {
-            for (id, view) in missing.iter().zip(pool.views(&missing)) {
-                let view = self.freeze(view, trainee, config)?;
+            let looked = missing.par_iter().map(|id| {
+                let view = self.freeze(pool.view(*id), trainee, config)?;
                 self.write(*id, &view, config)?;
-                self.views.insert(*id, Arc::new(view));
-            }
+                Ok((*id, Arc::new(view)))
+            });
+            let looked: Vec<_> = looked.collect::<Result<_, TrainError>>()?;
+            self.views.extend(looked);
         }
         Ok(ids
             .iter()

@@ -38,6 +38,24 @@ impl Heads {
         })
     }
 
+    /// Logits of each patch's class.
+    ///
+    /// # Shapes
+    /// - features: `[n, grid², d_vision]`, CLIP's last tap
+    /// - output: `[n, grid², PATCH_CLASSES]`
+    pub fn patch_classes(&self, features: Tensor<3>) -> Tensor<3> {
+        self.patch.forward(features)
+    }
+
+    /// Logits of each visual token's class.
+    ///
+    /// # Shapes
+    /// - visual: `[n, n_visual, d_text]`
+    /// - output: `[n, n_visual, PATCH_CLASSES]`
+    pub fn token_classes(&self, visual: Tensor<3>) -> Tensor<3> {
+        self.token.forward(normed(visual))
+    }
+
     /// Cross-entropy of the defect kind of each CLIP patch.
     ///
     /// # Shapes
@@ -46,7 +64,7 @@ impl Heads {
         let classes = truths
             .iter()
             .flat_map(|truth| truth.patches.iter().map(|class| i32::from(*class)));
-        let logits = self.patch.forward(features.flatten::<2>(0, 1));
+        let logits = self.patch_classes(features).flatten::<2>(0, 1);
         balanced_cross_entropy(logits, classes.collect())
     }
 
@@ -56,25 +74,26 @@ impl Heads {
     /// # Shapes
     /// - visual: `[n, n_visual, d_text]`
     pub fn token_loss(&self, visual: Tensor<3>, truths: &[&Truth]) -> Tensor<1> {
-        const EPS: f64 = 1e-6;
         let [n, n_visual, d] = visual.dims();
         let device = visual.device();
-        let power = visual.clone().square().mean_dim(2) + EPS;
-        let tokens = visual / power.sqrt();
         let side = n_visual.isqrt();
         let classes = truths
             .iter()
             .flat_map(|truth| coarser(&truth.patches, side));
-        let kinds = balanced_cross_entropy(
-            self.token
-                .forward(tokens.clone().reshape([n * n_visual, d])),
-            classes.collect(),
-        );
+        let logits = self.token_classes(visual.clone()).flatten::<2>(0, 1);
+        let kinds = balanced_cross_entropy(logits, classes.collect());
         let objects = truths.iter().map(|truth| truth.object as i32).collect();
         let objects: Tensor<1, Int> = Tensor::from_data(TensorData::new(objects, [n]), &device);
-        let mean = tokens.mean_dim(1).reshape([n, d]);
+        let mean = normed(visual).mean_dim(1).reshape([n, d]);
         kinds + cross_entropy(self.object.forward(mean), objects) * OBJECT_SHARE
     }
+}
+
+/// Tokens as the language model's first norm leaves them.
+fn normed(visual: Tensor<3>) -> Tensor<3> {
+    const EPS: f64 = 1e-6;
+    let power = visual.clone().square().mean_dim(2) + EPS;
+    visual / power.sqrt()
 }
 
 /// Cross-entropy in which the defective patches weigh as much as all others together.

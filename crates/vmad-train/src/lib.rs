@@ -17,6 +17,7 @@ mod step;
 mod tokenizer;
 mod told;
 mod trainer;
+mod validation;
 mod worlds;
 
 pub use checkpoint::Progress;
@@ -26,3 +27,4 @@ pub use export::{ExportOptions, export};
 pub use losses::{Losses, Part};
 pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use trainer::{StepReport, Trainer};
+pub use validation::{Glance, HeldOut};

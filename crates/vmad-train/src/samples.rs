@@ -178,7 +178,8 @@ impl Pool {
             sample.clone()
         };
         let n_boxes = self.config.dssl.as_ref().map_or(0, |dssl| dssl.n_boxes);
-        look(&self.config.model, &self.worlds, &sample, n_boxes, &mut rng)
+        let how = Some((&mut rng, n_boxes));
+        look(&self.config.model, &self.worlds, &sample, how)
     }
 
     /// Views, made on all cores.
@@ -218,25 +219,25 @@ pub fn clip_mode(model: &VmadConfig) -> ClipMode {
     }
 }
 
-/// Crops now and then, and prepares pixels and targets as inference does.
-fn look(
+/// Prepares pixels and targets as inference does. In training, with a source of randomness and a
+/// number of patches for DSSL, it crops now and then.
+pub(crate) fn look(
     model: &VmadConfig,
     worlds: &Worlds,
     sample: &Sample,
-    n_boxes: usize,
-    rng: &mut impl Rng,
+    mut how: Option<(&mut ChaCha8Rng, usize)>,
 ) -> View {
     let (full_width, full_height) = sample.image.dimensions();
-    let cropped = rng.random_bool(CROPPED);
-    let (width, height) = if cropped {
+    let cut = how.as_mut().and_then(|(rng, _)| {
         let share = rng.random_range(0.55..0.95_f32);
-        if rng.random_bool(0.5) {
-            (full_width, (full_height as f32 * share) as u32)
-        } else {
-            ((full_width as f32 * share) as u32, full_height)
-        }
-    } else {
-        (full_width, full_height)
+        let is_wide = rng.random_bool(0.5);
+        rng.random_bool(CROPPED).then_some((share, is_wide))
+    });
+    let shorter = |length: u32, share: f32| (length as f32 * share) as u32;
+    let (width, height) = match cut {
+        Some((share, true)) => (full_width, shorter(full_height, share)),
+        Some((share, false)) => (shorter(full_width, share), full_height),
+        None => (full_width, full_height),
     };
     let (x, y) = ((full_width - width) / 2, (full_height - height) / 2);
     let image: RgbImage = image::imageops::crop_imm(&sample.image, x, y, width, height).to_image();
@@ -273,7 +274,7 @@ fn look(
         masks: source.by_kind(mask_side, longest, (0, 0)),
         patches: source.patch_classes(model.clip.grid(), longest, offset),
         object: worlds.object_class(sample),
-        placed: !cropped,
+        placed: cut.is_none(),
         told: Told::from(sample),
     };
     View {
@@ -283,7 +284,9 @@ fn look(
         },
         sam: SamSide::Pixels(sam),
         sam_prior,
-        crops: crops_of(&image, &frame, model.clip.image_size as u32, n_boxes, rng),
+        crops: how.map_or_else(Vec::new, |(rng, n_boxes)| {
+            crops_of(&image, &frame, model.clip.image_size as u32, n_boxes, rng)
+        }),
         frame,
         truth,
     }

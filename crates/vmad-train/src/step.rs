@@ -1,7 +1,7 @@
 //! One step: a batch of views forward, the parts of the loss.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use vmad_model::clip::taps;
 use vmad_model::config::ClipConfig;
 use vmad_model::llama::KvCache;
@@ -85,31 +85,24 @@ impl Trainee {
         let mut found = Found::default();
         let parts = &mut found.parts;
 
-        let sides: Vec<_> = views.iter().map(|view| &view.clip).collect();
-        let taps = self.clip_taps(config, &sides, device);
-        let last_tap = taps[taps.len() - 1].clone();
+        let Read {
+            last_tap,
+            visual,
+            words,
+            marked,
+            seg_hidden,
+        } = self.read(run, batch, device)?;
         if run.loss.patch != 0.0 {
             let loss = self.heads.patch_loss(last_tap.clone(), &truths);
             parts.set(Part::Patch, loss);
         }
-        // Views whose conversation has a mask, with the states that predict it.
-        let (marked, seg_hidden) = match run.stage {
-            Stage::See => {
-                let hidden = Tensor::zeros([views.len(), config.llm.d_model], device);
-                ((0..views.len()).collect(), hidden)
-            }
-            Stage::Speak => {
-                let visual = self.model.projector.forward(&taps); // [n, n_visual, d_text]
-                if run.loss.token != 0.0 {
-                    let loss = self.heads.token_loss(visual.clone(), &truths);
-                    parts.set(Part::Token, loss);
-                }
-                let said = self.speak(config, visual, batch.dialogues, device)?;
-                let logits = self.model.llm.logits(said.hidden);
-                parts.set(Part::Text, cross_entropy(logits, said.targets));
-                (said.marked, said.seg_hidden)
-            }
-        };
+        if let Some(visual) = visual.filter(|_| run.loss.token != 0.0) {
+            parts.set(Part::Token, self.heads.token_loss(visual, &truths));
+        }
+        if let Some((hidden, targets)) = words {
+            let logits = self.model.llm.logits(hidden);
+            parts.set(Part::Text, cross_entropy(logits, targets));
+        }
         let needs_masks = run.loss.bce != 0.0 || run.loss.dice != 0.0;
         if !needs_masks && self.dssl.is_none() {
             return Ok(found);
@@ -122,10 +115,7 @@ impl Trainee {
             };
             let targets = marked.iter().map(|i| target(*i)).collect::<Vec<_>>();
             let (target, has_target) = mask_targets(&targets, device);
-            let priors = marked.iter().map(|i| views[*i].sam_prior.as_slice());
-            let rows = ints(marked.iter().map(|i| *i as i32).collect(), device);
-            let image = image.clone().select(0, rows);
-            let logits = self.mask_logits(config, seg_hidden, image, priors, device);
+            let logits = self.mask_logits(config, seg_hidden, image.clone(), views, &marked);
             parts.set(Part::Bce, bce(logits.clone(), target.clone()));
             parts.set(Part::Dice, dice(logits, target, has_target));
         }
@@ -137,6 +127,62 @@ impl Trainee {
             self.compare(run, dssl, heads, &maps, batch, memory, &mut found)?;
         }
         Ok(found)
+    }
+
+    /// CLIP, the projector and the language model over a batch; in [`Stage::See`] CLIP alone.
+    fn read(&self, run: &TrainConfig, batch: &Batch, device: &Device) -> Result<Read, TrainError> {
+        let config = &run.model;
+        let n = batch.views.len();
+        let sides: Vec<_> = batch.views.iter().map(|view| &view.clip).collect();
+        let taps = self.clip_taps(config, &sides, device);
+        let last_tap = taps[taps.len() - 1].clone();
+        Ok(match run.stage {
+            Stage::See => Read {
+                last_tap,
+                visual: None,
+                words: None,
+                marked: (0..n).collect(),
+                seg_hidden: Tensor::zeros([n, config.llm.d_model], device),
+            },
+            Stage::Speak => {
+                let visual = self.model.projector.forward(&taps); // [n, n_visual, d_text]
+                let said = self.speak(config, visual.clone(), batch.dialogues, device)?;
+                Read {
+                    last_tap,
+                    visual: Some(visual),
+                    words: Some((said.hidden, said.targets)),
+                    marked: said.marked,
+                    seg_hidden: said.seg_hidden,
+                }
+            }
+        })
+    }
+
+    /// For each view whose conversation has a mask its probabilities `[n, mask_side²]`, and for all
+    /// views those of the patch classes, of CLIP's patches or of the visual tokens, `[n, m, 16]`.
+    ///
+    /// # Errors
+    /// The model's.
+    pub fn glance(
+        &self,
+        run: &TrainConfig,
+        batch: &Batch,
+        device: &Device,
+    ) -> Result<(Tensor<2>, Tensor<3>), TrainError> {
+        let read = self.read(run, batch, device)?;
+        let classes = match read.visual {
+            Some(visual) => self.heads.token_classes(visual),
+            None => self.heads.patch_classes(read.last_tap),
+        };
+        let image = self.sam_embedding(&run.model, batch.views, device);
+        let logits = self.mask_logits(
+            &run.model,
+            read.seg_hidden,
+            image,
+            batch.views,
+            &read.marked,
+        );
+        Ok((activation::sigmoid(logits), activation::softmax(classes, 2)))
     }
 
     /// DSSL's loss, and what its memory is to keep.
@@ -258,21 +304,26 @@ impl Trainee {
         self.model.sam_encoder.forward(pixels)
     }
 
-    /// Mask logits, `[n, mask_side²]`.
-    fn mask_logits<'a>(
+    /// Mask logits of the marked views, `[marked, mask_side²]`.
+    fn mask_logits(
         &self,
         config: &VmadConfig,
         seg_hidden: Tensor<2>,
         image: Tensor<4>,
-        priors: impl Iterator<Item = &'a [f32]>,
-        device: &Device,
+        views: &[&View],
+        marked: &[usize],
     ) -> Tensor<2> {
-        let ([n, ..], side) = (image.dims(), config.sam.mask_side());
+        let device = image.device();
+        let (n, side) = (marked.len(), config.sam.mask_side());
         let prior = config.sam.similarity_prompt.then(|| {
-            let values = priors.flatten().copied();
+            let values = marked
+                .iter()
+                .flat_map(|i| views[*i].sam_prior.iter().copied());
             let data = TensorData::new(values.collect::<Vec<f32>>(), [n, 1, side, side]);
-            Tensor::<4>::from_data(data, device)
+            Tensor::<4>::from_data(data, &device)
         });
+        let rows = marked.iter().map(|i| *i as i32).collect();
+        let image = image.select(0, ints(rows, &device));
         self.model
             .segment(seg_hidden, image, prior)
             .reshape([n, side * side])
@@ -331,6 +382,20 @@ impl Trainee {
             targets: ints(targets, device),
         })
     }
+}
+
+/// What the language side made of a batch.
+struct Read {
+    /// CLIP's last tap, `[n, grid², d_vision]`.
+    last_tap: Tensor<3>,
+    /// The visual tokens, `[n, n_visual, d_text]`.
+    visual: Option<Tensor<3>>,
+    /// States that predict spoken tokens, `[m, d_text]`, and the tokens, `[m]`.
+    words: Option<(Tensor<2>, Tensor<1, Int>)>,
+    /// Views whose conversation has a mask.
+    marked: Vec<usize>,
+    /// The states that predict it, `[marked, d_text]`.
+    seg_hidden: Tensor<2>,
 }
 
 /// What the language model made of a batch of dialogues.

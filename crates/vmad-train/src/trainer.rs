@@ -15,7 +15,7 @@ use vmad_prep::Tokenizer;
 
 use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
-use crate::config::{Stage, TrainConfig};
+use crate::config::{Stage, Tasks, TrainConfig};
 use crate::conversation::{Dialogue, Interviewer, NAMES, PHRASES};
 use crate::dssl::{DsslHeads, Memory, Observation};
 use crate::export::{ExportOptions, export, weights_hash};
@@ -26,6 +26,7 @@ use crate::samples::{Pool, View, ViewId};
 use crate::start::{Start, StartWeights};
 use crate::step::{Batch, Found, Trainee};
 use crate::tokenizer::train_tokenizer;
+use crate::validation::{Glance, HeldOut, glance};
 use crate::worlds::Worlds;
 
 /// Scenes whose words the tokenizer is learned from.
@@ -182,7 +183,7 @@ impl Trainer {
         let ids = self.pool.choose(step);
         let views = self.views(&ids, &trainee)?;
         let views: Vec<&View> = views.iter().map(Arc::as_ref).collect();
-        let dialogues = self.dialogues(step, &views)?;
+        let dialogues = self.dialogues(step, &views, &self.config.tasks)?;
         let scenes: Vec<u64> = ids.iter().map(|id| id.scene as u64).collect();
         let descriptions = self.descriptions(&views)?;
         let counts = |memory| {
@@ -250,7 +251,12 @@ impl Trainer {
     }
 
     /// What is said about the views of a step; nothing where the stage has no words.
-    fn dialogues(&self, step: u64, views: &[&View]) -> Result<Vec<Dialogue>, TrainError> {
+    fn dialogues(
+        &self,
+        step: u64,
+        views: &[&View],
+        tasks: &Tasks,
+    ) -> Result<Vec<Dialogue>, TrainError> {
         if self.config.stage == Stage::See {
             return Ok(Vec::new());
         }
@@ -258,10 +264,40 @@ impl Trainer {
             tokenizer: &self.tokenizer,
             conversation: &self.config.conversation,
             templates: &self.config.templates,
-            tasks: &self.config.tasks,
+            tasks,
         };
         let truths = views.iter().map(|view| &view.truth);
         self.pool.dialogues(step, truths, &interviewer)
+    }
+
+    /// Scenes that the run does not learn from, the first `n`.
+    #[must_use]
+    pub fn held_out(&self, n: usize) -> Vec<HeldOut> {
+        let scene = |index| HeldOut::new(&self.config, index);
+        (0..n).into_par_iter().map(scene).collect()
+    }
+
+    /// What the model makes of held-out scenes as it stands.
+    ///
+    /// # Errors
+    /// The model's.
+    pub fn glance(&self, scenes: &[HeldOut]) -> Result<Vec<Glance>, TrainError> {
+        let Some(trainee) = &self.trainee else {
+            return Err(TrainError::Readback("an earlier step failed".to_owned()));
+        };
+        let tasks = Tasks {
+            segment: 1.0,
+            answer: 0.0,
+            question: 0.0,
+            second_turn: 0.0,
+            normal_description: 0.0,
+            criteria: 0.0,
+            renamed: 0.0,
+        };
+        let views: Vec<&View> = scenes.iter().map(|scene| &scene.view).collect();
+        let dialogues = self.dialogues(0, &views, &tasks)?;
+        let device = self.device.clone().inner();
+        glance(trainee, &self.config, scenes, &dialogues, &device)
     }
 
     /// Whether a checkpoint is due now.

@@ -1,5 +1,7 @@
 //! `vmad train`.
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -18,11 +20,13 @@ use crate::calibrate::calibrate_on_scenes;
 use crate::files::{copy_package, write_whole};
 use crate::interrupt::Stop;
 use crate::{progress, session, text};
+use watch::Watch;
 
 const HELP: &str = "Example:
   vmad train models/tiny.toml --run runs/tiny --package models/tiny
 
-The run's folder keeps checkpoints and losses.csv. Ctrl-C saves a checkpoint and ends; the same
+The run's folder keeps checkpoints, losses.csv with losses.svg, and, renewed at each checkpoint, what
+the model makes of scenes that it does not learn from: samples.png and validation.csv. Ctrl-C saves a checkpoint and ends; the same
 command goes on from there, exactly as if it had not been stopped. After the last step the package
 is written, and its thresholds are set from scenes that training did not draw.";
 
@@ -89,7 +93,8 @@ fn train(trainer: &mut Trainer, args: &TrainArgs, stop: &Stop) -> Result<()> {
     if trainer.is_done() {
         return Ok(());
     }
-    let mut log = LossLog::open(&args.run.join("losses.csv"), trainer.step_count())?;
+    let log_path = args.run.join("losses.csv");
+    let mut log = LossLog::open(&log_path, trainer.step_count())?;
     let bar = progress::steps(trainer.config().steps);
     bar.set_position(trainer.step_count());
     // Steps of earlier sessions say nothing about this one's speed.
@@ -99,6 +104,7 @@ fn train(trainer: &mut Trainer, args: &TrainArgs, stop: &Stop) -> Result<()> {
         .steps_now
         .map_or(u64::MAX, |n| trainer.step_count().saturating_add(n));
     std::thread::spawn(trainer.render_ahead());
+    let watch = Watch::new(trainer, &args.run);
     let mut is_saved = true;
     while !trainer.is_done() && trainer.step_count() < last_now && !stop.is_asked() {
         let report = trainer.step()?;
@@ -108,6 +114,8 @@ fn train(trainer: &mut Trainer, args: &TrainArgs, stop: &Stop) -> Result<()> {
         if trainer.checkpoint_due() {
             trainer.save()?;
             is_saved = true;
+            let line = watch.look(trainer, &log_path)?;
+            news.say(&format!("step {}  {line}", report.step));
         }
     }
     if !is_saved {
@@ -210,6 +218,15 @@ impl News {
             mean: None,
             since: Instant::now(),
             n_steps: 0,
+        }
+    }
+
+    /// A line of its own, above the bar.
+    fn say(&self, line: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
         }
     }
 
