@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use vmad_data::{Generator, Split, write_dataset};
+use vmad_data::{Generator, Scenes, Split, Workshop, write_dataset};
 
 use crate::args;
 use crate::files::is_vacant;
@@ -15,10 +15,11 @@ use crate::progress;
 
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
+  vmad synth /tmp/random --world workshop --count 400
 
 Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect) and
 OUT/sidecar.json (object, category, what is normal, questions and answers). Half of the scenes are
-without a defect. The same seed, split, size and difficulty give the same bytes.";
+without a defect. The same world, seed, split, size and difficulty give the same bytes.";
 
 /// Generate inspection scenes with masks, questions and answers
 #[derive(Debug, Args)]
@@ -33,9 +34,12 @@ pub(crate) struct SynthArgs {
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     count: u64,
-    /// Which products: the 16 of training or the 8 that training never sees
-    #[arg(long, value_enum, default_value = "train")]
-    split: SplitArg,
+    /// Where the scenes come from
+    #[arg(long, value_enum, default_value = "catalogue")]
+    world: World,
+    /// Which products of the catalogue: the 16 of training or the 8 that training never sees
+    #[arg(long, value_enum)]
+    split: Option<SplitArg>,
     /// Side of a scene in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(32..=2048))]
@@ -46,6 +50,14 @@ pub(crate) struct SynthArgs {
     /// Write into a folder that holds something; scenes of an earlier run are removed
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum World {
+    /// 24 products, each in front of a camera of its own
+    Catalogue,
+    /// Random products in front of random cameras
+    Workshop,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -65,7 +77,27 @@ impl From<SplitArg> for Split {
     }
 }
 
+impl SynthArgs {
+    fn scenes(&self) -> Result<Box<dyn Scenes>> {
+        if self.split.is_some() && self.world != World::Catalogue {
+            bail!(
+                "--split chooses among the products of the catalogue; leave it out, or leave --world out"
+            );
+        }
+        let split = self.split.unwrap_or(SplitArg::Train).into();
+        Ok(match self.world {
+            World::Catalogue => Box::new(
+                Generator::new(self.seed, split, self.size).with_difficulty(self.difficulty),
+            ),
+            World::Workshop => {
+                Box::new(Workshop::new(self.seed, self.size).with_difficulty(self.difficulty))
+            }
+        })
+    }
+}
+
 pub(crate) fn run(args: SynthArgs) -> Result<()> {
+    let scenes = args.scenes()?;
     if !is_vacant(&args.out)? {
         if !args.force {
             bail!(
@@ -76,10 +108,8 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
         remove_scenes(&args.out.join("images"))?;
     }
     let stop = Stop::listen()?;
-    let generator =
-        Generator::new(args.seed, args.split.into(), args.size).with_difficulty(args.difficulty);
     let bar = progress::count(args.count, "scenes");
-    let result = write_dataset(&args.out, &generator, args.count, &mut |done, _| {
+    let result = write_dataset(&args.out, scenes.as_ref(), args.count, &mut |done, _| {
         bar.set_position(done);
         if stop.is_asked() {
             ControlFlow::Break(())

@@ -89,6 +89,9 @@ impl DefectKind {
     }
 
     /// The first kind named in a text, as a whole word, singular or plural.
+    ///
+    /// An answer about a picture with two kinds names both, the one of `Sample::defects[0]` first:
+    /// that one is found.
     pub fn find_in(text: &str) -> Option<Self> {
         text.split(|c: char| !c.is_alphanumeric()).find_map(|word| {
             let word = word.to_lowercase();

@@ -1,8 +1,10 @@
 //! Synthetic inspection scenes with exact masks and composed answers, and COCO data sets of them.
 //!
-//! Every image is a pure function of (seed, split, size, difficulty, index). A product is described
-//! by albedo, height and gloss; a defect edits these layers; lamp, lens and sensor come after, so a
-//! mask is exactly where the same photograph would look different without the defect.
+//! Two worlds draw them, each behind the trait [`Scenes`]: [`Generator`], a catalogue of 24 products,
+//! and [`Workshop`], which composes products, lamps and cameras at random. Every image is a pure
+//! function of the world's settings and an index. A product is described by albedo, height and
+//! gloss; a defect edits these layers; lamp, lens and sensor come after, so a mask is exactly where
+//! the same photograph would look different without the defect.
 
 mod augment;
 mod category;

@@ -97,6 +97,8 @@ pub(crate) struct Contrast {
     pub least: f32,
     /// How much of the surface's own unevenness is added to both.
     pub busy: f32,
+    /// How far a weak defect may be exaggerated.
+    pub most_gain: f32,
 }
 
 /// A defect with the pixels it changes.
@@ -147,7 +149,7 @@ impl Draft<'_> {
             );
             (target / natural).max(if opaque { 0.65 } else { 0.0 })
         } else if natural < least * 1.25 {
-            (least * 1.25 / natural).min(3.0)
+            (least * 1.25 / natural).min(contrast.most_gain)
         } else {
             1.0
         };
@@ -171,8 +173,8 @@ impl Draft<'_> {
             .map(|(i, c)| difference(clean[*i], *c))
             .collect();
         let area = inside.len() as f32 / (n * n) as f32;
-        let contrast = median(&mut inside);
-        if !(MIN_AREA..=MAX_AREA).contains(&area) || contrast < least.max(0.09) {
+        let level = median(&mut inside);
+        if !(MIN_AREA..=MAX_AREA).contains(&area) || level < least.max(0.09) {
             return None;
         }
         let mut mask = GrayImage::new(n as u32, n as u32);
@@ -183,7 +185,7 @@ impl Draft<'_> {
                 }
             }
         }
-        let defect = Defect::measured(kind, mask, contrast)?;
+        let defect = Defect::measured(kind, mask, level)?;
         Some(Finished {
             region,
             picture,

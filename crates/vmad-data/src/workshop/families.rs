@@ -892,8 +892,8 @@ fn chips(rng: &mut Rng) -> Material {
         base,
         rng.range(0.0, 0.2),
         "pressed",
-        "small pressed chips",
-        &["chip board", "cork sheet", "terrazzo floor"],
+        "small pressed flakes",
+        &["pressed board", "cork sheet", "terrazzo floor"],
         layers,
     )
 }

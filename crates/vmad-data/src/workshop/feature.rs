@@ -279,7 +279,12 @@ fn layout(
     field: f32,
     kind: usize,
 ) -> Vec<(f32, f32)> {
-    let many = matches!(kind, 0 | 1 | 6) && rng.chance(0.5);
+    // A lone bore is easily taken for a hole that does not belong there.
+    let many = match kind {
+        0 => rng.chance(0.8),
+        1 | 6 => rng.chance(0.5),
+        _ => false,
+    };
     for _ in 0..8 {
         let (x, y) = (rng.sym(0.85) * field, rng.sym(0.85) * field);
         let spots: Vec<(f32, f32)> = if !many {
