@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use vmad_data::{Generator, Split, write_dataset};
+use vmad_data::{Composite, Generator, Scenes, Split, read_photos, write_dataset};
 
 use crate::args;
 use crate::files::is_vacant;
@@ -15,10 +15,13 @@ use crate::progress;
 
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
+  vmad synth /tmp/photos --seed 5 --count 200 --photos tests/photos
 
 Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect) and
 OUT/sidecar.json (object, category, what is normal, questions and answers). Half of the scenes are
-without a defect. The same seed, split, size and difficulty give the same bytes.";
+without a defect. The same seed, split, size and difficulty give the same bytes. The photographs of
+--photos are listed in DIR/photos.json: file, name, object, normal_description, and defects: false
+for one that is only shown as it is.";
 
 /// Generate inspection scenes with masks, questions and answers
 #[derive(Debug, Args)]
@@ -43,6 +46,9 @@ pub(crate) struct SynthArgs {
     /// From 0 (strong defects, clean pictures) to 1 (faint defects, poor light)
     #[arg(long, value_name = "X", default_value = "0.5", value_parser = args::share)]
     difficulty: f32,
+    /// Instead of products: photographs of this folder, half of them with painted defects
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["split", "difficulty"])]
+    photos: Option<PathBuf>,
     /// Write into a folder that holds something; scenes of an earlier run are removed
     #[arg(long)]
     force: bool,
@@ -66,6 +72,7 @@ impl From<SplitArg> for Split {
 }
 
 pub(crate) fn run(args: SynthArgs) -> Result<()> {
+    let scenes = scenes(&args)?;
     if !is_vacant(&args.out)? {
         if !args.force {
             bail!(
@@ -76,10 +83,8 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
         remove_scenes(&args.out.join("images"))?;
     }
     let stop = Stop::listen()?;
-    let generator =
-        Generator::new(args.seed, args.split.into(), args.size).with_difficulty(args.difficulty);
     let bar = progress::count(args.count, "scenes");
-    let result = write_dataset(&args.out, &generator, args.count, &mut |done, _| {
+    let result = write_dataset(&args.out, scenes.as_ref(), args.count, &mut |done, _| {
         bar.set_position(done);
         if stop.is_asked() {
             ControlFlow::Break(())
@@ -91,6 +96,16 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
     result?;
     eprintln!("{} scenes in {}", args.count, args.out.display());
     Ok(())
+}
+
+/// The world that was asked for.
+fn scenes(args: &SynthArgs) -> Result<Box<dyn Scenes>> {
+    if let Some(folder) = &args.photos {
+        let photos = read_photos(folder)?;
+        return Ok(Box::new(Composite::new(args.seed, args.size, photos)?));
+    }
+    let catalogue = Generator::new(args.seed, args.split.into(), args.size);
+    Ok(Box::new(catalogue.with_difficulty(args.difficulty)))
 }
 
 /// Removes what an earlier run wrote, and nothing else: pictures whose names are numbers.

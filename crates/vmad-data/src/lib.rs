@@ -6,6 +6,7 @@
 
 mod category;
 mod coco;
+mod composite;
 mod defect;
 mod error;
 mod files;
@@ -16,14 +17,17 @@ mod paint;
 mod render;
 mod rle;
 mod scene;
+mod studio;
 mod textures;
 mod words;
 
 pub use category::{Category, Split};
 pub use coco::{ANNOTATIONS, Dataset, Record, SIDECAR, read_dataset, write_dataset};
+pub use composite::{Composite, PHOTOS, Photo, read_photos};
 pub use defect::{Defect, DefectKind, Location, Severity, SizeWord};
 pub use error::DataError;
 pub use files::write_whole;
 pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
 pub use rle::{Rle, RleError};
+pub use studio::{MAX_PAINTED_AREA, MIN_PAINTED_AREA, NOTICEABLE};
 pub use words::{Qa, QaKind};
