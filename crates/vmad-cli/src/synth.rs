@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use vmad_data::{Composite, Generator, Scenes, Split, read_photos, write_dataset};
+use vmad_data::{Composite, Generator, Scenes, Split, Studio, read_photos, write_dataset};
 
 use crate::args;
 use crate::files::is_vacant;
@@ -15,6 +15,7 @@ use crate::progress;
 
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
+  vmad synth /tmp/studio --seed 5 --count 200 --world studio
   vmad synth /tmp/photos --seed 5 --count 200 --photos tests/photos
 
 Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect) and
@@ -36,22 +37,33 @@ pub(crate) struct SynthArgs {
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     count: u64,
-    /// Which products: the 16 of training or the 8 that training never sees
+    /// Which world the scenes are of
+    #[arg(long, value_enum, default_value = "catalogue")]
+    world: WorldArg,
+    /// Which products of the catalogue: the 16 of training or the 8 that training never sees
     #[arg(long, value_enum, default_value = "train")]
     split: SplitArg,
     /// Side of a scene in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(32..=2048))]
     size: u32,
-    /// From 0 (strong defects, clean pictures) to 1 (faint defects, poor light)
+    /// From 0 (strong defects, clean pictures) to 1 (faint defects, poor light); the catalogue's
     #[arg(long, value_name = "X", default_value = "0.5", value_parser = args::share)]
     difficulty: f32,
-    /// Instead of products: photographs of this folder, half of them with painted defects
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["split", "difficulty"])]
+    /// Instead of a world: photographs of this folder, half of them with painted defects
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["world", "split", "difficulty"])]
     photos: Option<PathBuf>,
     /// Write into a folder that holds something; scenes of an earlier run are removed
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WorldArg {
+    /// 24 products in front of a camera; models/tiny learned from 16 of them
+    Catalogue,
+    /// Eight drawn products for tests, which no training world has
+    Studio,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -104,8 +116,13 @@ fn scenes(args: &SynthArgs) -> Result<Box<dyn Scenes>> {
         let photos = read_photos(folder)?;
         return Ok(Box::new(Composite::new(args.seed, args.size, photos)?));
     }
-    let catalogue = Generator::new(args.seed, args.split.into(), args.size);
-    Ok(Box::new(catalogue.with_difficulty(args.difficulty)))
+    Ok(match args.world {
+        WorldArg::Catalogue => {
+            let catalogue = Generator::new(args.seed, args.split.into(), args.size);
+            Box::new(catalogue.with_difficulty(args.difficulty))
+        }
+        WorldArg::Studio => Box::new(Studio::new(args.seed, args.size)),
+    })
 }
 
 /// Removes what an earlier run wrote, and nothing else: pictures whose names are numbers.

@@ -152,7 +152,7 @@ pub struct Defect {
 
 impl Defect {
     /// A defect with place, size and severity read from its mask (0 or 255); nothing for an empty one.
-    pub(crate) fn of_mask(kind: DefectKind, mask: GrayImage, contrast: f32) -> Option<Self> {
+    pub(crate) fn measured(kind: DefectKind, mask: GrayImage, contrast: f32) -> Option<Self> {
         let (mut sx, mut sy, mut count) = (0.0f64, 0.0f64, 0.0f64);
         let (mut lo, mut hi) = ((u32::MAX, u32::MAX), (0, 0));
         for (x, y, _) in mask.enumerate_pixels().filter(|(.., p)| p.0[0] != 0) {

@@ -1,13 +1,13 @@
 //! From (seed, split, size, index) to a labelled image.
 
 use crate::category::{Category, Split};
-use crate::defect::{Defect, DefectKind};
+use crate::defect::{Defect, DefectKind, Location, Severity, SizeWord};
 use crate::math::{Rgb, Rng};
 use crate::paint::Painter;
 use crate::render;
 use crate::scene::{Light, Scene};
 use crate::words::{self, Qa};
-use image::{GrayImage, RgbImage};
+use image::{GrayImage, Luma, RgbImage};
 
 /// Smallest median contrast of a defect, at any difficulty up to the default.
 pub const MIN_CONTRAST: f32 = 0.12;
@@ -306,9 +306,29 @@ fn finish(
     if !(MIN_AREA..=MAX_AREA).contains(&area) || contrast < least.max(0.09) {
         return None;
     }
-    let values = hit.iter().map(|h| if *h { 255 } else { 0 }).collect();
-    let mask = GrayImage::from_raw(n as u32, n as u32, values)?;
-    let defect = Defect::of_mask(kind, mask, contrast)?;
+    let mut mask = GrayImage::new(n as u32, n as u32);
+    let (mut sx, mut sy, mut count) = (0.0f64, 0.0f64, 0.0f64);
+    let (mut lo, mut hi) = ((n, n), (0, 0));
+    for (i, _) in hit.iter().enumerate().filter(|(_, h)| **h) {
+        let (x, y) = (i % n, i / n);
+        mask.put_pixel(x as u32, y as u32, Luma([255]));
+        sx += x as f64;
+        sy += y as f64;
+        count += 1.0;
+        lo = (lo.0.min(x), lo.1.min(y));
+        hi = (hi.0.max(x), hi.1.max(y));
+    }
+    let extent = (hi.0 + 1 - lo.0).max(hi.1 + 1 - lo.1) as f32 / n as f32;
+    let size = SizeWord::of(extent);
+    let centre = |sum: f64| ((sum / count + 0.5) / n as f64) as f32;
+    let defect = Defect {
+        kind,
+        mask,
+        location: Location::of(centre(sx), centre(sy)),
+        size,
+        severity: Severity::of(kind, size),
+        contrast,
+    };
     Some((region, picture, defect))
 }
 

@@ -29,5 +29,5 @@ pub use error::DataError;
 pub use files::write_whole;
 pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
 pub use rle::{Rle, RleError};
-pub use studio::{MAX_PAINTED_AREA, MIN_PAINTED_AREA, NOTICEABLE};
+pub use studio::{MAX_PAINTED_AREA, MIN_PAINTED_AREA, NOTICEABLE, Studio};
 pub use words::{Qa, QaKind};

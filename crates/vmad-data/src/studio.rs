@@ -1,13 +1,17 @@
 //! Worlds for tests only: they share no drawing with the worlds of training.
 
+mod board;
 mod clean_up;
 mod defects;
 mod easel;
+mod families;
 mod gabor;
 mod picture;
 mod shapes;
+mod world;
 
 pub use defects::{MAX_PAINTED_AREA, MIN_PAINTED_AREA, NOTICEABLE};
+pub use world::Studio;
 
 use image::RgbImage;
 

@@ -158,7 +158,7 @@ fn settle(
     }
     let values = hit.iter().map(|h| if *h { 255 } else { 0 }).collect();
     let mask = GrayImage::from_raw(clean.width(), clean.height(), values)?;
-    let defect = Defect::of_mask(kind, mask, contrast)?;
+    let defect = Defect::measured(kind, mask, contrast)?;
     Some(Spoiled { image, defect })
 }
 

@@ -100,8 +100,8 @@ impl<'a> Easel<'a> {
         }
         let scale = length(slope.0, slope.1);
         let mut out = (slope.0 / scale, slope.1 / scale);
-        // Coverage rises inwards; with light alone, either side may be the piece.
-        if self.outlined || self.rng.chance(0.5) {
+        // Coverage rises inwards; with light alone, the brighter side is mostly the piece.
+        if self.outlined || self.rng.chance(0.8) {
             out = (-out.0, -out.1);
         }
         Some((self.snap(spot, out, 7.0 * self.unit), out))

@@ -210,3 +210,43 @@ fn smear(values: &mut [f32], stride: usize, count: usize, radius: usize, line: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exposure_gives_back_every_level() {
+        let image = RgbImage::from_fn(17, 16, |x, y| {
+            let v = (y * 17 + x).min(255) as u8;
+            Pixel([v, 255 - v, v / 2])
+        });
+        let picture = Picture::of(&image);
+        assert_eq!(picture.expose(), image);
+        for (x, y) in [(0, 0), (5, 7), (16, 15)] {
+            let (at, sampled) = (
+                picture.pixels[y * 17 + x],
+                picture.sample(x as f32 + 0.5, y as f32 + 0.5),
+            );
+            assert_eq!(at, sampled, "({x}, {y})");
+        }
+        let inside = picture.sample(-9.0, 99.0);
+        assert_eq!(inside, picture.pixels[15 * 17], "beyond the border");
+    }
+
+    #[test]
+    fn a_blur_spreads_and_keeps_the_sum() {
+        for (width, height, reach) in [(31, 23, 4.0), (24, 40, 1.0), (9, 9, 0.0)] {
+            let mut layer = Layer::empty(width, height);
+            let middle = height / 2 * width + width / 2;
+            layer.values[middle] = 1.0;
+            let soft = layer.blurred(reach);
+            let sum: f32 = soft.values.iter().sum();
+            // 9 rounds of f32 means of 31 values.
+            assert!((sum - 1.0).abs() < 1e-4, "{width}×{height}, {reach}: {sum}");
+            assert_eq!(soft.values[middle] < 1.0, reach > 0.0);
+            let (left, right) = (soft.values[middle - 1], soft.values[middle + 1]);
+            assert!((left - right).abs() < 1e-6, "{left} {right}");
+        }
+    }
+}

@@ -58,7 +58,7 @@ pub(super) fn chip(easel: &mut Easel<'_>) -> Option<Spot> {
         edge.1 - out.1 * 0.25 * radius,
     );
     let corners = shard(easel, spot, radius);
-    let band = radius * easel.rng.range(0.3, 0.55);
+    let band = radius * easel.rng.range(0.22, 0.40);
     let bite = easel.fill(outline(|path| polygon(path, &corners)));
     let beyond: Vec<Spot> = corners
         .iter()
@@ -75,14 +75,14 @@ pub(super) fn chip(easel: &mut Easel<'_>) -> Option<Spot> {
     );
     easel.paint(&bite, |x, y, _| {
         let moved = before.sample(x + out.0 * shift, y + out.1 * shift);
-        mix3(moved, ground, 0.3).map(|c| 0.8 * c)
+        mix3(moved, ground, 0.3).map(|c| 0.7 * c)
     });
     // Raw material where the break runs through.
     let own = easel.base((edge.0 - out.0 * radius, edge.1 - out.1 * radius));
     let raw: Rgb = if brightness(own) > 0.58 {
         own.map(|c| 0.42 * c)
     } else {
-        own.map(|c| 0.30 + 0.75 * c)
+        own.map(|c| 0.10 + 0.10 * brightness(own) + 1.1 * c)
     };
     let facets = bite.clone().with(&beyond, |b, o| b * (1.0 - o));
     let facets_seed = easel.rng.bits();
@@ -100,7 +100,7 @@ pub(super) fn chip(easel: &mut Easel<'_>) -> Option<Spot> {
         let turn = crate::math::atan2(y - spot.1, x - spot.0) + ridge;
         let facet = crate::math::floor(turn * steps as f32 / std::f32::consts::TAU + 8.0);
         let tilt = crate::math::hash01(facets_seed, facet as i32, 1);
-        let shade = 0.55 + 0.75 * tilt + 0.18 * conchoidal.at(x, y);
+        let shade = 0.65 + 0.55 * tilt + 0.15 * conchoidal.at(x, y);
         raw.map(|c| (c * shade).clamp(0.0, 1.0))
     });
     // The break's sharp border.
@@ -190,12 +190,12 @@ pub(super) fn contamination(easel: &mut Easel<'_>) -> Option<Spot> {
             easel.rng.sym(0.45),
         );
         let half = easel.rng.range(0.5, 0.8) * easel.unit.max(0.8);
-        let curl = easel.rng.sym(5.0) * easel.unit;
+        let curl = easel.rng.sym(2.5) * easel.unit;
         let line: Vec<(Spot, f32)> = bow(at, turn, whole, bend, 21)
             .into_iter()
             .enumerate()
             .map(|(k, p)| {
-                let wave = sin(k as f32 * 0.55) * curl;
+                let wave = sin(k as f32 * 0.34) * curl;
                 (polar(p, turn + std::f32::consts::FRAC_PI_2, wave), half)
             })
             .collect();

@@ -51,7 +51,7 @@ pub(super) fn dent(easel: &mut Easel<'_>) -> Option<Spot> {
         let lit = -(gx * lx + gy * ly) * deep;
         let ambient = 1.0 - 0.35 * deep * hollow;
         if lit >= 0.0 {
-            old.map(|o| o * ambient + lit * (0.10 + 0.9 * o))
+            old.map(|o| o * ambient + lit * (0.03 + 1.1 * o))
         } else {
             old.map(|o| o * ambient * (1.0 + 0.95 * lit).max(0.06))
         }

@@ -206,7 +206,7 @@ pub(super) fn abrasion(easel: &mut Easel<'_>) -> Option<Spot> {
             sum = [0, 1, 2].map(|k| sum[k] + v[k] / 13.0);
         }
         if is_dark {
-            sum.map(|v| v + worn * (0.9 - v).max(0.0))
+            sum.map(|v| (v + worn * (0.2 + 0.8 * v)).min(1.0))
         } else {
             sum.map(|v| v * (1.0 - 1.4 * worn))
         }
