@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{contents, copy_folder, nano, vmad};
+use vmad_data::read_dataset;
+
+use crate::common::{contents, copy_folder, nano, photo, vmad};
 
 /// Small scenes in a folder of their own.
 fn scenes(seed: &str, count: &str) -> (TempDir, PathBuf) {

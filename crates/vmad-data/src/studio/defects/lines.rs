@@ -1,5 +1,7 @@
 //! Scratch, crack and cut.
 
+use std::f32::consts::FRAC_PI_2;
+
 use tiny_skia::PathBuilder;
 
 use crate::math::{Rng, cos, length, mix, sin, smooth};
@@ -25,7 +27,7 @@ pub(super) fn scratch(easel: &mut Easel<'_>) -> Option<Spot> {
             easel.span(2.5, 6.5) * k as f32
         };
         let slip = if k == 0 { 0.0 } else { easel.span(-14.0, 14.0) };
-        let middle = polar(polar(spot, angle + 1.5708, gap), angle, slip);
+        let middle = polar(polar(spot, angle + FRAC_PI_2, gap), angle, slip);
         let share = if k == 0 {
             1.0
         } else {
