@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use vmad_data::{Generator, Scenes, Split, Workshop, write_dataset};
+use vmad_data::{
+    Composite, Generator, Scenes, Split, Studio, Workshop, read_photos, write_dataset,
+};
 
 use crate::args;
 use crate::files::is_vacant;
@@ -16,10 +18,14 @@ use crate::progress;
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
   vmad synth /tmp/random --world workshop --count 400
+  vmad synth /tmp/studio --seed 5 --count 200 --world studio
+  vmad synth /tmp/photos --seed 5 --count 200 --photos tests/photos
 
 Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect) and
 OUT/sidecar.json (object, category, what is normal, questions and answers). Half of the scenes are
-without a defect. The same world, seed, split, size and difficulty give the same bytes.";
+without a defect. The same world, seed, split, size and difficulty give the same bytes. The
+photographs of --photos are listed in DIR/photos.json: file, name, object, normal_description, and
+defects: false for one that is only shown as it is.";
 
 /// Generate inspection scenes with masks, questions and answers
 #[derive(Debug, Args)]
@@ -44,9 +50,12 @@ pub(crate) struct SynthArgs {
     #[arg(long, value_name = "PIXELS", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(32..=2048))]
     size: u32,
-    /// From 0 (strong defects, clean pictures) to 1 (faint defects, poor light)
+    /// From 0 (strong defects, clean pictures) to 1 (faint defects, poor light); the studio has none
     #[arg(long, value_name = "X", default_value = "0.5", value_parser = args::share)]
     difficulty: f32,
+    /// Instead of a world: photographs of this folder, half of them with painted defects
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["world", "split", "difficulty"])]
+    photos: Option<PathBuf>,
     /// Write into a folder that holds something; scenes of an earlier run are removed
     #[arg(long)]
     force: bool,
@@ -58,6 +67,8 @@ enum World {
     Catalogue,
     /// Random products in front of random cameras
     Workshop,
+    /// Eight drawn products for tests, which no training world has
+    Studio,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -79,6 +90,10 @@ impl From<SplitArg> for Split {
 
 impl SynthArgs {
     fn scenes(&self) -> Result<Box<dyn Scenes>> {
+        if let Some(folder) = &self.photos {
+            let photos = read_photos(folder)?;
+            return Ok(Box::new(Composite::new(self.seed, self.size, photos)?));
+        }
         if self.split.is_some() && self.world != World::Catalogue {
             bail!(
                 "--split chooses among the products of the catalogue; leave it out, or leave --world out"
@@ -92,6 +107,7 @@ impl SynthArgs {
             World::Workshop => {
                 Box::new(Workshop::new(self.seed, self.size).with_difficulty(self.difficulty))
             }
+            World::Studio => Box::new(Studio::new(self.seed, self.size)),
         })
     }
 }
@@ -123,6 +139,7 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
     Ok(())
 }
 
+/// The world that was asked for.
 /// Removes what an earlier run wrote, and nothing else: pictures whose names are numbers.
 fn remove_scenes(images: &Path) -> Result<()> {
     if !images.exists() {

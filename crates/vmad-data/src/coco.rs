@@ -125,7 +125,7 @@ pub struct Dataset {
     pub records: Vec<Record>,
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
     move |source| DataError::Io {
         path: path.to_owned(),
         source,
@@ -267,7 +267,7 @@ fn bounds(mask: &GrayImage) -> ([u32; 4], u64) {
     ([lo.0, lo.1, hi.0 + 1 - lo.0, hi.1 + 1 - lo.1], area)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, DataError> {
+pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, DataError> {
     let bytes = fs::read(path).map_err(io(path))?;
     serde_json::from_slice(&bytes).map_err(|source| DataError::Json {
         path: path.to_owned(),
@@ -276,7 +276,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, DataError> 
 }
 
 /// Joins a file name from outside to a folder; nothing when it could leave the folder.
-fn join_inside(dir: &Path, name: &str) -> Option<PathBuf> {
+pub(crate) fn join_inside(dir: &Path, name: &str) -> Option<PathBuf> {
     // Backslashes are separators on one system and plain characters on another.
     let plain = !name.is_empty()
         && !name.contains(['\\', ':', '\0'])

@@ -45,6 +45,9 @@ pub enum DataError {
         /// Images asked for.
         total: u64,
     },
+    /// A world of photographs was asked for without any.
+    #[error("there is no photograph to show; list at least one")]
+    NoPhotos,
     /// No category of that name.
     #[error("unknown category {name:?}")]
     UnknownCategory {

@@ -9,6 +9,7 @@
 mod augment;
 mod category;
 mod coco;
+mod composite;
 mod defect;
 mod error;
 mod files;
@@ -21,16 +22,19 @@ mod render;
 mod rle;
 mod scene;
 mod spoil;
+mod studio;
 mod textures;
 mod words;
 mod workshop;
 
 pub use category::{Category, Split};
 pub use coco::{ANNOTATIONS, Dataset, Record, SIDECAR, read_dataset, write_dataset};
+pub use composite::{Composite, PHOTOS, Photo, read_photos};
 pub use defect::{Defect, DefectKind, Location, Severity, SizeWord};
 pub use error::DataError;
 pub use files::write_whole;
 pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
 pub use rle::{Rle, RleError};
+pub use studio::{MAX_PAINTED_AREA, MIN_PAINTED_AREA, NOTICEABLE, Studio};
 pub use words::{Qa, QaKind, plural};
 pub use workshop::Workshop;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{contents, copy_folder, nano, vmad};
+use vmad_data::read_dataset;
+
+use crate::common::{contents, copy_folder, nano, photo, vmad};
 
 /// Small scenes in a folder of their own.
 fn scenes(seed: &str, count: &str) -> (TempDir, PathBuf) {
@@ -124,4 +126,46 @@ fn calibration_changes_the_thresholds_only() {
     let source = manifest["threshold"]["source"].as_str().unwrap();
     assert!(source.contains("8 photographs of scenes"), "{source}");
     vmad(&["package", "verify", path]).succeeds();
+}
+
+#[test]
+fn photographs_and_the_studio_are_written_as_any_world() {
+    let keep = tempfile::tempdir().unwrap();
+    let photos = photo("");
+    for (name, world) in [
+        ("photos", ["--photos", &photos]),
+        ("studio", ["--world", "studio"]),
+    ] {
+        let out = keep.path().join(name);
+        let arguments = [
+            "synth",
+            out.to_str().unwrap(),
+            "--count",
+            "6",
+            "--size",
+            "64",
+        ];
+        vmad(&[&arguments[..], &world].concat()).succeeds();
+        let set = read_dataset(&out).unwrap();
+        assert_eq!(set.records.len(), 6);
+        assert!(
+            set.records
+                .iter()
+                .all(|r| !r.object.is_empty() && r.qa.len() == 3)
+        );
+    }
+    let refused = ["synth", "out", "--photos", &photos, "--world", "studio"];
+    assert_eq!(vmad(&refused).status, 2);
+
+    let bad = keep.path().join("bad");
+    std::fs::create_dir(&bad).unwrap();
+    let out = keep.path().join("out");
+    let arguments = [
+        "synth",
+        out.to_str().unwrap(),
+        "--photos",
+        bad.to_str().unwrap(),
+    ];
+    vmad(&arguments).fails_with("photos.json");
+    assert!(!out.exists());
 }
