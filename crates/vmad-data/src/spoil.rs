@@ -221,36 +221,6 @@ impl Draft<'_> {
     }
 }
 
-impl Defect {
-    /// A defect with place, size and severity as its mask says; none for an empty mask.
-    pub(crate) fn measured(kind: DefectKind, mask: GrayImage, contrast: f32) -> Option<Self> {
-        let (width, height) = mask.dimensions();
-        let (mut sx, mut sy, mut count) = (0.0f64, 0.0f64, 0.0f64);
-        let (mut lo, mut hi) = ((width, height), (0, 0));
-        for (x, y, _) in mask.enumerate_pixels().filter(|(_, _, p)| p.0[0] != 0) {
-            sx += f64::from(x);
-            sy += f64::from(y);
-            count += 1.0;
-            lo = (lo.0.min(x), lo.1.min(y));
-            hi = (hi.0.max(x), hi.1.max(y));
-        }
-        if count == 0.0 {
-            return None;
-        }
-        let extent = (hi.0 + 1 - lo.0).max(hi.1 + 1 - lo.1) as f32 / width.max(height) as f32;
-        let size = SizeWord::of(extent);
-        let centre = |sum: f64, side: u32| ((sum / count + 0.5) / f64::from(side)) as f32;
-        Some(Self {
-            kind,
-            location: Location::of(centre(sx, width), centre(sy, height)),
-            mask,
-            size,
-            severity: Severity::of(kind, size),
-            contrast,
-        })
-    }
-}
-
 /// Largest channel difference.
 fn difference(a: Rgb, b: Rgb) -> f32 {
     (a[0] - b[0])
