@@ -1,6 +1,6 @@
 //! Brings a drawn defect to its contrast and measures it: mask, place, size and severity.
 
-use crate::defect::{Defect, DefectKind, Location, Severity, SizeWord};
+use crate::defect::{Defect, DefectKind};
 use crate::generator::{MAX_AREA, MIN_AREA};
 use crate::math::{Rgb, lum};
 use image::{GrayImage, Luma};
