@@ -9,6 +9,8 @@ use vmad_package::{Conversation, Recipe, Templates};
 
 use crate::TrainError;
 use crate::dssl::DsslConfig;
+use crate::freeze::Freeze;
+use crate::lora::LoraConfig;
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +35,12 @@ pub struct TrainConfig {
     pub stage: Stage,
     /// Patterns of the tensors that stay as they are. Encoders that are frozen whole run once for
     /// each view, and their features are kept.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub freeze: Vec<String>,
+    #[serde(default)]
+    pub freeze: Freeze,
+    /// LoRA on the language model, whose blocks then stay as they are themselves; without it they
+    /// learn whole, unless they are frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
     /// Tokens of the vocabulary, special ones included.
     pub vocab_size: usize,
     /// Where features of frozen encoders are kept, for runs to share; in the run's folder if absent.
@@ -256,6 +262,9 @@ impl TrainConfig {
                 "tasks needs shares of at least 0 whose sum is positive",
             ));
         }
+        if let Some(lora) = &config.lora {
+            lora.validate().map_err(|what| invalid(&what))?;
+        }
         if let Some(dssl) = &config.dssl {
             dssl.validate()
                 .map_err(|what| invalid(&format!("dssl: {what}")))?;
@@ -264,6 +273,17 @@ impl TrainConfig {
             return Err(invalid("vocab_size and model.llm.vocab_size must be equal"));
         }
         Ok(config)
+    }
+
+    /// What stays as it is: what the run names, and under LoRA the language model's blocks.
+    #[must_use]
+    pub fn frozen(&self) -> Freeze {
+        const BLOCKS: [&str; 2] = ["llm.layers.*", "llm.norm.*"];
+        let mut freeze = self.freeze.clone();
+        if self.lora.is_some() {
+            freeze.patterns.extend(BLOCKS.map(str::to_owned));
+        }
+        freeze
     }
 
     /// Seed of the scenes.

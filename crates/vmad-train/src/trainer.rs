@@ -10,7 +10,7 @@ use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOpti
 use burn::tensor::Device;
 use rayon::prelude::*;
 use vmad_model::{Builder, RandomWeights, Vmad};
-use vmad_package::{Manifest, name_matches};
+use vmad_package::Manifest;
 use vmad_prep::Tokenizer;
 
 use crate::TrainError;
@@ -21,6 +21,7 @@ use crate::dssl::{DsslHeads, Memory, Observation};
 use crate::export::{ExportOptions, export, weights_hash};
 use crate::features::{FeatureStore, Frozen};
 use crate::heads::Heads;
+use crate::lora::Lora;
 use crate::losses::Losses;
 use crate::samples::{Pool, View, ViewId};
 use crate::start::{Start, StartWeights};
@@ -129,7 +130,19 @@ impl Trainer {
             .with_weight_decay(o.weight_decay)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(o.clip_norm)))
             .init();
-        let trainee = Trainee { model, heads, dssl };
+        let mut lora_names = Vec::new();
+        let mut builder = Builder::new(&mut source, &mut lora_names);
+        let lora = match &config.lora {
+            Some(lora) => Some(Lora::new(&mut builder, &config.model.llm, lora)?),
+            None => None,
+        };
+        let model = config.frozen().apply(model, &names)?;
+        let trainee = Trainee {
+            model,
+            heads,
+            dssl,
+            lora,
+        };
         let (trainee, optimiser, progress) = match progress {
             Some(progress) => {
                 let (trainee, optimiser) = folder.load(&progress, trainee, optimiser)?;
@@ -195,6 +208,7 @@ impl Trainer {
             scenes: &scenes,
             dialogues: &dialogues,
             descriptions: &descriptions,
+            dropout: Some(self.config.seed ^ step << 16),
             memory: self.memory.as_ref().map(counts),
         };
         let parts = side_by_side(&self.config, &self.device, &trainee, &batch)?;
@@ -339,7 +353,10 @@ impl Trainer {
         let Some(trainee) = &self.trainee else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let model = trainee.model.valid();
+        let mut model = trainee.model.valid();
+        if let Some(lora) = &trainee.lora {
+            model = lora.valid().merge(model, &self.names)?;
+        }
         export(
             &model,
             &self.names,
@@ -437,9 +454,10 @@ fn features_of(
     names: &[(String, ParamId)],
     trainee: &Trainee,
 ) -> Result<Option<FeatureStore>, TrainError> {
+    let ids = config.frozen().ids(names)?;
     let is_frozen = |part: &str| {
         let mut of_part = names.iter().filter(|(name, _)| name.starts_with(part));
-        of_part.all(|(name, _)| config.freeze.iter().any(|p| name_matches(p, name)))
+        of_part.all(|(_, id)| ids.contains(id))
     };
     let frozen = Frozen {
         clip: is_frozen("clip."),

@@ -73,6 +73,7 @@ pub(crate) fn glance(
         scenes: &[],
         dialogues,
         descriptions: &[],
+        dropout: None,
         memory: None,
     };
     let glances = chunks.into_par_iter().map(|start| {
