@@ -1,6 +1,6 @@
-"""Writes every fixture of `tests/fixtures/model` and `tests/fixtures/eval`.
+"""Writes every fixture of `tests/fixtures/model`, `tests/fixtures/eval` and `tests/fixtures/data`.
 
-    python make_all.py [clip llama sam ltc projectors metrics composed]
+    python make_all.py [clip llama sam ltc projectors metrics coco composed]
 """
 
 import sys
@@ -8,6 +8,7 @@ import sys
 import torch
 
 import clip
+import coco
 import composed
 import llama
 import ltc
@@ -23,6 +24,7 @@ PARTS = {
     "projectors": projectors.main,
     "composed": composed.main,
     "metrics": metrics.main,
+    "coco": coco.main,
 }
 
 

@@ -122,13 +122,21 @@ fn longer_side(from: (i64, i64), to: (i64, i64)) -> u64 {
 fn walk(from: (i64, i64), to: (i64, i64), mut visit: impl FnMut((i64, i64))) {
     let (dx, dy) = ((to.0 - from.0).abs(), (to.1 - from.1).abs());
     let is_flat = dx >= dy;
-    let is_backward = if is_flat { from.0 > to.0 } else { from.1 > to.1 };
+    let is_backward = if is_flat {
+        from.0 > to.0
+    } else {
+        from.1 > to.1
+    };
     let (low, high) = if is_backward { (to, from) } else { (from, to) };
     let steps = dx.max(dy);
     if steps == 0 {
         return visit(from);
     }
-    let rise = if is_flat { high.1 - low.1 } else { high.0 - low.0 };
+    let rise = if is_flat {
+        high.1 - low.1
+    } else {
+        high.0 - low.0
+    };
     let slope = rise as f64 / steps as f64;
     for step in 0..=steps {
         let t = if is_backward { steps - step } else { step };

@@ -183,8 +183,12 @@ fn image_path(dir: &Path, name: &str) -> Option<PathBuf> {
 /// A record with what the sidecar says, or the name of the folder.
 fn described(dir: &Path, id: u64, path: PathBuf, entry: Option<SidecarEntry>) -> Record {
     let Some(entry) = entry else {
-        let parent = path.parent().and_then(|parent| parent.strip_prefix(dir).ok());
-        let folder = parent.and_then(Path::file_name).and_then(|name| name.to_str());
+        let parent = path
+            .parent()
+            .and_then(|parent| parent.strip_prefix(dir).ok());
+        let folder = parent
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str());
         let category = match folder {
             Some(name) if name != IMAGES => name.to_owned(),
             _ => own_name(dir),
@@ -248,7 +252,11 @@ fn mark(
         }
         Some(Segmentation::Polygons(outlines)) => {
             let polygons = outlines.iter().map(|flat| Polygon::from_flat(flat));
-            Shape::Polygons(polygons.collect::<Result<_, _>>().map_err(|e| e.to_string())?)
+            Shape::Polygons(
+                polygons
+                    .collect::<Result<_, _>>()
+                    .map_err(|e| e.to_string())?,
+            )
         }
         Some(Segmentation::Runs { size, counts }) => {
             if size != [height, width] {

@@ -67,7 +67,11 @@ pub(super) fn pictures(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     found.retain(|(_, path)| {
         path.extension()
             .and_then(|ending| ending.to_str())
-            .is_some_and(|ending| PICTURES.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+            .is_some_and(|ending| {
+                PICTURES
+                    .iter()
+                    .any(|known| ending.eq_ignore_ascii_case(known))
+            })
             && !path.is_dir()
     });
     Ok(found.into_iter().map(|(_, path)| path).collect())

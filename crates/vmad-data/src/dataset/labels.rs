@@ -14,11 +14,25 @@ const SYNONYMS: &[(DefectKind, &[&str])] = &[
     ),
     (
         DefectKind::Hole,
-        &["pinhole", "pinholes", "puncture", "punctured", "poke", "poked"],
+        &[
+            "pinhole",
+            "pinholes",
+            "puncture",
+            "punctured",
+            "poke",
+            "poked",
+        ],
     ),
     (
         DefectKind::Dent,
-        &["dented", "bent", "squeeze", "squeezed", "deformed", "deformation"],
+        &[
+            "dented",
+            "bent",
+            "squeeze",
+            "squeezed",
+            "deformed",
+            "deformation",
+        ],
     ),
     (DefectKind::Chip, &["chipped", "chipping", "chunk"]),
     (
@@ -54,10 +68,7 @@ const SYNONYMS: &[(DefectKind, &[&str])] = &[
     (DefectKind::Burn, &["burnt", "burned", "scorch", "scorched"]),
     (DefectKind::Cut, &["tear", "torn", "slit"]),
     (DefectKind::Abrasion, &["abraded", "rough", "worn", "scuff"]),
-    (
-        DefectKind::Misprint,
-        &["print", "imprint", "printing"],
-    ),
+    (DefectKind::Misprint, &["print", "imprint", "printing"]),
 ];
 
 /// The kind of defect that a label names: that of its first word which is a kind's name, singular

@@ -111,16 +111,16 @@ impl PhotoLoader {
         &self.skipped
     }
 
-    /// One sentence on the photographs that were left out; nothing where there are none.
+    /// How many photographs were left out, and why each; nothing where there are none.
     pub fn summary(&self) -> Option<String> {
-        match self.skipped.as_slice() {
-            [] => None,
-            [error] => Some(format!("1 photograph was left out: {error}")),
-            [.., last] => Some(format!(
-                "{} photographs were left out, the last one because of {last}",
-                self.skipped.len()
-            )),
+        if self.skipped.is_empty() {
+            return None;
         }
+        let mut text = format!("photographs left out: {}", self.skipped.len());
+        for error in &self.skipped {
+            text += &format!("\n  {error}");
+        }
+        Some(text)
     }
 }
 
@@ -159,7 +159,11 @@ pub(super) fn upright_size(path: &Path) -> Result<(u32, u32), DataError> {
     }
     // As for decoding, a damaged EXIF block must not cost the picture.
     let turned = decoder.orientation().is_ok_and(swaps_sides);
-    Ok(if turned { (height, width) } else { (width, height) })
+    Ok(if turned {
+        (height, width)
+    } else {
+        (width, height)
+    })
 }
 
 fn swaps_sides(orientation: image::metadata::Orientation) -> bool {
@@ -191,7 +195,8 @@ pub(super) fn read_mask(path: &Path, photo: (u32, u32)) -> Result<GrayImage, Dat
     let on = |is_on: bool| image::Luma([if is_on { 255 } else { 0 }]);
     Ok(match image {
         DynamicImage::ImageLuma8(mut mask) => {
-            mask.pixels_mut().for_each(|pixel| *pixel = on(pixel.0[0] != 0));
+            mask.pixels_mut()
+                .for_each(|pixel| *pixel = on(pixel.0[0] != 0));
             mask
         }
         // 16 bits keep every value that another depth may have, down to 1.

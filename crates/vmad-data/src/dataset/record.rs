@@ -164,12 +164,12 @@ impl Record {
                 let mut mask = GrayImage::new(size.0, size.1);
                 for region in regions {
                     match &region.shape {
-                        Shape::Rle(rle) => rle.paint(&mut mask).map_err(|error| {
-                            DataError::Invalid {
+                        Shape::Rle(rle) => {
+                            rle.paint(&mut mask).map_err(|error| DataError::Invalid {
                                 path: self.path.clone(),
                                 what: error.to_string(),
-                            }
-                        })?,
+                            })?
+                        }
                         Shape::Polygons(polygons) => {
                             polygons.iter().for_each(|polygon| polygon.paint(&mut mask));
                         }

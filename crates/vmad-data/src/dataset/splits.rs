@@ -1,8 +1,8 @@
 //! Which categories, and which photographs of them, are for training, validation and test.
 
+use super::Dataset;
 use super::folder::read_text;
 use super::record::{Part, Record};
-use super::Dataset;
 use crate::error::DataError;
 use crate::files::write_whole;
 use rand_chacha::ChaCha8Rng;
@@ -230,7 +230,10 @@ fn is_json(path: &Path) -> bool {
 impl Holdout {
     /// Whether a photograph is kept: a hash of the seed and of its path in the data set decides.
     fn holds(self, dataset: &Dataset, record: &Record) -> bool {
-        let path = record.path.strip_prefix(&dataset.dir).unwrap_or(&record.path);
+        let path = record
+            .path
+            .strip_prefix(&dataset.dir)
+            .unwrap_or(&record.path);
         let parts = path.components().map(|part| part.as_os_str());
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut eat = |byte: u8| {

@@ -122,7 +122,11 @@ fn add_labels(
                 "{} has the label {:?}, but lies among the {}",
                 line.image,
                 line.label,
-                if is_normal { "anomalies" } else { "normal ones" }
+                if is_normal {
+                    "anomalies"
+                } else {
+                    "normal ones"
+                }
             ),
         });
     }
