@@ -55,7 +55,8 @@ struct CocoAnnotation {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "a segmentation is a list of polygons, or run lengths as an object of size and counts"
+    expecting = "a segmentation is a list of polygons, or an object of size and counts; counts are \
+                 whole numbers from 0, or a string as pycocotools writes it"
 )]
 enum Segmentation {
     Polygons(Vec<Vec<f64>>),
@@ -63,10 +64,7 @@ enum Segmentation {
 }
 
 #[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "counts are whole numbers from 0, or a string as pycocotools writes it"
-)]
+#[serde(untagged)]
 enum Counts {
     Plain(Vec<u32>),
     Compressed(String),

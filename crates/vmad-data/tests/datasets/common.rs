@@ -9,8 +9,7 @@ use vmad_data::{Dataset, Record, read_dataset};
 /// Width and height of the photographs.
 pub const SIZE: (u32, u32) = (7, 5);
 
-/// A folder that holds the given files. What is written depends on the name: below a folder of
-/// masks a mask, otherwise a photograph, or the text where there is one.
+/// A folder that holds the given files, see [`write`].
 pub fn tree(files: &[(&str, &str)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -19,6 +18,7 @@ pub fn tree(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
+/// Writes the text; where there is none, a mask below a folder of masks, and elsewhere a photograph.
 pub fn write(dir: &Path, name: &str, text: &str) {
     let path = dir.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
