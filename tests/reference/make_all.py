@@ -1,6 +1,6 @@
-"""Writes every fixture of `tests/fixtures/model` and `tests/fixtures/eval`.
+"""Writes every fixture of `tests/fixtures/model`, `tests/fixtures/eval` and `tests/fixtures/data`.
 
-    python make_all.py [clip llama sam ltc projectors metrics composed dssl]
+    python make_all.py [clip llama sam ltc projectors metrics coco composed dssl]
 """
 
 import sys
@@ -8,6 +8,7 @@ import sys
 import torch
 
 import clip
+import coco
 import composed
 import dssl
 import llama
@@ -25,6 +26,7 @@ PARTS = {
     "composed": composed.main,
     "dssl": dssl.main,
     "metrics": metrics.main,
+    "coco": coco.main,
 }
 
 

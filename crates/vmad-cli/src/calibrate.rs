@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use vmad_data::{Generator, Record, Sample, Scenes, read_dataset};
+use vmad_data::{Generator, LabelledPhoto, Record, Sample, Scenes};
 use vmad_engine::{CancelToken, Engine, Photo, Query};
 use vmad_eval::{F1Max, f1_max};
 use vmad_package::MANIFEST_FILE;
 use vmad_prep::GrayImage;
 
 use crate::args::DeviceArg;
-use crate::files::{read_manifest, read_photo, write_whole};
+use crate::dataset::{DATA_HELP, DatasetArgs, OpenDataset};
+use crate::files::{read_manifest, write_whole};
 use crate::interrupt::Stop;
 use crate::session::{self, AnomalyMap};
 use crate::{progress, text};
@@ -20,21 +21,17 @@ const HELP: &str = "Example:
   vmad synth /tmp/scenes --seed 9 --count 200
   vmad calibrate models/tiny /tmp/scenes
 
-DATA is a folder that `vmad synth` wrote, or another with COCO annotations and sidecar. The
-thresholds with the best F1 are written into model.json: one for the score of a photograph, one for
-the pixels of the map. Weights are not touched.";
+The thresholds with the best F1 are written into model.json: one for the score of a photograph, one
+for the pixels of the map. Weights are not touched.";
 
 /// Set a package's default thresholds from labelled photographs
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = format!("{HELP}\n\n{DATA_HELP}"))]
 pub(crate) struct CalibrateArgs {
     /// Folder of the model package, the one with model.json
     package: PathBuf,
-    /// Folder with annotations.json, sidecar.json and images
-    data: PathBuf,
-    /// Use only the first N photographs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// Which device computes
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
@@ -44,8 +41,8 @@ pub(crate) struct CalibrateArgs {
 pub(crate) struct Labelled {
     photo: Photo,
     object: String,
-    /// Not 0 where there is a defect.
-    mask: GrayImage,
+    /// Not 0 where there is a defect. Without it, only the photograph's score is looked at.
+    mask: Option<GrayImage>,
     is_defective: bool,
 }
 
@@ -53,7 +50,7 @@ impl Labelled {
     /// A scene of the generator.
     pub fn from_sample(sample: Sample) -> Self {
         Self {
-            mask: sample.mask(),
+            mask: Some(sample.mask()),
             is_defective: !sample.defects.is_empty(),
             object: sample.object,
             photo: Photo::Rgb(sample.image),
@@ -61,13 +58,13 @@ impl Labelled {
     }
 
     /// A photograph of a data set on disk.
-    pub fn from_record(record: &Record) -> Result<Self> {
-        Ok(Self {
-            photo: Photo::File(read_photo(&record.path)?),
+    pub fn from_record(record: &Record, photo: LabelledPhoto) -> Self {
+        Self {
+            photo: Photo::Rgb(photo.image),
             object: record.object.clone(),
-            mask: record.mask(),
-            is_defective: record.is_defective(),
-        })
+            mask: photo.mask,
+            is_defective: record.is_defective,
+        }
     }
 }
 
@@ -80,17 +77,21 @@ pub(crate) struct Calibration {
 }
 
 pub(crate) fn run(args: CalibrateArgs) -> Result<()> {
-    let dataset = read_dataset(&args.data)?;
-    let limit = args.limit.map_or(usize::MAX, |n| n as usize);
-    let records = dataset.records.get(..limit).unwrap_or(&dataset.records);
+    let mut dataset = args.dataset.open()?;
     let stop = Stop::listen()?;
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
-    let scenes = records.iter().map(Labelled::from_record);
-    let found = calibrate(&mut engine, scenes, records.len(), &stop)?;
+    let OpenDataset { records, loader } = &mut dataset;
+    let scenes = loader.iter(records.iter()).map(|loaded| {
+        let (record, photo) = loaded?;
+        Ok(Labelled::from_record(record, photo))
+    });
+    let found = calibrate(&mut engine, scenes, records.len(), &stop);
+    dataset.finish()?;
+    let found = found?;
     let source = format!(
         "best F1 over {} photographs of {}",
         found.n_images,
-        folder_name(&args.data)
+        folder_name(&args.dataset.data)
     );
     write_thresholds(&args.package, &found, source)?;
     report(&found);
@@ -153,7 +154,7 @@ fn calibrate(
             session::finish(events).with_context(|| format!("photograph {}", scores.len()))?;
         scores.push(verdict.score);
         labels.push(scene.is_defective);
-        for (score, label) in sampled(&map, &scene.mask) {
+        for (score, label) in scene.mask.iter().flat_map(|mask| sampled(&map, mask)) {
             pixel_scores.push(score);
             pixel_labels.push(label);
         }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use vmad_data::{DefectKind, Record, read_dataset};
-use vmad_engine::{Ask, CancelToken, Engine, Query};
+use vmad_data::{DefectKind, LabelledPhoto, Record};
+use vmad_engine::{Ask, CancelToken, Engine, Photo, Query};
 use vmad_eval::{Accumulator, EvalOptions, ImageResult, Mask, Report, ScoreMap};
 
 use crate::args::{DeviceArg, Length};
-use crate::files::read_photo;
+use crate::dataset::{DATA_HELP, DatasetArgs, OpenDataset};
 use crate::interrupt::Stop;
 use crate::text::print;
 use crate::{progress, session};
@@ -17,9 +17,9 @@ use crate::{progress, session};
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
   vmad eval models/tiny /tmp/unseen --json
+  vmad eval models/tiny mvtec_anomaly_detection --on-bad-image skip
 
-DATA is a folder that `vmad synth` wrote, or another with COCO annotations (annotations.json) and
-sidecar (sidecar.json). Every photograph is inspected as `vmad inspect --ask description` does, with
+Every photograph is inspected as `vmad inspect --ask description` does, with
 the object's name and nothing else. Metrics are shares from 0 to 1, null where the data does not
 define them; those at the top are means over categories.";
 
@@ -28,18 +28,15 @@ const ANSWER_TOKENS: usize = 64;
 
 /// Measure a model on labelled photographs
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = format!("{HELP}\n\n{DATA_HELP}"))]
 pub(crate) struct EvalArgs {
     /// Folder of the model package, the one with model.json
     package: PathBuf,
-    /// Folder with annotations.json, sidecar.json and images
-    data: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// Print one JSON object instead of a Markdown table
     #[arg(long)]
     json: bool,
-    /// Use only the first N photographs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
     /// Which device computes
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
@@ -48,20 +45,15 @@ pub(crate) struct EvalArgs {
 }
 
 pub(crate) fn run(args: EvalArgs) -> Result<()> {
-    let mut records = read_dataset(&args.data)?.records;
-    if let Some(limit) = args.limit {
-        records.truncate(limit as usize);
-    }
-    if records.is_empty() {
-        bail!("{} has no photographs", args.data.display());
-    }
+    let mut dataset = args.dataset.open()?;
     let stop = Stop::listen()?;
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
     eprintln!(
         "Computing on {}.",
         crate::text::plain(&engine.device().to_string())
     );
-    let report = evaluate(&mut engine, records, args.length, &stop)?;
+    let report = evaluate(&mut engine, &mut dataset, args.length, &stop)?;
+    dataset.finish()?;
     if args.json {
         let json = serde_json::to_string_pretty(&report).context("encoding the report")?;
         print(&format!("{json}\n"))
@@ -73,10 +65,11 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
 /// Category by category, so that only one category's maps are in memory.
 fn evaluate(
     engine: &mut Engine,
-    mut records: Vec<Record>,
+    dataset: &mut OpenDataset,
     length: Length,
     stop: &Stop,
 ) -> Result<Report> {
+    let OpenDataset { records, loader } = dataset;
     records.sort_by(|a, b| a.category.cmp(&b.category));
     let mut accumulator = Accumulator::new(EvalOptions::default())?;
     let bar = progress::count(records.len() as u64, "photographs");
@@ -89,10 +82,13 @@ fn evaluate(
                     records.len()
                 );
             }
-            let result =
-                look(engine, record, length).with_context(|| record.path.display().to_string())?;
-            accumulator.add(record.category.as_str(), result)?;
             bar.inc(1);
+            let Some(photo) = loader.load(record)? else {
+                continue;
+            };
+            let result = look(engine, record, photo, length)
+                .with_context(|| record.path.display().to_string())?;
+            accumulator.add(record.category.as_str(), result)?;
         }
         if let Some(record) = group.first() {
             accumulator.close(&record.category)?;
@@ -102,17 +98,20 @@ fn evaluate(
     Ok(accumulator.finish()?)
 }
 
-fn look(engine: &mut Engine, record: &Record, length: Length) -> Result<ImageResult> {
+fn look(
+    engine: &mut Engine,
+    record: &Record,
+    photo: LabelledPhoto,
+    length: Length,
+) -> Result<ImageResult> {
     let query = Query {
         object: Some(record.object.clone()),
         ask: Ask::Description,
         generation: length.generation(Some(ANSWER_TOKENS)),
         ..Query::default()
     };
-    let photo = read_photo(&record.path)?;
-    let events = engine.inspect(photo, query, &CancelToken::new());
+    let events = engine.inspect(Photo::Rgb(photo.image), query, &CancelToken::new());
     let (map, verdict) = session::finish(events)?;
-    let mask = record.mask();
     let named = DefectKind::find_in(&verdict.answer);
     Ok(ImageResult {
         score: verdict.score,
@@ -121,12 +120,12 @@ fn look(engine: &mut Engine, record: &Record, length: Length) -> Result<ImageRes
             height: map.height as usize,
             values: map.values,
         }),
-        mask: Some(Mask {
+        mask: photo.mask.map(|mask| Mask {
             width: mask.width() as usize,
             height: mask.height() as usize,
             values: mask.iter().map(|value| *value != 0).collect(),
         }),
-        is_defective: record.is_defective(),
+        is_defective: record.is_defective,
         truth_kind: record.kinds.first().map(|kind| kind.name().to_owned()),
         answer_kind: named.map(|kind| kind.name().to_owned()),
         says_normal: says_normal(&verdict.answer),

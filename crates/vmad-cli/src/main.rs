@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod calibrate;
 mod chat;
+mod dataset;
 mod eval;
 mod files;
 mod inspect;

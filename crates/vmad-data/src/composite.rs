@@ -1,14 +1,14 @@
 //! Photographs with defects painted into them: real surfaces, real optics, exact masks.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 
+use image::RgbImage;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use serde::Deserialize;
+use vmad_prep::{Limits, decode};
 
-use crate::coco::{io, join_inside, read_json};
+use crate::dataset::folder::{io, join_inside, read_json};
 use crate::defect::DefectKind;
 use crate::error::DataError;
 use crate::generator::{Sample, Scenes, Wanted};
@@ -91,7 +91,7 @@ pub fn read_photos(folder: &Path) -> Result<Vec<Photo>, DataError> {
 
 fn open(path: &Path) -> Result<RgbImage, DataError> {
     let bytes = fs::read(path).map_err(io(path))?;
-    let image = decode(&bytes).map_err(|source| DataError::Image {
+    let image = decode(&bytes, &Limits::default()).map_err(|source| DataError::Photo {
         path: path.to_owned(),
         source,
     })?;
@@ -103,16 +103,6 @@ fn open(path: &Path) -> Result<RgbImage, DataError> {
         });
     }
     Ok(image)
-}
-
-fn decode(bytes: &[u8]) -> image::ImageResult<RgbImage> {
-    let mut decoder = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()?
-        .into_decoder()?;
-    let orientation = decoder.orientation()?;
-    let mut image = DynamicImage::from_decoder(decoder)?;
-    image.apply_orientation(orientation);
-    Ok(image.into_rgb8())
 }
 
 /// Views of photographs, half of them with a painted defect.

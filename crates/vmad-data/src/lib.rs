@@ -1,4 +1,5 @@
-//! Synthetic inspection scenes with exact masks and composed answers, and COCO data sets of them.
+//! Synthetic inspection scenes with exact masks and composed answers, and data sets on disk: COCO,
+//! MVTec AD, VisA, WFDD.
 //!
 //! Two worlds draw them, each behind the trait [`Scenes`]: [`Generator`], a catalogue of 24 products,
 //! and [`Workshop`], which composes products, lamps and cameras at random. Every image is a pure
@@ -8,8 +9,8 @@
 
 mod augment;
 mod category;
-mod coco;
 mod composite;
+mod dataset;
 mod defect;
 mod error;
 mod files;
@@ -18,6 +19,7 @@ mod glyphs;
 mod math;
 mod objects;
 mod paint;
+mod polygon;
 mod render;
 mod rle;
 mod scene;
@@ -28,12 +30,17 @@ mod words;
 mod workshop;
 
 pub use category::{Category, Split};
-pub use coco::{ANNOTATIONS, Dataset, Record, SIDECAR, read_dataset, write_dataset};
 pub use composite::{Composite, PHOTOS, Photo, read_photos};
+pub use dataset::{
+    ANNOTATIONS, CategorySplit, Dataset, Holdout, LabelledPhoto, Layout, OnBadImage, Part,
+    PhotoLoader, Record, Region, SIDECAR, Shape, Truth, detect, kind_of_label, object_words,
+    read_dataset, write_dataset,
+};
 pub use defect::{Defect, DefectKind, Location, Severity, SizeWord};
 pub use error::DataError;
 pub use files::write_whole;
 pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
+pub use polygon::{Polygon, PolygonError};
 pub use rle::{Rle, RleError};
 pub use studio::{MAX_PAINTED_AREA, MIN_PAINTED_AREA, NOTICEABLE, Studio};
 pub use words::{Qa, QaKind, plural};

@@ -146,7 +146,7 @@ fn photographs_and_the_studio_are_written_as_any_world() {
             "64",
         ];
         vmad(&[&arguments[..], &world].concat()).succeeds();
-        let set = read_dataset(&out).unwrap();
+        let set = read_dataset(&out, None).unwrap();
         assert_eq!(set.records.len(), 6);
         assert!(
             set.records

@@ -4,6 +4,7 @@
 mod common;
 mod data;
 mod inspect;
+mod layouts;
 mod train;
 
 use common::{Output, nano, vmad};
