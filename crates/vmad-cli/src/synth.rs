@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use vmad_data::{Generator, Split, write_dataset};
 
 use crate::args;
-use crate::files::is_vacant;
+use crate::files::{is_vacant, read_at_most, write_whole};
 use crate::interrupt::Stop;
 use crate::progress;
 
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
 
-Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect) and
-OUT/sidecar.json (object, category, what is normal, questions and answers). Half of the scenes are
+Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect),
+OUT/sidecar.json (object, category, what is normal, questions and answers), OUT/mmad.json (questions
+with choices in MMAD's layout) and OUT/recipe.json (this command's settings). Half of the scenes are
 without a defect. The same seed, split, size and difficulty give the same bytes.";
 
 /// Generate inspection scenes with masks, questions and answers
@@ -89,8 +91,55 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
     });
     bar.finish_and_clear();
     result?;
+    let recipe = Recipe {
+        seed: args.seed,
+        split: Split::from(args.split).name().to_owned(),
+        count: args.count,
+        size: args.size,
+        difficulty: args.difficulty,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let json = serde_json::to_vec_pretty(&recipe).context("encoding the recipe")?;
+    write_whole(&args.out.join(RECIPE), &json)?;
     eprintln!("{} scenes in {}", args.count, args.out.display());
     Ok(())
+}
+
+/// File name of a generated data set's recipe.
+const RECIPE: &str = "recipe.json";
+const MAX_RECIPE_BYTES: u64 = 64 << 10;
+
+/// What a generated data set follows from.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Recipe {
+    seed: u64,
+    split: String,
+    count: u64,
+    size: u32,
+    difficulty: f32,
+    /// Of the program that wrote it.
+    version: String,
+}
+
+impl std::fmt::Display for Recipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "vmad {} synth --seed {} --split {} --count {} --size {} --difficulty {}",
+            self.version, self.seed, self.split, self.count, self.size, self.difficulty
+        )
+    }
+}
+
+/// The recipe of the data set in a folder, if it has one.
+pub(crate) fn read_recipe(folder: &Path) -> Result<Option<Recipe>> {
+    let path = folder.join(RECIPE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = read_at_most(&path, MAX_RECIPE_BYTES)?;
+    let recipe = serde_json::from_slice(&bytes);
+    Ok(Some(recipe.with_context(|| path.display().to_string())?))
 }
 
 /// Removes what an earlier run wrote, and nothing else: pictures whose names are numbers.
