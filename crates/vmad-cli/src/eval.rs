@@ -90,7 +90,6 @@ pub(crate) struct EvalArgs {
     /// Also answer questions with choices, those of DATA/mmad.json or of another file in MMAD's
     /// layout
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    #[expect(clippy::option_option, reason = "absent, without a file, with one")]
     mmad: Option<Option<PathBuf>>,
     /// How training and test data relate, for the report: cross-category, cross-dataset, …
     #[arg(long, value_name = "NAME", default_value = "not stated")]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::bootstrap::{Bootstrap, Profile, Replicates};
 use crate::error::EvalError;
 use crate::grid::{check_size, resize_map, resize_mask};
+use crate::judge::{Confusion, Judgement, Rate, TextScores, Truth, most_frequent_type};
 use crate::pixels::PixelSet;
 use crate::pro::{ProVariant, ZSAD_THRESHOLDS, check_limit};
 use crate::rank::{auroc, average_precision, f1_max};
 use crate::report::{CategoryReport, Report, Scores};
-use crate::text::{Confusion, Judgement, Parsed, Rate, TextScores, Truth, most_frequent_type};
+use crate::text::Parsed;
 
 /// Side of the evaluation grid of the published zero-shot work (§11 of the specification).
 pub const GRID_SIDE: usize = 518;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::Rate;
+use crate::judge::Rate;
 
 /// The subtask whose accuracy is balanced over its right answers.
 const BALANCED: &str = "Anomaly Detection";

@@ -11,6 +11,7 @@ mod choices;
 mod compare;
 mod error;
 mod grid;
+mod judge;
 mod pixels;
 mod pro;
 mod rank;
@@ -24,11 +25,11 @@ pub use choices::{Accuracy, Choice, ChoiceReport, choice_report};
 pub use compare::{Comparison, Difference, compare};
 pub use error::EvalError;
 pub use grid::{resize_map, resize_mask};
+pub use judge::{
+    Confusion, Judgement, NORMAL, Rate, TextScores, Truth, UNNAMED, most_frequent_type,
+};
 pub use pixels::{PixelSet, RankedPixels};
 pub use pro::{ProVariant, ZSAD_THRESHOLDS};
 pub use rank::{CurvePoint, F1Max, auroc, average_precision, curve, f1_max};
 pub use report::{CategoryReport, Provenance, Report, Scores, text_table};
-pub use text::{
-    Claim, Confusion, Judgement, Lexicon, NORMAL, Parsed, Rate, TextScores, Truth, UNNAMED,
-    most_frequent_type,
-};
+pub use text::{Claim, Lexicon, Parsed};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, Intervals};
 use crate::choices::ChoiceReport;
+use crate::judge::{Confusion, TextScores};
 use crate::pro::ProVariant;
 use crate::rank::F1Max;
-use crate::text::{Confusion, TextScores};
 
 /// The metrics of a category, or their means over categories. All are shares, 0..1, and `None`
 /// (JSON `null`) where the data does not define them.

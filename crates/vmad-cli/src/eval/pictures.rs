@@ -44,10 +44,16 @@ impl Extremes {
         "Normal, highest score",
     ];
 
-    /// Title and photograph of each slot that is filled.
+    /// Title and photograph of each slot; one that is alone in its class stands where it belongs.
     pub fn cases(&self) -> impl Iterator<Item = (&'static str, &Case)> {
-        let slots = Self::TITLES.into_iter().zip(&self.slots);
-        slots.filter_map(|(title, case)| Some((title, case.as_ref()?)))
+        let slots = Self::TITLES.into_iter().zip(&self.slots).enumerate();
+        slots.filter_map(|(slot, (title, case))| {
+            let case = case.as_ref()?;
+            let other = self.slots[(slot + 2) % 4].as_ref();
+            let is_alone = other.is_some_and(|other| other.file == case.file);
+            let belongs = case.is_right == (slot < 2);
+            (!is_alone || belongs).then_some((title, case))
+        })
     }
 
     /// Keeps the photograph if it goes beyond one of them.
@@ -68,15 +74,6 @@ impl Extremes {
             });
             if bad == wants_bad && goes_beyond {
                 self.slots[slot] = Some(case(file, record, seen)?);
-            }
-        }
-        // One defective photograph alone would stand there twice.
-        for (right, wrong) in [(0, 2), (1, 3)] {
-            let file = |slot: usize| self.slots[slot].as_ref().map(|case| case.file.clone());
-            if file(right) == file(wrong) {
-                let is_right = self.slots[right].as_ref().is_some_and(|case| case.is_right);
-                let spare = if is_right { wrong } else { right };
-                self.slots[spare] = None;
             }
         }
         Ok(())
