@@ -46,7 +46,7 @@ pub(crate) struct DatasetArgs {
     on_bad_image: OnBadImage,
     /// Use only the first N photographs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
 }
 
 /// The chosen photographs.

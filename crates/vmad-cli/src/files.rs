@@ -11,7 +11,7 @@ use vmad_package::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest};
 const MAX_PHOTO_BYTES: u64 = 1 << 30;
 
 /// All bytes of a file, unless there are more than `limit`.
-fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))

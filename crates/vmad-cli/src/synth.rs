@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use vmad_data::{
     Composite, Generator, Scenes, Split, Studio, Workshop, read_photos, write_dataset,
 };
 
 use crate::args;
-use crate::files::is_vacant;
+use crate::calibrate::folder_name;
+use crate::files::{is_vacant, read_at_most, write_whole};
 use crate::interrupt::Stop;
 use crate::progress;
 
@@ -21,8 +23,9 @@ const HELP: &str = "Example:
   vmad synth /tmp/studio --seed 5 --count 200 --world studio
   vmad synth /tmp/photos --seed 5 --count 200 --photos tests/photos
 
-Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect) and
-OUT/sidecar.json (object, category, what is normal, questions and answers). Half of the scenes are
+Writes OUT/images/000000.png …, OUT/annotations.json (COCO instances, one mask a defect),
+OUT/sidecar.json (object, category, what is normal, questions and answers), OUT/mmad.json (questions
+with choices in MMAD's layout) and OUT/recipe.json (this command's settings). Half of the scenes are
 without a defect. The same world, seed, split, size and difficulty give the same bytes. The
 photographs of --photos are listed in DIR/photos.json: file, name, object, normal_description, and
 defects: false for one that is only shown as it is.";
@@ -89,6 +92,23 @@ impl From<SplitArg> for Split {
 }
 
 impl SynthArgs {
+    /// The options that say which scenes there are to draw from, for the recipe. Of a folder only
+    /// its name: the rest says something about the machine.
+    fn source(&self) -> String {
+        if let Some(folder) = &self.photos {
+            return format!("--photos {}", folder_name(folder));
+        }
+        let difficulty = self.difficulty;
+        match self.world {
+            World::Catalogue => {
+                let split = Split::from(self.split.unwrap_or(SplitArg::Train)).name();
+                format!("--split {split} --difficulty {difficulty}")
+            }
+            World::Workshop => format!("--world workshop --difficulty {difficulty}"),
+            World::Studio => "--world studio".to_owned(),
+        }
+    }
+
     fn scenes(&self) -> Result<Box<dyn Scenes>> {
         if let Some(folder) = &self.photos {
             let photos = read_photos(folder)?;
@@ -135,11 +155,56 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
     });
     bar.finish_and_clear();
     result?;
+    let recipe = Recipe {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        source: args.source(),
+        seed: args.seed,
+        count: args.count,
+        size: args.size,
+    };
+    let json = serde_json::to_vec_pretty(&recipe).context("encoding the recipe")?;
+    write_whole(&args.out.join(RECIPE), &json)?;
     eprintln!("{} scenes in {}", args.count, args.out.display());
     Ok(())
 }
 
-/// The world that was asked for.
+/// File name of a generated data set's recipe.
+const RECIPE: &str = "recipe.json";
+const MAX_RECIPE_BYTES: u64 = 64 << 10;
+
+/// What a generated data set follows from.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Recipe {
+    /// Of the program that wrote it.
+    version: String,
+    /// The options that say which scenes there are to draw from.
+    source: String,
+    seed: u64,
+    count: u64,
+    size: u32,
+}
+
+impl std::fmt::Display for Recipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "vmad {} synth {} --seed {} --count {} --size {}",
+            self.version, self.source, self.seed, self.count, self.size
+        )
+    }
+}
+
+/// The recipe of the data set in a folder, if it has one.
+pub(crate) fn read_recipe(folder: &Path) -> Result<Option<Recipe>> {
+    let path = folder.join(RECIPE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = read_at_most(&path, MAX_RECIPE_BYTES)?;
+    let recipe = serde_json::from_slice(&bytes);
+    Ok(Some(recipe.with_context(|| path.display().to_string())?))
+}
+
 /// Removes what an earlier run wrote, and nothing else: pictures whose names are numbers.
 fn remove_scenes(images: &Path) -> Result<()> {
     if !images.exists() {

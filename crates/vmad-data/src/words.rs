@@ -184,6 +184,22 @@ fn article(word: &str) -> &'static str {
     }
 }
 
+/// "It is a scratch."
+pub(crate) fn named(kind: DefectKind) -> String {
+    let one = phrases(kind).one;
+    format!("It is {} {one}.", article(one))
+}
+
+/// What a kind looks like, as a sentence.
+pub(crate) fn look(kind: DefectKind) -> String {
+    format!("{}.", phrases(kind).look)
+}
+
+/// What follows from a kind, as a sentence.
+pub(crate) fn impact(kind: DefectKind) -> String {
+    format!("It {}.", phrases(kind).impact)
+}
+
 /// The three answers for an image.
 pub(crate) fn answers(object: &str, defects: &[Defect], rng: &mut Rng) -> Vec<Qa> {
     let variant = [rng.chance(0.5), rng.chance(0.5), rng.chance(0.5)];

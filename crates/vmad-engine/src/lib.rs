@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod choose;
 mod device;
 mod error;
 mod event;

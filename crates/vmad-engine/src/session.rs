@@ -35,11 +35,11 @@ pub(crate) struct Session {
     image: Tensor<4>,
     /// `[1, 1, 4·grid, 4·grid]`
     prior: Option<Tensor<4>>,
-    cache: KvCache,
+    pub(crate) cache: KvCache,
     /// Positions of the cache that belong to finished turns.
     committed: usize,
     /// Ids that close the last finished turn and are not in the cache yet.
-    pending: Vec<i32>,
+    pub(crate) pending: Vec<i32>,
     /// Logits of each mask, `[4·grid, 4·grid]`.
     masks: Vec<Vec<f32>>,
     seg_produced: bool,
@@ -59,7 +59,7 @@ impl Session {
     }
 
     /// Forgets a turn that did not come to its end.
-    fn roll_back(&mut self) {
+    pub(crate) fn roll_back(&mut self) {
         self.cache.truncate(self.committed);
     }
 
@@ -475,7 +475,7 @@ async fn decoded(photo: Photo, pace: &mut Pace) -> Result<RgbImage, EngineError>
 }
 
 /// Ids of a further turn, with those that close the one before.
-fn follow_up_ids(
+pub(crate) fn follow_up_ids(
     brain: &Brain<'_>,
     pending: &[i32],
     question: &str,

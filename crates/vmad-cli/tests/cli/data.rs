@@ -10,7 +10,7 @@ use vmad_data::read_dataset;
 use crate::common::{contents, copy_folder, nano, photo, vmad};
 
 /// Small scenes in a folder of their own.
-fn scenes(seed: &str, count: &str) -> (TempDir, PathBuf) {
+pub fn scenes(seed: &str, count: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("scenes");
     synth(&out, seed, count).succeeds();
@@ -38,7 +38,7 @@ fn the_same_seed_gives_the_same_bytes() {
     let (_keep_b, b) = scenes("3", "5");
     let (_keep_c, c) = scenes("4", "5");
     let (a, b, c) = (contents(&a), contents(&b), contents(&c));
-    assert_eq!(a.len(), 7);
+    assert_eq!(a.len(), 9);
     assert!(a == b, "seed 3 twice");
     assert!(a != c, "seeds 3 and 4");
 }
@@ -60,8 +60,8 @@ fn a_folder_in_use_is_left_alone() {
     ];
     vmad(&forced).succeeds();
     assert!(notes.exists());
-    // Two scenes, two JSON files, and the stranger.
-    assert_eq!(contents(&out).len(), 5);
+    // Two scenes, four JSON files, and the stranger.
+    assert_eq!(contents(&out).len(), 7);
 }
 
 #[test]

@@ -163,19 +163,46 @@ impl Record {
             Truth::Regions(regions) => {
                 let mut mask = GrayImage::new(size.0, size.1);
                 for region in regions {
-                    match &region.shape {
-                        Shape::Rle(rle) => {
-                            rle.paint(&mut mask).map_err(|error| DataError::Invalid {
-                                path: self.path.clone(),
-                                what: error.to_string(),
-                            })?
-                        }
-                        Shape::Polygons(polygons) => {
-                            polygons.iter().for_each(|polygon| polygon.paint(&mut mask));
-                        }
-                    }
+                    self.paint(region, &mut mask)?;
                 }
                 Ok(Some(mask))
+            }
+        }
+    }
+
+    /// Each marked region by itself with the kind of its defect, 0 or 255, as large as `mask`, which
+    /// is [`LabelledPhoto::mask`](super::LabelledPhoto::mask). Where the layout marks all defects in
+    /// one picture, that is one region.
+    ///
+    /// # Errors
+    /// A region that does not fit the photograph.
+    pub fn regions(
+        &self,
+        mask: &GrayImage,
+    ) -> Result<Vec<(Option<DefectKind>, GrayImage)>, DataError> {
+        match &self.truth {
+            Truth::Nothing => Ok(Vec::new()),
+            Truth::MaskFile(_) => Ok(vec![(self.kinds.first().copied(), mask.clone())]),
+            Truth::Regions(regions) => regions
+                .iter()
+                .map(|region| {
+                    let mut alone = GrayImage::new(mask.width(), mask.height());
+                    self.paint(region, &mut alone)?;
+                    Ok((region.kind, alone))
+                })
+                .collect(),
+        }
+    }
+
+    fn paint(&self, region: &Region, mask: &mut GrayImage) -> Result<(), DataError> {
+        match &region.shape {
+            Shape::Rle(rle) => rle.paint(mask).map_err(|error| DataError::Invalid {
+                path: self.path.clone(),
+                what: error.to_string(),
+            }),
+            Shape::Polygons(polygons) => {
+                polygons.iter().for_each(|polygon| polygon.paint(mask));
+                Ok(())
             }
         }
     }

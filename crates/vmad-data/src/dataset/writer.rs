@@ -6,7 +6,9 @@ use crate::defect::DefectKind;
 use crate::error::DataError;
 use crate::files::write_whole;
 use crate::generator::{Sample, Scenes};
+use crate::mmad::{MMAD, write_mmad};
 use crate::rle::Rle;
+use crate::subject::{Subject, ask_all};
 use image::GrayImage;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -48,7 +50,7 @@ struct CocoAnnotation {
     iscrowd: u8,
 }
 
-/// Writes the first `count` scenes as a COCO data set.
+/// Writes the first `count` scenes as a COCO data set, with questions in MMAD's layout beside it.
 ///
 /// Images come first and in order; the JSON files come last, so a run that was cut off has none.
 /// `progress(done, total)` may stop the run, which is then [`DataError::Stopped`].
@@ -60,7 +62,7 @@ pub fn write_dataset(
 ) -> Result<(), DataError> {
     let images = dir.join(IMAGES);
     fs::create_dir_all(&images).map_err(io(&images))?;
-    for name in [ANNOTATIONS, SIDECAR] {
+    for name in [ANNOTATIONS, SIDECAR, MMAD] {
         // Annotations of an earlier run would describe other images.
         let old = dir.join(name);
         if old.exists() {
@@ -79,6 +81,7 @@ pub fn write_dataset(
         annotations: Vec::new(),
     };
     let mut sidecar = Vec::new();
+    let mut subjects = Vec::new();
     let batch = (rayon::current_num_threads() as u64 * 4).max(8);
     let mut done = 0;
     while done < count {
@@ -88,24 +91,26 @@ pub fn write_dataset(
             .map(|i| render_entry(&images, i, &scenes.sample(i)))
             .collect();
         for entry in rendered {
-            let (image, annotations, side) = entry?;
+            let (image, annotations, side, subject) = entry?;
             for mut a in annotations {
                 a.id = coco.annotations.len() as u64;
                 coco.annotations.push(a);
             }
             coco.images.push(image);
             sidecar.push(side);
+            subjects.push(subject);
         }
         done = end;
         if progress(done, count).is_break() && done < count {
             return Err(DataError::Stopped { done, total: count });
         }
     }
+    write_mmad(&dir.join(MMAD), ask_all(&subjects))?;
     write_json(&dir.join(SIDECAR), &sidecar)?;
     write_json(&dir.join(ANNOTATIONS), &coco)
 }
 
-type Entry = (CocoImage, Vec<CocoAnnotation>, SidecarEntry);
+type Entry = (CocoImage, Vec<CocoAnnotation>, SidecarEntry, Subject);
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
     let bytes = serde_json::to_vec(value).map_err(|source| DataError::Json {
@@ -164,7 +169,8 @@ fn render_entry(images: &Path, id: u64, sample: &Sample) -> Result<Entry, DataEr
             })
             .collect(),
     };
-    Ok((image, annotations, side))
+    let subject = Subject::of_sample(image.file_name.clone(), sample);
+    Ok((image, annotations, side, subject))
 }
 
 /// Box (x, y, width, height) and area of the non-zero pixels.
