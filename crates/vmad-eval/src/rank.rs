@@ -1,7 +1,7 @@
-//! Metrics of a ranking: AUROC, average precision and the best F1.
+//! Metrics of a ranking: AUROC, average precision and the best F1, which is `vmad-prep`'s.
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+pub use vmad_prep::F1Max;
 
 use crate::error::EvalError;
 
@@ -14,14 +14,6 @@ pub(crate) fn ordered_key(score: f32) -> u32 {
     } else {
         bits | (1 << 31)
     }
-}
-
-fn score_of_key(key: u32) -> f32 {
-    f32::from_bits(if key >> 31 == 1 {
-        key & !(1 << 31)
-    } else {
-        !key
-    })
 }
 
 /// Walks the distinct thresholds of two lists sorted in descending order of key and calls
@@ -55,21 +47,27 @@ struct Ranking {
     negatives: Vec<u32>,
 }
 
+/// One label a score, and no score that is NaN.
+fn check(scores: &[f32], labels: &[bool]) -> Result<(), EvalError> {
+    if scores.len() != labels.len() {
+        return Err(EvalError::CountMismatch {
+            n_scores: scores.len(),
+            n_labels: labels.len(),
+        });
+    }
+    match scores.iter().position(|score| score.is_nan()) {
+        None => Ok(()),
+        Some(index) => Err(EvalError::NotFinite {
+            what: "score",
+            index,
+            value: "NaN".into(),
+        }),
+    }
+}
+
 impl Ranking {
     fn new(scores: &[f32], labels: &[bool]) -> Result<Self, EvalError> {
-        if scores.len() != labels.len() {
-            return Err(EvalError::CountMismatch {
-                n_scores: scores.len(),
-                n_labels: labels.len(),
-            });
-        }
-        if let Some(index) = scores.iter().position(|score| score.is_nan()) {
-            return Err(EvalError::NotFinite {
-                what: "score",
-                index,
-                value: "NaN".into(),
-            });
-        }
+        check(scores, labels)?;
         let mut positives = Vec::new();
         let mut negatives = Vec::new();
         for (&score, &label) in scores.iter().zip(labels) {
@@ -151,39 +149,11 @@ pub fn average_precision(scores: &[f32], labels: &[bool]) -> Result<Option<f64>,
     Ok(Some(sum / n_positives as f64))
 }
 
-/// The best F1 that any threshold reaches, and that threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct F1Max {
-    /// The F1 score, 0..1.
-    pub f1: f64,
-    /// Predict "anomalous" for `score >= threshold`. The lowest one when several are best.
-    pub threshold: f32,
-}
-
 /// The threshold with the highest F1. `None` when a class is missing.
 pub fn f1_max(scores: &[f32], labels: &[bool]) -> Result<Option<F1Max>, EvalError> {
-    let ranking = Ranking::new(scores, labels)?;
-    let n_positives = ranking.positives.len();
-    if ranking.lacks_a_class() {
-        return Ok(None);
-    }
-    // F1 = 2 TP / (TP + FP + P). Fractions are compared by cross-multiplication, so that
-    // rounding never decides between two thresholds of equal F1.
-    let (mut n_true, mut n_called) = (0_usize, 0_usize);
-    let mut best = (0_u128, 1_u128, 0_u32);
-    ranking.for_each_threshold(|key, true_here, false_here| {
-        n_true += true_here;
-        n_called += true_here + false_here;
-        let (numerator, denominator) = (2 * n_true as u128, (n_called + n_positives) as u128);
-        if numerator * best.1 >= best.0 * denominator {
-            best = (numerator, denominator, key);
-        }
-    });
-    let (numerator, denominator, key) = best;
-    Ok(Some(F1Max {
-        f1: numerator as f64 / denominator as f64,
-        threshold: score_of_key(key),
-    }))
+    check(scores, labels)?;
+    let pairs = scores.iter().copied().zip(labels.iter().copied());
+    Ok(vmad_prep::f1_max(pairs))
 }
 
 /// AUROC over all pixels of a set of maps. Needs four bytes a pixel beside its input.
@@ -250,9 +220,6 @@ mod tests {
         ];
         for pair in scores.windows(2) {
             assert!(ordered_key(pair[0]) < ordered_key(pair[1]), "{pair:?}");
-        }
-        for score in scores {
-            assert_eq!(score_of_key(ordered_key(score)), score);
         }
         assert_eq!(ordered_key(-0.0), ordered_key(0.0));
     }
