@@ -17,6 +17,7 @@ mod progress;
 mod session;
 mod synth;
 mod text;
+mod thresholds;
 mod trace;
 mod train;
 
