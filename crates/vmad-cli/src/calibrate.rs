@@ -54,10 +54,10 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "FOLDER")]
     normal: Option<PathBuf>,
     /// What these photographs show, e.g. "bolt"
-    #[arg(long, value_name = "NAME", requires = "normal")]
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
     object: Option<String>,
     /// What a good part looks like, as given to `vmad inspect --normal`
-    #[arg(long, value_name = "TEXT", requires = "normal")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "data")]
     normal_text: Option<String>,
     /// Share of good parts that shall pass, where no photograph shows a defect
     #[arg(long, value_name = "Q", default_value_t = 0.95, value_parser = args::inner_share)]

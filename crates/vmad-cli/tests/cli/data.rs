@@ -221,8 +221,9 @@ fn each_category_gets_thresholds_of_its_own() {
 #[test]
 fn calibration_refuses_what_it_cannot_use() {
     let (keep, out) = scenes("6", "4");
-    let nano = nano();
-    let (package, data) = (nano.to_str().unwrap(), out.to_str().unwrap());
+    let copy = keep.path().join("nano");
+    copy_folder(&nano(), &copy);
+    let (package, data) = (copy.to_str().unwrap(), out.to_str().unwrap());
     for arguments in [
         &[][..],
         &[data, "--normal", data],
@@ -234,6 +235,8 @@ fn calibration_refuses_what_it_cannot_use() {
         let output = vmad(&[&["calibrate", package][..], arguments].concat());
         assert_eq!(output.status, 2, "{arguments:?}: {}", output.error);
     }
+    // What was refused has changed nothing.
+    assert!(contents(&nano()) == contents(&copy));
     let empty = keep.path().to_str().unwrap();
     vmad(&["calibrate", package, "--normal", empty]).fails_with("no photographs");
     let file = keep.path().join("other.json");
