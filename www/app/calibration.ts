@@ -93,8 +93,8 @@ export class CalibrationCard {
   /** Says what the thresholds will be for. */
   setSubject({ object }: Subject): void {
     this.#object.textContent = object
-      ? `The threshold counts for “${object}”, as written in the field Object above.`
-      : "The threshold counts for photographs without a name; write one in the field Object above to tell kinds of parts apart.";
+      ? `The threshold counts for “${object}”, as written in the field Object.`
+      : "The threshold counts for photographs without a name; write one in the field Object to tell kinds of parts apart.";
   }
 
   /** Whether it can be started, and whether it runs. */

@@ -2,8 +2,8 @@ import { byId } from "./dom.js";
 
 /** From here on there is room for two columns; the same width as in the style sheet. */
 const WIDE = "(min-width: 56rem)";
-const LEFT = ["picture", "view", "query", "calibration"];
-const RIGHT = ["verdict", "chat", "findings", "run-details"];
+const LEFT = ["picture", "view", "query"];
+const RIGHT = ["verdict", "chat", "findings", "calibration", "run-details"];
 /** One below the other, the verdict has to follow the photograph at once. */
 const NARROW = [
   "picture",
