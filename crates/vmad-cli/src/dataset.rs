@@ -1,6 +1,6 @@
 //! The arguments that name a data set, and the photographs that they choose.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -30,8 +30,6 @@ macro_rules! named {
 /// Which photographs of which data set.
 #[derive(Debug, Args)]
 pub(crate) struct DatasetArgs {
-    /// Folder of the data set
-    pub data: PathBuf,
     /// How the data set lies in its folder [default: recognised]
     #[arg(long, value_parser = named!(Layout))]
     layout: Option<Layout>,
@@ -43,7 +41,7 @@ pub(crate) struct DatasetArgs {
     part: Option<Part>,
     /// What to do with a photograph or mask that cannot be read
     #[arg(long, value_name = "DO", default_value = "fail", value_parser = named!(OnBadImage))]
-    on_bad_image: OnBadImage,
+    pub on_bad_image: OnBadImage,
     /// Use only the first N photographs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
@@ -59,8 +57,8 @@ pub(crate) struct OpenDataset {
 
 impl DatasetArgs {
     /// Reads the data set and says which photographs were chosen.
-    pub fn open(&self) -> Result<OpenDataset> {
-        let dataset = vmad_data::read_dataset(&self.data, self.layout)?;
+    pub fn open(&self, data: &Path) -> Result<OpenDataset> {
+        let dataset = vmad_data::read_dataset(data, self.layout)?;
         let mut chosen = self.choose(&dataset)?;
         if let Some(limit) = self.limit {
             chosen.truncate(limit as usize);
@@ -68,7 +66,7 @@ impl DatasetArgs {
         if chosen.is_empty() {
             bail!(
                 "{}: none of {} photographs belongs to what was asked for",
-                self.data.display(),
+                data.display(),
                 dataset.records.len()
             );
         }
@@ -78,7 +76,7 @@ impl DatasetArgs {
                 "Using {} of {} photographs of {} ({}).",
                 chosen.len(),
                 dataset.records.len(),
-                self.data.display(),
+                data.display(),
                 dataset.layout.name()
             ))
         );

@@ -73,6 +73,8 @@ impl Settings {
 pub(crate) struct EvalArgs {
     /// Folder of the model package, the one with model.json
     package: PathBuf,
+    /// Folder of the data set
+    data: PathBuf,
     #[command(flatten)]
     dataset: DatasetArgs,
     /// Print one JSON object instead of Markdown tables
@@ -105,8 +107,8 @@ pub(crate) struct EvalArgs {
 }
 
 pub(crate) fn run(args: EvalArgs) -> Result<()> {
-    let data = &args.dataset.data;
-    let mut dataset = args.dataset.open()?;
+    let data = &args.data;
+    let mut dataset = args.dataset.open(data)?;
     let reference = args.reference.as_deref().map(read_report).transpose()?;
     let questions = args.mmad.as_ref().map(|file| {
         let own = data.join(MMAD);

@@ -18,6 +18,7 @@ mod progress;
 mod session;
 mod synth;
 mod text;
+mod thresholds;
 mod trace;
 mod train;
 

@@ -14,7 +14,7 @@ use crate::files::read_at_most;
 use crate::synth::read_recipe;
 
 pub(super) fn of(args: &EvalArgs, engine: &Engine, records: &[Record]) -> Result<Provenance> {
-    let data = &args.dataset.data;
+    let data = &args.data;
     let manifest = args.package.join(MANIFEST_FILE);
     let manifest = read_at_most(&manifest, vmad_package::MAX_MANIFEST_BYTES as u64)?;
     Ok(Provenance {
