@@ -7,6 +7,7 @@ mod mvtec;
 mod photo;
 mod record;
 mod splits;
+mod table;
 mod visa;
 mod wfdd;
 mod writer;

@@ -1,11 +1,10 @@
 //! VisA as it is published: `OBJECT/Data/Images/{Normal,Anomaly}`, `OBJECT/Data/Masks/Anomaly`,
 //! `OBJECT/image_anno.csv` with the labels, `split_csv/1cls.csv` with the parts.
 
-use super::folder::{folders, join_inside, own_name, pictures, read_text};
+use super::folder::{folders, join_inside, own_name, pictures};
 use super::record::{Part, Record, Truth};
+use super::table::Table;
 use crate::error::DataError;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -13,26 +12,6 @@ const IMAGES: &str = "Data/Images";
 const MASKS: &str = "Data/Masks/Anomaly";
 const LABELS: &str = "image_anno.csv";
 const SPLIT: &str = "split_csv/1cls.csv";
-
-/// A line of `split_csv/1cls.csv`.
-#[derive(Deserialize)]
-struct SplitLine {
-    object: String,
-    split: String,
-    label: String,
-    image: String,
-    #[serde(default)]
-    mask: String,
-}
-
-/// A line of `image_anno.csv`.
-#[derive(Deserialize)]
-struct LabelLine {
-    image: String,
-    label: String,
-    #[serde(default)]
-    mask: String,
-}
 
 /// An object's folder. Paths in the CSV files begin with its name.
 struct Object {
@@ -95,12 +74,17 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Record>, DataError> {
         if !csv.is_file() {
             continue;
         }
-        for line in read_csv::<LabelLine>(&csv)? {
-            let path = object.file(&csv, &line.image)?;
+        for [image, label, mask] in Table::read(&csv)?.select(["image", "label", "mask"])? {
+            let path = object.file(&csv, image)?;
             // The split may leave photographs out.
             let record = places.get(&path).and_then(|place| records.get_mut(*place));
-            if let Some(record) = record {
-                add_labels(record, object, &csv, &line)?;
+            let Some(record) = record else { continue };
+            add_labels(record, label).map_err(|what| DataError::Invalid {
+                path: csv.clone(),
+                what: format!("{image}: {what}"),
+            })?;
+            if record.is_defective && !mask.is_empty() && record.truth == Truth::Nothing {
+                record.truth = Truth::MaskFile(object.file(&csv, mask)?);
             }
         }
     }
@@ -108,66 +92,52 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Record>, DataError> {
 }
 
 /// One photograph may have several labels, separated by commas.
-fn add_labels(
-    record: &mut Record,
-    object: &Object,
-    csv: &Path,
-    line: &LabelLine,
-) -> Result<(), DataError> {
-    let is_normal = line.label == "normal";
-    if is_normal == record.is_defective {
-        return Err(DataError::Invalid {
-            path: csv.to_owned(),
-            what: format!(
-                "{} has the label {:?}, but lies among the {}",
-                line.image,
-                line.label,
-                if is_normal {
-                    "anomalies"
-                } else {
-                    "normal ones"
-                }
-            ),
-        });
-    }
-    if !is_normal {
-        for label in line.label.split(',') {
-            record.add_defect(label.trim());
-        }
-        if !line.mask.is_empty() && record.truth == Truth::Nothing {
-            record.truth = Truth::MaskFile(object.file(csv, &line.mask)?);
+fn add_labels(record: &mut Record, labels: &str) -> Result<(), String> {
+    match (labels == "normal", record.is_defective) {
+        (true, true) => Err("has the label normal, but lies among the anomalies".to_owned()),
+        (false, false) => Err(format!(
+            "has the label {labels:?}, but lies among the normal ones"
+        )),
+        (true, false) => Ok(()),
+        (false, true) => {
+            labels
+                .split(',')
+                .for_each(|label| record.add_defect(label.trim()));
+            Ok(())
         }
     }
-    Ok(())
 }
 
 /// The photographs of the split. Objects whose folder is not there are left out.
 fn listed(split: &Path, objects: &[Object]) -> Result<Vec<Record>, DataError> {
     let mut records = Vec::new();
     let mut seen = BTreeSet::new();
-    for line in read_csv::<SplitLine>(split)? {
-        let Some(object) = objects.iter().find(|object| object.name == line.object) else {
+    let table = Table::read(split)?;
+    let lines = table.select(["object", "split", "label", "image", "mask"])?;
+    for [name, part, label, image, mask] in lines {
+        let Some(object) = objects.iter().find(|object| object.name == name) else {
             continue;
         };
         let invalid = |what: String| DataError::Invalid {
             path: split.to_owned(),
-            what,
+            what: format!("{image}: {what}"),
         };
-        let part = Part::parse(&line.split)
-            .ok_or_else(|| invalid(format!("{}: split {:?}", line.image, line.split)))?;
-        let path = object.file(split, &line.image)?;
+        let path = object.file(split, image)?;
         if !seen.insert(path.clone()) {
-            return Err(invalid(format!("{} occurs twice", line.image)));
+            return Err(invalid("occurs twice".to_owned()));
         }
-        let mut record = Record::normal(0, path, &object.name);
-        record.part = Some(part);
-        match line.label.as_str() {
+        let mut record = Record::normal(0, path, name);
+        record.part = match Part::parse(part) {
+            Some(part) => Some(part),
+            None => return Err(invalid(format!("split {part:?}"))),
+        };
+        match label {
             "normal" => {}
             "anomaly" => record.is_defective = true,
-            other => return Err(invalid(format!("{}: label {other:?}", line.image))),
+            other => return Err(invalid(format!("label {other:?}"))),
         }
-        if record.is_defective && !line.mask.is_empty() {
-            record.truth = Truth::MaskFile(object.file(split, &line.mask)?);
+        if record.is_defective && !mask.is_empty() {
+            record.truth = Truth::MaskFile(object.file(split, mask)?);
         }
         records.push(record);
     }
@@ -196,17 +166,4 @@ fn present(objects: &[Object]) -> Result<Vec<Record>, DataError> {
         }
     }
     Ok(records)
-}
-
-fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, DataError> {
-    let bytes = read_text(path)?;
-    csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(bytes.as_slice())
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(|error| DataError::Invalid {
-            path: path.to_owned(),
-            what: error.to_string(),
-        })
 }

@@ -256,7 +256,7 @@ fn hostile_lists_are_errors() {
         ),
         (format!("candle,both,normal,{normal},"), "split \"both\""),
         (format!("candle,train,fine,{normal},"), "label \"fine\""),
-        ("candle,train".to_owned(), "record 1"),
+        ("candle,train".to_owned(), "line 2: 2 fields"),
         (
             "nothing,train,normal,nothing/1.png,".to_owned(),
             "no photographs",
@@ -265,8 +265,8 @@ fn hostile_lists_are_errors() {
     ] {
         check(SPLIT.0, &format!("{head}{lines}\n"), expected);
     }
-    check(SPLIT.0, "object,split\ncandle,train\n", "missing field");
-    check(SPLIT.0, "\u{0}\u{1}\u{2}\n\u{3}\n", "missing field");
+    check(SPLIT.0, "object,split\ncandle,train\n", "no column");
+    check(SPLIT.0, "\u{0}\u{1}\u{2}\n\u{3}\n", "no column");
     let labels = "candle/image_anno.csv";
     for (lines, expected) in [
         (format!("{normal},scratch,"), "lies among the normal ones"),
