@@ -343,7 +343,7 @@ pub(super) fn draw(rng: &mut Rng) -> Form {
             form(
                 outline,
                 ["lever", "link", "rod"][rng.below(3)],
-                "two eyes on a bar",
+                "long with two eyes",
                 true,
                 false,
             )
@@ -414,13 +414,7 @@ pub(super) fn draw(rng: &mut Rng) -> Form {
                     half: rng.range(0.09, 0.13),
                     seed: rng.bits(),
                 };
-                form(
-                    outline,
-                    "key",
-                    "a toothed blade on a round head",
-                    true,
-                    false,
-                )
+                form(outline, "key", "long with a round head", true, false)
             }
         }
     }
