@@ -31,7 +31,8 @@ pub struct Sample {
     /// None for a normal image, otherwise one or two: of the same kind in the catalogue, now and then
     /// of two kinds in the workshop.
     pub defects: Vec<Defect>,
-    /// Description, impact and suggestion, in this order.
+    /// Description, impact and suggestion, in this order. Empty where the kinds of the defects are
+    /// not known, as in some data sets; [`Defect::kind`] then means nothing.
     pub qa: Vec<Qa>,
 }
 

@@ -159,6 +159,12 @@ pub struct DataConfig {
     /// The generators that scenes come from, and their shares.
     #[serde(default = "catalogue")]
     pub worlds: BTreeMap<World, f32>,
+    /// Data sets on disk to learn from beside the generators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<FolderConfig>,
+    /// What to do with a photograph or mask that cannot be read.
+    #[serde(default)]
+    pub on_bad_image: BadImage,
     /// Whether each look at a scene is turned, mirrored and lit otherwise.
     #[serde(default)]
     pub augment: bool,
@@ -204,6 +210,34 @@ impl Default for Tasks {
     }
 }
 
+/// A data set on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderConfig {
+    /// Its folder.
+    pub path: PathBuf,
+    /// `coco`, `mvtec`, `visa` or `wfdd`; recognised if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// A file that divides the categories; the run learns from those for training. Without one it
+    /// learns from all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<PathBuf>,
+    /// Its share among the worlds and folders.
+    pub share: f32,
+}
+
+/// What to do with a photograph or mask that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadImage {
+    /// The run ends; its last checkpoint stands.
+    #[default]
+    Fail,
+    /// Another one is taken in its place; it is named and counted.
+    Skip,
+}
+
 /// A generator of scenes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -244,10 +278,11 @@ impl TrainConfig {
         if config.data.pool == 0 || config.data.pool_start == 0 {
             return Err(invalid("data.pool and data.pool_start must be positive"));
         }
-        let shares = config.data.worlds.values();
+        let folders = config.data.folders.iter().map(|folder| &folder.share);
+        let shares = config.data.worlds.values().chain(folders);
         if shares.clone().any(|share| !(*share >= 0.0)) || !(shares.sum::<f32>() > 0.0) {
             return Err(invalid(
-                "data.worlds needs shares of at least 0 whose sum is positive",
+                "data.worlds and data.folders need shares of at least 0 whose sum is positive",
             ));
         }
         let Tasks {

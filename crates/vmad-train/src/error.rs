@@ -66,6 +66,15 @@ pub enum TrainError {
     /// The model could not be built or run.
     #[error(transparent)]
     Model(#[from] vmad_model::ModelError),
+    /// A data set could not be read.
+    #[error(transparent)]
+    Data(#[from] vmad_data::DataError),
+    /// No photograph of a data set can be learned from.
+    #[error("{tries} photographs in a row have no mask or cannot be read; look at data.folders")]
+    NoScene {
+        /// Photographs that were tried.
+        tries: usize,
+    },
     /// A prompt could not be encoded.
     #[error(transparent)]
     Prep(#[from] vmad_prep::PrepError),

@@ -23,7 +23,10 @@ mod validation;
 mod worlds;
 
 pub use checkpoint::Progress;
-pub use config::{DataConfig, LossConfig, OptimiserConfig, Stage, Tasks, TrainConfig, World};
+pub use config::{
+    BadImage, DataConfig, FolderConfig, LossConfig, OptimiserConfig, Stage, Tasks, TrainConfig,
+    World,
+};
 pub use error::TrainError;
 pub use export::{ExportOptions, export};
 pub use freeze::Freeze;

@@ -28,7 +28,7 @@ use crate::start::{Start, StartWeights};
 use crate::step::{Batch, Found, Trainee};
 use crate::tokenizer::train_tokenizer;
 use crate::validation::{Glance, HeldOut, glance};
-use crate::worlds::Worlds;
+use crate::worlds::{Use, Worlds};
 
 /// Scenes whose words the tokenizer is learned from.
 const TOKENIZER_SCENES: usize = 1500;
@@ -102,7 +102,7 @@ impl Trainer {
         } else {
             let json = match &start {
                 Some((start, how)) if !how.fresh_tokenizer => start.tokenizer_json.clone(),
-                _ => train_tokenizer(corpus(&config).into_iter(), config.vocab_size)?,
+                _ => train_tokenizer(corpus(&config)?.into_iter(), config.vocab_size)?,
             };
             folder.write("run.toml", text.as_bytes())?;
             folder.write("tokenizer.json", &json)?;
@@ -154,7 +154,7 @@ impl Trainer {
             Some(dssl) => Some(folder.load_memory(&progress, dssl)?),
             None => None,
         };
-        let pool = Arc::new(Pool::new(&config));
+        let pool = Arc::new(Pool::new(&config)?);
         Ok(Self {
             features: features_of(&config, &folder, &names, &trainee)?,
             memory,
@@ -248,7 +248,7 @@ impl Trainer {
                 let trainee = trainee.valid();
                 features.views(ids, &self.pool, &trainee, &self.config)
             }
-            None => Ok(self.pool.views(ids).into_iter().map(Arc::new).collect()),
+            None => Ok(self.pool.views(ids)?.into_iter().map(Arc::new).collect()),
         }
     }
 
@@ -285,10 +285,17 @@ impl Trainer {
     }
 
     /// Scenes that the run does not learn from, the first `n`.
+    ///
+    /// # Errors
+    /// A data set that cannot be read.
+    pub fn held_out(&self, n: usize) -> Result<Vec<HeldOut>, TrainError> {
+        HeldOut::first(&self.config, n)
+    }
+
+    /// Photographs of data sets that were left out, and why.
     #[must_use]
-    pub fn held_out(&self, n: usize) -> Vec<HeldOut> {
-        let scene = |index| HeldOut::new(&self.config, index);
-        (0..n).into_par_iter().map(scene).collect()
+    pub fn skipped(&self) -> Vec<(String, String)> {
+        self.pool.skipped()
     }
 
     /// What the model makes of held-out scenes as it stands.
@@ -479,7 +486,7 @@ fn features_of(
 
 /// What the tokenizer is learned from: the frame, the questions, and what is said about scenes of
 /// the run's worlds. Nothing of the categories that training does not see is among it.
-fn corpus(config: &TrainConfig) -> Vec<String> {
+fn corpus(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
     let frame = [
         config.conversation.system.clone(),
         format!(
@@ -494,13 +501,16 @@ fn corpus(config: &TrainConfig) -> Vec<String> {
         config.templates.answer_prefix.clone(),
     ];
     let phrases = PHRASES.iter().chain(&NAMES).map(|text| (*text).to_owned());
-    let worlds = Worlds::new(config);
+    let worlds = Worlds::new(config, Use::Learn)?;
     let n_scenes = TOKENIZER_SCENES.min(config.data.pool);
-    let said = (0..n_scenes).into_par_iter().flat_map_iter(|index| {
-        let sample = worlds.scene(index, TOKENIZER_SCENE_SIZE);
+    let said = (0..n_scenes).into_par_iter().map(|index| {
+        let sample = worlds.scene(index, TOKENIZER_SCENE_SIZE)?;
         let answers = sample.qa.into_iter().map(|qa| qa.answer);
-        answers.chain([sample.object, sample.normal_description])
+        Ok(answers
+            .chain([sample.object, sample.normal_description])
+            .collect())
     });
-    let said: Vec<String> = said.collect();
-    frame.into_iter().chain(phrases).chain(said).collect()
+    let said: Vec<Vec<String>> = said.collect::<Result<_, TrainError>>()?;
+    let said = said.into_iter().flatten();
+    Ok(frame.into_iter().chain(phrases).chain(said).collect())
 }

@@ -221,7 +221,7 @@ fn lora_trains_its_factors_and_is_merged_on_export() {
 fn a_glance_at_held_out_scenes_changes_nothing() {
     let (watched, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut trainer = open(watched.path()).unwrap();
-    let scenes = trainer.held_out(3);
+    let scenes = trainer.held_out(3).unwrap();
     let glances = trainer.glance(&scenes).unwrap();
     assert_eq!(glances.len(), 3);
     for glance in &glances {
@@ -232,6 +232,49 @@ fn a_glance_at_held_out_scenes_changes_nothing() {
     let with_glance = trainer.step().unwrap().losses;
     let without = open(plain.path()).unwrap().step().unwrap().losses;
     assert_eq!(with_glance, without);
+}
+
+/// A data set of ten small scenes.
+fn dataset(dir: &Path) {
+    let scenes = vmad_data::Generator::new(1, vmad_data::Split::Train, 48);
+    let go_on = &mut |_, _| std::ops::ControlFlow::Continue(());
+    vmad_data::write_dataset(dir, &scenes, 10, go_on).unwrap();
+}
+
+#[test]
+fn a_run_learns_from_a_data_set_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    dataset(&data);
+    let folder = |on_bad_image: &str| {
+        let folder = format!("[[data.folders]]\npath = {data:?}\nshare = 1.0\n");
+        let only = format!("[data]\nworlds = {{}}\non_bad_image = \"{on_bad_image}\"\n");
+        with("", &folder).replacen("[data]\n", &only, 1)
+    };
+    check_resumption("a folder", &folder("fail"));
+
+    // Every photograph but one is broken.
+    for index in 1..10 {
+        std::fs::write(data.join(format!("images/{index:06}.png")), "broken").unwrap();
+    }
+    let trouble = dir.path().join("fail");
+    std::fs::create_dir(&trouble).unwrap();
+    let error = open_with(&trouble, &folder("fail"))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("images/0000"), "{error}");
+    let patience = dir.path().join("skip");
+    std::fs::create_dir(&patience).unwrap();
+    let mut trainer = open_with(&patience, &folder("skip")).unwrap();
+    trainer.step().unwrap();
+    let skipped = trainer.skipped();
+    assert!(!skipped.is_empty());
+    assert!(
+        skipped
+            .iter()
+            .all(|(path, why)| path.ends_with(".png") && !why.is_empty())
+    );
 }
 
 fn export(trainer: &Trainer, out: &Path) -> Manifest {

@@ -30,11 +30,11 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Renders the scenes that the run is measured on.
-    pub fn new(trainer: &Trainer, folder: &Path) -> Self {
-        Self {
+    pub fn new(trainer: &Trainer, folder: &Path) -> Result<Self> {
+        Ok(Self {
             folder: folder.to_owned(),
-            scenes: trainer.held_out(N_SCENES),
-        }
+            scenes: trainer.held_out(N_SCENES)?,
+        })
     }
 
     /// Writes all three, and gives a line for people.

@@ -6,6 +6,7 @@ mod labels;
 mod mvtec;
 mod photo;
 mod record;
+mod sample;
 mod splits;
 mod table;
 mod visa;
