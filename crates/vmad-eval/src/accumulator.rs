@@ -95,8 +95,10 @@ struct Category {
     pixels: Pixels,
 }
 
+#[derive(Default)]
 enum Pixels {
     /// No image yet.
+    #[default]
     Empty,
     Open(PixelSet),
     Closed(PixelScores),
@@ -109,12 +111,6 @@ struct PixelScores {
     f1_max: Option<f64>,
     pro_mvtec: Option<f64>,
     pro_zsad: Option<f64>,
-}
-
-impl Default for Pixels {
-    fn default() -> Self {
-        Self::Empty
-    }
 }
 
 /// Takes results in any order of categories.

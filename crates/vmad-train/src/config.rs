@@ -278,21 +278,14 @@ impl TrainConfig {
         if config.data.pool == 0 || config.data.pool_start == 0 {
             return Err(invalid("data.pool and data.pool_start must be positive"));
         }
-        let folders = config.data.folders.iter().map(|folder| &folder.share);
-        let shares = config.data.worlds.values().chain(folders);
-        if shares.clone().any(|share| !(*share >= 0.0)) || !(shares.sum::<f32>() > 0.0) {
+        let folders = config.data.folders.iter().map(|folder| folder.share);
+        if !is_mixture(config.data.worlds.values().copied().chain(folders)) {
             return Err(invalid(
                 "data.worlds and data.folders need shares of at least 0 whose sum is positive",
             ));
         }
-        let Tasks {
-            segment,
-            answer,
-            question,
-            ..
-        } = config.tasks;
-        let shares = [segment, answer, question];
-        if shares.iter().any(|share| !(*share >= 0.0)) || !(shares.iter().sum::<f32>() > 0.0) {
+        let tasks = &config.tasks;
+        if !is_mixture([tasks.segment, tasks.answer, tasks.question].into_iter()) {
             return Err(invalid(
                 "tasks needs shares of at least 0 whose sum is positive",
             ));
@@ -350,6 +343,18 @@ impl TrainConfig {
         let cosine = (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
         o.learning_rate * (o.final_share + (1.0 - o.final_share) * cosine)
     }
+}
+
+/// Whether shares can be drawn by: none below 0, and some above.
+fn is_mixture(shares: impl Iterator<Item = f32>) -> bool {
+    let mut sum = 0.0;
+    for share in shares {
+        if !share.is_finite() || share < 0.0 {
+            return false;
+        }
+        sum += share;
+    }
+    sum > 0.0
 }
 
 fn beta_2() -> f32 {

@@ -13,6 +13,7 @@ mod heads;
 mod lora;
 pub mod loss;
 mod losses;
+mod parallel;
 mod samples;
 mod start;
 mod step;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ParamId};
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::Device;
 use rayon::prelude::*;
 use vmad_model::{Builder, RandomWeights, Vmad};
@@ -17,15 +17,16 @@ use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
 use crate::config::{Stage, Tasks, TrainConfig};
 use crate::conversation::{Dialogue, Interviewer, NAMES, PHRASES};
-use crate::dssl::{DsslHeads, Memory, Observation};
+use crate::dssl::{DsslHeads, Memory};
 use crate::export::{ExportOptions, export, weights_hash};
 use crate::features::{FeatureStore, Frozen};
 use crate::heads::Heads;
 use crate::lora::Lora;
 use crate::losses::Losses;
+use crate::parallel::side_by_side;
 use crate::samples::{Pool, View, ViewId};
 use crate::start::{Start, StartWeights};
-use crate::step::{Batch, Found, Trainee};
+use crate::step::{Batch, Trainee};
 use crate::tokenizer::train_tokenizer;
 use crate::validation::{Glance, HeldOut, glance};
 use crate::worlds::{Use, Worlds};
@@ -391,67 +392,6 @@ impl Drop for Trainer {
     fn drop(&mut self) {
         self.pool.stop();
     }
-}
-
-/// What a micro-batch gave.
-struct MicroBatch {
-    losses: Losses,
-    gradients: GradientsParams,
-    observations: Vec<Observation>,
-}
-
-/// Losses and gradients of each micro-batch, in their order, so that sums come out the same.
-fn side_by_side(
-    config: &TrainConfig,
-    device: &Device,
-    trainee: &Trainee,
-    batch: &Batch,
-) -> Result<Vec<MicroBatch>, TrainError> {
-    let n = (batch.views.len() / config.micro_batches).max(1);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..batch.views.len())
-            .step_by(n)
-            .map(|start| {
-                // A graph of its own: threads would wait for each other in a shared one.
-                let trainee = trainee.clone().fork(device);
-                let part = batch.part(start, n);
-                scope.spawn(move || micro_batch(config, device, &trainee, &part))
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
-}
-
-fn micro_batch(
-    config: &TrainConfig,
-    device: &Device,
-    trainee: &Trainee,
-    batch: &Batch,
-) -> Result<MicroBatch, TrainError> {
-    let Found {
-        parts,
-        observations,
-    } = trainee.losses(config, batch, device)?;
-    let losses = parts.read(config)?;
-    // Where nothing counts (a batch of questions without masks, say) there is no gradient.
-    let gradients = match parts.total(config) {
-        Some(total) => {
-            let gradients = (total / config.micro_batches as f64).backward();
-            GradientsParams::from_grads(gradients, trainee)
-        }
-        None => GradientsParams::new(),
-    };
-    Ok(MicroBatch {
-        losses,
-        gradients,
-        observations,
-    })
 }
 
 /// The store of frozen encoders' features, where a run has any.
