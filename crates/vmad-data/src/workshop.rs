@@ -4,9 +4,11 @@
 //! model learns what a defect is rather than what a product is.
 
 mod camera;
+mod dress;
 mod families;
 mod feature;
 mod field;
+mod form;
 mod material;
 mod outline;
 mod palette;
