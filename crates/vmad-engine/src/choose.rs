@@ -92,6 +92,13 @@ impl Engine {
 /// Ids of an answer where it follows on its question, as training encodes it.
 fn answer_ids(brain: &Brain<'_>, question: &str, option: &str) -> Result<Vec<i32>, EngineError> {
     let option = brain.tokenizer.sanitize_user_text(option);
+    if option.trim().is_empty() {
+        return Err(EngineError::BadQuery {
+            field: "options",
+            value: option,
+            rule: "an option must have words",
+        });
+    }
     let turn = brain.conversation.follow_up(question);
     let prompt = brain.tokenizer.encode(&turn, false)?;
     let mut ids = brain.tokenizer.encode(&format!("{turn} {option}"), false)?;
@@ -100,13 +107,6 @@ fn answer_ids(brain: &Brain<'_>, question: &str, option: &str) -> Result<Vec<i32
     } else {
         // A vocabulary with tokens over the border of two words: generation could not say those.
         ids = brain.tokenizer.encode(&option, false)?;
-    }
-    if ids.is_empty() {
-        return Err(EngineError::BadQuery {
-            field: "options",
-            value: option,
-            rule: "an option must have words",
-        });
     }
     Ok(ids)
 }

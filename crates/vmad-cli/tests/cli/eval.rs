@@ -95,7 +95,7 @@ fn a_report_has_every_file() {
     assert_eq!(measured["model_sha256"].as_str().unwrap().len(), 64);
     let recipe = measured["recipe"].as_str().unwrap();
     assert!(
-        recipe.contains("synth --seed 5 --split unseen --count 7"),
+        recipe.contains("synth --split unseen --difficulty 0.5 --seed 5 --count 7"),
         "{recipe}"
     );
     let detection = &report["mmad"]["subtasks"]["Anomaly Detection"];
@@ -150,7 +150,8 @@ fn a_report_has_every_file() {
 
 #[test]
 fn a_report_repeats_and_is_held_against_another() {
-    let (keep, data) = scenes("6", "6");
+    // Enough for a category with good and defective scenes, which an AUROC needs.
+    let (keep, data) = scenes("6", "24");
     let reference = keep.path().join("before.json");
     let first = eval(&data, &["--json"]).succeeds();
     assert_eq!(first, eval(&data, &["--json"]).succeeds());
@@ -161,7 +162,7 @@ fn a_report_repeats_and_is_held_against_another() {
     assert!(!same.contains("not comparable"), "{same}");
     let fewer = eval(&data, &["--reference", path, "--limit", "5"]).succeeds();
     assert!(
-        fewer.contains("photographs: 5 here, 6 in the reference"),
+        fewer.contains("photographs: 5 here, 24 in the reference"),
         "{fewer}"
     );
 
