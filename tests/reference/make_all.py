@@ -1,12 +1,14 @@
 """Writes every fixture of `tests/fixtures/model` and `tests/fixtures/eval`.
 
-    python make_all.py [clip llama sam ltc projectors metrics composed dssl]
+    python make_all.py [clip llama sam ltc projectors ablation metrics baselines composed dssl]
 """
 
 import sys
 
 import torch
 
+import ablation
+import baselines
 import clip
 import composed
 import dssl
@@ -22,9 +24,11 @@ PARTS = {
     "sam": sam.main,
     "ltc": ltc.main,
     "projectors": projectors.main,
+    "ablation": ablation.main,
     "composed": composed.main,
     "dssl": dssl.main,
     "metrics": metrics.main,
+    "baselines": baselines.main,
 }
 
 
