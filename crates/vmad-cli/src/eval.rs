@@ -71,7 +71,7 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
 }
 
 /// Category by category, so that only one category's maps are in memory.
-fn evaluate(
+pub(crate) fn evaluate(
     engine: &mut Engine,
     mut records: Vec<Record>,
     length: Length,

@@ -1,9 +1,11 @@
 //! The `vmad` program, run as a person would run it, on a model with random weights.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod baseline;
 mod common;
 mod data;
 mod inspect;
+mod reproduce;
 mod train;
 
 use common::{Output, nano, vmad};
@@ -17,6 +19,8 @@ fn every_command_explains_itself() {
         "train",
         "calibrate",
         "eval",
+        "baseline",
+        "reproduce",
         "package",
         "bench",
         "nano",
@@ -55,6 +59,10 @@ fn bad_usage_has_status_2() {
         &["synth", "out", "--difficulty", "2"],
         &["synth", "out", "--size", "9"],
         &["train", "c.toml", "--run", "r"],
+        &["baseline", package, "data", "--method", "padim"],
+        &["baseline", package, "data", "--method", "magic"],
+        &["reproduce", "c.toml"],
+        &["reproduce", "c.toml", "--out", "o", "--seeds", "0"],
     ] {
         let Output { status, error, .. } = vmad(arguments);
         assert_eq!(status, 2, "{arguments:?}: {error}");
