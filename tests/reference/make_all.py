@@ -1,12 +1,14 @@
 """Writes every fixture of `tests/fixtures/model`, `tests/fixtures/eval` and `tests/fixtures/data`.
 
-    python make_all.py [clip llama sam ltc projectors metrics coco composed dssl]
+    python make_all.py [clip llama sam ltc projectors ablation metrics baselines coco composed dssl]
 """
 
 import sys
 
 import torch
 
+import ablation
+import baselines
 import clip
 import coco
 import composed
@@ -23,10 +25,12 @@ PARTS = {
     "sam": sam.main,
     "ltc": ltc.main,
     "projectors": projectors.main,
+    "ablation": ablation.main,
     "composed": composed.main,
     "dssl": dssl.main,
     "metrics": metrics.main,
     "coco": coco.main,
+    "baselines": baselines.main,
 }
 
 

@@ -101,7 +101,7 @@ fn rows(timings: &[Vec<(Stage, f64)>]) -> Vec<(String, f64)> {
     rows
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let upper = values.get(values.len() / 2).copied().unwrap_or(0.0);
     let lower = values.get(values.len().saturating_sub(1) / 2);
@@ -109,7 +109,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The processor's name and its threads.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info
         .lines()

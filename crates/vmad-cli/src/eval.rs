@@ -17,8 +17,10 @@ use vmad_data::{MMAD, Record};
 use vmad_engine::{Ask, CancelToken, Engine};
 use vmad_eval::{Accumulator, Bootstrap, Comparison, EvalOptions, GRID_SIDE, Report, compare};
 
-use self::look::{Inspector, Seen};
+use self::look::Inspector;
+pub(crate) use self::look::Seen;
 use self::rows::{Kept, metrics_table, write_csv};
+pub(crate) use self::truth::truth;
 use crate::args::{self, DeviceArg, Length};
 use crate::dataset::{DATA_HELP, DatasetArgs, OpenDataset};
 use crate::files::{create_folder, write_whole};
@@ -126,8 +128,13 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
     );
     let mut kept = Kept::default();
     let provenance = provenance::of(&args, &engine, &dataset.records)?;
+    let plan = Plan {
+        ask: &args.ask,
+        length: args.length,
+        options: args.settings.options(),
+    };
     let mut report = evaluate(
-        &args,
+        &plan,
         &mut engine,
         &mut dataset,
         &stop,
@@ -155,10 +162,20 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
     }
 }
 
+/// How photographs are looked at and measured.
+pub(crate) struct Plan<'a> {
+    /// What is asked about each; the first counts for the metrics.
+    pub ask: &'a [Ask],
+    /// Length of the answers.
+    pub length: Length,
+    /// Grid and intervals.
+    pub options: EvalOptions,
+}
+
 /// Category by category, so that only one category's maps are in memory. `keep` gets each photograph
 /// when it has been looked at.
-fn evaluate(
-    args: &EvalArgs,
+pub(crate) fn evaluate(
+    plan: &Plan,
     engine: &mut Engine,
     dataset: &mut OpenDataset,
     stop: &Stop,
@@ -166,8 +183,8 @@ fn evaluate(
 ) -> Result<Report> {
     let OpenDataset { records, loader } = dataset;
     records.sort_by(|a, b| a.category.cmp(&b.category));
-    let mut inspector = Inspector::new(engine, &args.ask, args.length, records);
-    let mut accumulator = Accumulator::new(args.settings.options())?;
+    let mut inspector = Inspector::new(engine, plan.ask, plan.length, records);
+    let mut accumulator = Accumulator::new(plan.options)?;
     let bar = progress::count(records.len() as u64, "photographs");
     for group in records.chunk_by(|a, b| a.category == b.category) {
         for record in group {

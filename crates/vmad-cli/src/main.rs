@@ -4,6 +4,7 @@
 //! command worked, whatever the verdict; 2 for bad usage; 1 for a failure.
 
 mod args;
+mod baseline;
 mod bench;
 mod calibrate;
 mod chat;
@@ -15,6 +16,7 @@ mod interrupt;
 mod nano;
 mod package;
 mod progress;
+mod reproduce;
 mod session;
 mod synth;
 mod text;
@@ -50,6 +52,8 @@ enum Command {
     Train(train::TrainArgs),
     Calibrate(calibrate::CalibrateArgs),
     Eval(eval::EvalArgs),
+    Baseline(baseline::BaselineArgs),
+    Reproduce(reproduce::ReproduceArgs),
     Package(package::PackageArgs),
     Bench(bench::BenchArgs),
     Nano(nano::NanoArgs),
@@ -63,6 +67,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Calibrate(args) => calibrate::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Baseline(args) => baseline::run(args),
+        Command::Reproduce(args) => reproduce::run(args),
         Command::Package(args) => package::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Nano(args) => nano::run(args),

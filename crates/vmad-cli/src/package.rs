@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use vmad_engine::CancelToken;
 use vmad_model::VmadConfig;
-use vmad_model::config::ProjectorConfig;
 use vmad_package::{Manifest, Storage};
 
 use crate::args::DeviceArg;
@@ -134,12 +133,7 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         sam,
         ..
     } = config;
-    let kind = match projector {
-        ProjectorConfig::Linear { .. } => "linear",
-        ProjectorConfig::Mlp2xGelu { .. } => "mlp2x_gelu",
-        ProjectorConfig::TokenPacker(_) => "tokenpacker",
-        ProjectorConfig::Ltc(_) => "ltc",
-    };
+    let kind = projector.kind();
     let similarity = |is_on: bool| if is_on { ", similarity prompt" } else { "" };
     vec![
         row(

@@ -57,4 +57,30 @@ pub enum EvalError {
     /// An image was added to a category that was already closed.
     #[error("category {0} is closed: no image can be added to it")]
     CategoryClosed(String),
+    /// Features of an image do not have the shape that is asked for.
+    #[error("features: {actual} values, {expected:?} (rows, columns, width) is needed")]
+    FeatureShape {
+        /// Rows, columns and width of a vector.
+        expected: (usize, usize, usize),
+        /// Values that are there.
+        actual: usize,
+    },
+    /// A detector has too few normal images to learn from.
+    #[error("{found} normal images, at least {needed} are needed")]
+    TooFewNormal {
+        /// The least number.
+        needed: usize,
+        /// Images that are there.
+        found: usize,
+    },
+    /// A detector's setting cannot be used.
+    #[error("{name}: {value} cannot be used, {rule}")]
+    BadSetting {
+        /// Which setting.
+        name: &'static str,
+        /// Its value as text.
+        value: String,
+        /// What would do.
+        rule: &'static str,
+    },
 }

@@ -4,8 +4,11 @@
 //! Nothing here reads a file or runs a model: numbers in, numbers out. A metric
 //! that its data cannot define (one class missing, no defect region) is `None`,
 //! never 0 or NaN; data that cannot be scored at all is an [`EvalError`].
+//!
+//! [`baseline`] holds detectors to compare a model with.
 
 mod accumulator;
+pub mod baseline;
 mod bootstrap;
 mod choices;
 mod compare;

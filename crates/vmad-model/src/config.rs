@@ -1,8 +1,14 @@
 //! The sizes of every part. One serialisable value describes a whole model.
 
+mod projector;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
+
+pub use projector::{Fusion, LtcConfig, ProjectorConfig, RegionConfig};
+#[cfg(feature = "ablation")]
+pub use projector::{PoolConfig, ResamplerConfig};
 
 /// Sizes of the whole model (`config` in `model.json`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,128 +86,6 @@ impl ClipConfig {
     pub fn grid(&self) -> usize {
         self.image_size / self.patch_size
     }
-}
-
-/// The projector from patch features to visual tokens (§4 of the specification).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ProjectorConfig {
-    /// LLaVA v1: one linear layer on the last tap.
-    Linear {
-        /// Patches along one side.
-        grid: usize,
-        /// Width of the patch features.
-        d_vision: usize,
-        /// Width of the language model.
-        d_text: usize,
-    },
-    /// LLaVA-1.5: linear, GELU, linear on the last tap.
-    #[serde(rename = "mlp2x_gelu")]
-    Mlp2xGelu {
-        /// Patches along one side.
-        grid: usize,
-        /// Width of the patch features.
-        d_vision: usize,
-        /// Width of the language model.
-        d_text: usize,
-    },
-    /// TokenPacker: region attention from pooled queries to the concatenated taps.
-    #[serde(rename = "tokenpacker")]
-    TokenPacker(RegionConfig),
-    /// Locality-enhanced token compression, the paper's projector.
-    Ltc(LtcConfig),
-}
-
-impl ProjectorConfig {
-    /// Number of visual tokens that the projector gives the language model.
-    #[must_use]
-    pub fn n_visual(&self) -> usize {
-        match self {
-            Self::Linear { grid, .. } | Self::Mlp2xGelu { grid, .. } => grid * grid,
-            Self::TokenPacker(region) => (region.grid / region.stride).pow(2),
-            Self::Ltc(ltc) => (ltc.grid / ltc.stride).pow(2),
-        }
-    }
-
-    /// Width of the language model that the projector feeds.
-    #[must_use]
-    pub fn d_text(&self) -> usize {
-        match self {
-            Self::Linear { d_text, .. } | Self::Mlp2xGelu { d_text, .. } => *d_text,
-            Self::TokenPacker(region) => region.d_text,
-            Self::Ltc(ltc) => ltc.d_text,
-        }
-    }
-
-    fn grid_and_width(&self) -> (usize, usize) {
-        match self {
-            Self::Linear { grid, d_vision, .. } | Self::Mlp2xGelu { grid, d_vision, .. } => {
-                (*grid, *d_vision)
-            }
-            Self::TokenPacker(region) => (region.grid, region.d_vision),
-            Self::Ltc(ltc) => (ltc.grid, ltc.d_vision),
-        }
-    }
-}
-
-/// Sizes of TokenPacker (equal to LTC with `fusion = "concat"`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RegionConfig {
-    /// Patches along one side.
-    pub grid: usize,
-    /// Width of the patch features.
-    pub d_vision: usize,
-    /// Width of the language model.
-    pub d_text: usize,
-    /// Levels concatenated for keys and values.
-    pub n_levels: usize,
-    /// Side of a region, patches.
-    pub stride: usize,
-    /// Heads of the region attention.
-    pub inject_heads: usize,
-}
-
-/// Sizes of LTC (§4).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LtcConfig {
-    /// Patches along one side.
-    pub grid: usize,
-    /// Width of the patch features, d.
-    pub d_vision: usize,
-    /// Width of the language model.
-    pub d_text: usize,
-    /// Hidden width of the output MLP.
-    pub d_hidden: usize,
-    /// CLIP levels injected.
-    pub n_levels: usize,
-    /// Side of a region, s; the output grid is `grid / stride`.
-    pub stride: usize,
-    /// Heads of self-attention and deformable attention.
-    pub n_heads: usize,
-    /// Sampling points of a head, K_p.
-    pub n_points: usize,
-    /// Learner blocks, N.
-    pub n_learner_blocks: usize,
-    /// Residual blocks before and after the pooling, R.
-    pub n_res_blocks: usize,
-    /// Width of the learner's feed-forward layer.
-    pub d_ff: usize,
-    /// Width of the squeeze-excite bottleneck.
-    pub se_dim: usize,
-    /// Heads of the region attention.
-    pub inject_heads: usize,
-    /// How levels are combined; only `residual` (22)(23) here, `concat` is `token_packer`.
-    #[serde(default)]
-    pub fusion: Fusion,
-}
-
-/// How the levels are combined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fusion {
-    /// Sum over levels plus the residual, equations (22) and (23).
-    #[default]
-    Residual,
 }
 
 /// LLaMA, named as in transformers' `LlamaForCausalLM`.
@@ -427,50 +311,6 @@ impl VmadConfig {
             stem_fits(s.stem, s.patch_size, s.d_model),
             &format!("sam.{STEM}"),
         )?;
-        let (grid, width) = self.projector.grid_and_width();
-        check(grid == c.grid(), "projector.grid must be the CLIP grid")?;
-        check(
-            width == c.d_model,
-            "projector.d_vision must be clip.d_model",
-        )?;
-        check(
-            self.projector.d_text() == l.d_model,
-            "projector.d_text must be llm.d_model",
-        )?;
-        match &self.projector {
-            ProjectorConfig::Ltc(ltc) => {
-                check(
-                    ltc.stride > 0 && grid % ltc.stride == 0,
-                    "projector.grid must be a multiple of stride",
-                )?;
-                check(
-                    ltc.n_levels == c.taps.len(),
-                    "projector.n_levels must count clip.taps",
-                )?;
-                check(
-                    ltc.n_heads > 0
-                        && ltc.inject_heads > 0
-                        && width % ltc.n_heads == 0
-                        && width % ltc.inject_heads == 0,
-                    "projector heads must divide d_vision",
-                )?;
-                check(ltc.n_points > 0, "projector.n_points must be positive")
-            }
-            ProjectorConfig::TokenPacker(region) => {
-                check(
-                    region.stride > 0 && grid % region.stride == 0,
-                    "projector.grid must be a multiple of stride",
-                )?;
-                check(
-                    region.n_levels == c.taps.len(),
-                    "projector.n_levels must count clip.taps",
-                )?;
-                check(
-                    region.inject_heads > 0 && width % region.inject_heads == 0,
-                    "projector heads must divide d_vision",
-                )
-            }
-            ProjectorConfig::Linear { .. } | ProjectorConfig::Mlp2xGelu { .. } => Ok(()),
-        }
+        self.projector.validate(c, l)
     }
 }

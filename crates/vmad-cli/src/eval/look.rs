@@ -21,14 +21,14 @@ pub(super) struct Inspector<'a> {
 }
 
 /// An answer in full and read.
-pub(super) struct Said {
+pub(crate) struct Said {
     pub ask: String,
     pub text: String,
     pub parsed: Parsed,
 }
 
 /// What became of a photograph.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub score: f32,
     /// Score from which on the model calls a part anomalous.
     pub threshold: f32,

@@ -7,7 +7,7 @@ use vmad_prep::GrayImage;
 
 /// Reads the truth off a record's annotations: places and sizes from the masks, the weight from kind
 /// and size as the generator does. `mask` is that of the photograph, where there is one.
-pub(super) fn truth(record: &Record, mask: Option<&GrayImage>) -> Result<Truth> {
+pub(crate) fn truth(record: &Record, mask: Option<&GrayImage>) -> Result<Truth> {
     let mut places: Vec<Location> = Vec::new();
     let mut size: Option<SizeWord> = None;
     let mut severity: Option<Severity> = None;

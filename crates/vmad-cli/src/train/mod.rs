@@ -35,25 +35,25 @@ is written, and its thresholds are set from scenes that training did not draw.";
 #[command(after_help = HELP)]
 pub(crate) struct TrainArgs {
     /// The run's configuration, such as models/tiny.toml
-    config: PathBuf,
+    pub config: PathBuf,
     /// Folder of the run: new, or one to go on with
     #[arg(long, value_name = "DIR")]
-    run: PathBuf,
+    pub run: PathBuf,
     /// Folder of the package; files that are not part of a package stay
     #[arg(long, value_name = "OUT")]
-    package: PathBuf,
+    pub package: PathBuf,
     /// Which device computes
     #[arg(long, value_enum, default_value = "cpu")]
-    device: DeviceArg,
+    pub device: DeviceArg,
     /// Save and end after this many steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    steps_now: Option<u64>,
+    pub steps_now: Option<u64>,
     /// Scenes from which the thresholds are set; 0 leaves them at 0.5
     #[arg(long, value_name = "N", default_value_t = 200)]
-    calibrate: u64,
+    pub calibrate: u64,
     /// Write the package from the newest checkpoint without training
     #[arg(long, conflicts_with = "steps_now")]
-    export_only: bool,
+    pub export_only: bool,
 }
 
 /// Steps between two lines where no bar can be drawn.
@@ -64,28 +64,47 @@ const SCENE_SIZE: u32 = 256;
 const SEED_OFFSET: u64 = 1_000_003;
 
 pub(crate) fn run(args: TrainArgs) -> Result<()> {
+    let stop = Stop::listen()?;
+    if let Standing::Stopped { step, steps } = perform(&args, &stop)? {
+        eprintln!("stopped at step {step} of {steps}; the same command goes on");
+    }
+    Ok(())
+}
+
+/// Where a run stands when [`perform`] is done with it.
+pub(crate) enum Standing {
+    /// All steps are taken and the package is written.
+    Published {
+        /// Seconds spent in all sessions of the run.
+        seconds: f64,
+    },
+    /// There is a checkpoint, and steps are left.
+    Stopped { step: u64, steps: u64 },
+}
+
+/// Starts a run or goes on with it, and publishes it once all steps are taken.
+pub(crate) fn perform(args: &TrainArgs, stop: &Stop) -> Result<Standing> {
     let config = TrainConfig::read(&args.config)?;
     if args.export_only && !args.run.join("progress.json").is_file() {
         bail!("{} holds no checkpoint", args.run.display());
     }
-    let stop = Stop::listen()?;
     let device = session::device(args.device)?.device.autodiff();
     let spinner = progress::spinner("opening the run");
     let trainer = Trainer::open(config, &args.run, device);
     spinner.finish_and_clear();
     let mut trainer = trainer?;
     if !args.export_only {
-        train(&mut trainer, &args, &stop)?;
+        train(&mut trainer, args, stop)?;
         if !trainer.is_done() {
-            eprintln!(
-                "stopped at step {} of {}; the same command goes on",
-                trainer.step_count(),
-                trainer.config().steps
-            );
-            return Ok(());
+            return Ok(Standing::Stopped {
+                step: trainer.step_count(),
+                steps: trainer.config().steps,
+            });
         }
     }
-    publish(trainer, &args, &stop)
+    let seconds = trainer.seconds();
+    publish(trainer, args, stop)?;
+    Ok(Standing::Published { seconds })
 }
 
 /// Steps until the run is done, enough steps were taken or Ctrl-C comes; what was done is saved.

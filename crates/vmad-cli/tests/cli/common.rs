@@ -24,6 +24,12 @@ impl Output {
         assert!(self.error.contains(part), "{part:?} in {:?}", self.error);
         assert!(!self.error.contains("panicked"), "{}", self.error);
     }
+
+    #[track_caller]
+    pub fn fails_as_usage(self, part: &str) {
+        assert_eq!(self.status, 2, "{}", self.error);
+        assert!(self.error.contains(part), "{part:?} in {:?}", self.error);
+    }
 }
 
 pub fn vmad(arguments: &[&str]) -> Output {

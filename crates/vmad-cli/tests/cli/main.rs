@@ -1,11 +1,13 @@
 //! The `vmad` program, run as a person would run it, on a model with random weights.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod baseline;
 mod common;
 mod data;
 mod eval;
 mod inspect;
 mod layouts;
+mod reproduce;
 mod train;
 
 use common::{Output, nano, vmad};
@@ -19,6 +21,8 @@ fn every_command_explains_itself() {
         "train",
         "calibrate",
         "eval",
+        "baseline",
+        "reproduce",
         "package",
         "bench",
         "nano",
@@ -57,6 +61,10 @@ fn bad_usage_has_status_2() {
         &["synth", "out", "--difficulty", "2"],
         &["synth", "out", "--size", "9"],
         &["train", "c.toml", "--run", "r"],
+        &["baseline", package, "data", "--method", "padim"],
+        &["baseline", package, "data", "--method", "magic"],
+        &["reproduce", "c.toml"],
+        &["reproduce", "c.toml", "--out", "o", "--seeds", "0"],
     ] {
         let Output { status, error, .. } = vmad(arguments);
         assert_eq!(status, 2, "{arguments:?}: {error}");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::common::{contents, vmad};
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 name = "mini"
 seed = 3
 steps = 3

@@ -71,7 +71,7 @@ impl Bottleneck {
     }
 }
 
-/// Residual blocks, s×s mean, residual blocks.
+/// Residual blocks, s×s mean, residual blocks; without blocks the mean alone.
 #[derive(Module, Debug)]
 pub struct Downsampler {
     pre: Vec<Bottleneck>,

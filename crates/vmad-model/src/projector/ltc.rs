@@ -18,24 +18,29 @@ const LEVEL: LevelNames = LevelNames {
     value_norm: "ln_v",
 };
 
-/// The whole projector.
+/// The whole projector, or what a configuration leaves of it.
 #[derive(Module, Debug)]
 pub struct Ltc {
-    learner: Learner,
+    learner: Option<Learner>,
     down: Downsampler,
-    inject: Injection,
+    inject: Option<Injection>,
     out: Mlp,
 }
 
-/// Region attention from the coarse cells to every level, equation (21).
+/// Region attention from the coarse cells to each injected level, equation (21).
 #[derive(Module, Debug)]
 pub struct Injection {
     query: RegionQuery,
     attention: RegionAttention,
     levels: Vec<RegionLevel>,
+    /// Which level each of `levels` reads.
+    #[module(skip)]
+    places: Vec<usize>,
 }
 
 impl Injection {
+    /// A level is named by its place, so that a subset keeps the names of the whole.
+    ///
     /// # Errors
     /// As the weight source's.
     pub fn new(b: &mut Builder, c: &LtcConfig) -> Result<Self, ModelError> {
@@ -45,27 +50,30 @@ impl Injection {
         let attention =
             RegionAttention::new(&mut b.at("attn"), d, c.inject_heads, regions, Init::Zeros)?;
         let mut list = b.at("levels");
-        let levels = (0..c.n_levels)
+        let places = c.injected();
+        let levels = places
+            .iter()
             .map(|l| RegionLevel::new(&mut list.at(l), &LEVEL, d, d))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             query,
             attention,
             levels,
+            places,
         })
     }
 
     /// # Shapes
     /// - z0: `[batch, n_visual, d]`
     /// - levels: each `[batch, grid², d]`
-    /// - output: O_l of each level, `[batch, n_visual, d]`
+    /// - output: O_l of each injected level, `[batch, n_visual, d]`
     pub fn forward(&self, z0: Tensor<3>, levels: &[Tensor<3>]) -> Vec<Tensor<3>> {
         let queries = self.query.forward(z0);
         self.levels
             .iter()
-            .zip(levels)
-            .map(|(level, features)| {
-                let (keys, values) = level.forward(features.clone());
+            .zip(&self.places)
+            .map(|(level, place)| {
+                let (keys, values) = level.forward(levels[*place].clone());
                 self.attention.forward(queries.clone(), keys, values)
             })
             .collect()
@@ -87,9 +95,15 @@ impl Ltc {
     /// As the weight source's.
     pub fn new(b: &mut Builder, c: &LtcConfig) -> Result<Self, ModelError> {
         let d = c.d_vision;
-        let learner = Learner::new(&mut b.at("learner"), c)?;
+        let learner = match c.n_learner_blocks {
+            0 => None,
+            _ => Some(Learner::new(&mut b.at("learner"), c)?),
+        };
         let down = Downsampler::new(&mut b.at("down"), c)?;
-        let inject = Injection::new(&mut b.at("inject"), c)?;
+        let inject = match c.injected().as_slice() {
+            [] => None,
+            _ => Some(Injection::new(&mut b.at("inject"), c)?),
+        };
         let out = Mlp::new(
             &mut b.at("out"),
             ("0", "2"),
@@ -105,11 +119,19 @@ impl Ltc {
     }
 
     /// # Shapes
-    /// - levels: F_1 … F_L, each `[batch, grid², d_vision]`; the last feeds the learner
+    /// - levels: F_1 … F_L, each `[batch, grid², d_vision]`; the last feeds the learner, or the
+    ///   downsampler where there is none
     pub fn forward(&self, levels: &[Tensor<3>]) -> LtcOutput {
         let last = levels[levels.len() - 1].clone();
-        let z0 = self.down.forward(self.learner.forward(last));
-        let injected = self.inject.forward(z0.clone(), levels);
+        let context = match &self.learner {
+            Some(learner) => learner.forward(last),
+            None => last,
+        };
+        let z0 = self.down.forward(context);
+        let injected = match &self.inject {
+            Some(inject) => inject.forward(z0.clone(), levels),
+            None => Vec::new(),
+        };
         let z = injected
             .into_iter()
             .fold(z0.clone(), |z, output| z + output);

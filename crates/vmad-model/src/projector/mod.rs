@@ -1,18 +1,31 @@
-//! From patch features to visual tokens: the four projectors of §4.
+//! From patch features to visual tokens: the projectors of §4, and behind the feature `ablation`
+//! three more that the paper compares them with.
 
 mod deformable;
 mod downsampler;
+#[cfg(feature = "ablation")]
+mod ldp;
 mod learner;
 mod ltc;
+#[cfg(feature = "ablation")]
+mod pool;
 mod region;
+#[cfg(feature = "ablation")]
+mod resampler;
 mod token_packer;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 pub use deformable::DeformableAttention;
+#[cfg(feature = "ablation")]
+pub use ldp::Ldpv2;
 pub use ltc::{Injection, Ltc, LtcOutput};
+#[cfg(feature = "ablation")]
+pub use pool::AvgPool;
 pub use region::{RegionAttention, RegionLevel};
+#[cfg(feature = "ablation")]
+pub use resampler::Resampler;
 pub use token_packer::TokenPacker;
 
 use crate::ModelError;
@@ -20,7 +33,7 @@ use crate::config::ProjectorConfig;
 use crate::nn::{Linear, Mlp, gelu};
 use crate::weights::{Builder, Init};
 
-/// One of the four projectors.
+/// One of the projectors.
 #[expect(
     clippy::large_enum_variant,
     reason = "a model holds one; a box would not save anything"
@@ -35,6 +48,15 @@ pub enum Projector {
     TokenPacker(TokenPacker),
     /// Locality-enhanced token compression.
     Ltc(Ltc),
+    /// Average pooling.
+    #[cfg(feature = "ablation")]
+    AvgPool(AvgPool),
+    /// Qwen-VL's resampler.
+    #[cfg(feature = "ablation")]
+    Resampler(Resampler),
+    /// MobileVLM V2's projector.
+    #[cfg(feature = "ablation")]
+    Ldpv2(Ldpv2),
 }
 
 impl Projector {
@@ -61,6 +83,16 @@ impl Projector {
                 Self::TokenPacker(TokenPacker::new(&mut b.at("projector"), region)?)
             }
             ProjectorConfig::Ltc(ltc) => Self::Ltc(Ltc::new(&mut b.at("ltc"), ltc)?),
+            #[cfg(feature = "ablation")]
+            ProjectorConfig::AvgPool(pool) => {
+                Self::AvgPool(AvgPool::new(&mut b.at("projector"), pool)?)
+            }
+            #[cfg(feature = "ablation")]
+            ProjectorConfig::Resampler(resampler) => {
+                Self::Resampler(Resampler::new(&mut b.at("projector"), resampler)?)
+            }
+            #[cfg(feature = "ablation")]
+            ProjectorConfig::Ldpv2(ldp) => Self::Ldpv2(Ldpv2::new(&mut b.at("projector"), ldp)?),
         })
     }
 
@@ -74,6 +106,12 @@ impl Projector {
             Self::Mlp2xGelu(mlp) => mlp.forward(last(), gelu),
             Self::TokenPacker(packer) => packer.forward(levels),
             Self::Ltc(ltc) => ltc.forward(levels).tokens,
+            #[cfg(feature = "ablation")]
+            Self::AvgPool(pool) => pool.forward(last()),
+            #[cfg(feature = "ablation")]
+            Self::Resampler(resampler) => resampler.forward(last()),
+            #[cfg(feature = "ablation")]
+            Self::Ldpv2(ldp) => ldp.forward(last()),
         }
     }
 }

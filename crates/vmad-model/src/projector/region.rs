@@ -110,12 +110,8 @@ impl RegionAttention {
         self.out.forward(attended.reshape([batch, n_regions, d]))
     }
 
-    /// Query (0), key (1) or value (2) projection of `[m, d]`.
     fn project(&self, x: Tensor<2>, which: usize) -> Tensor<2> {
-        let [_, d] = x.dims();
-        let weight = self.in_proj_weight.val().narrow(0, which * d, d);
-        let bias = self.in_proj_bias.val().narrow(0, which * d, d);
-        x.matmul(weight.transpose()) + bias.unsqueeze()
+        packed_projection(&self.in_proj_weight, &self.in_proj_bias, x, which)
     }
 
     /// Brings the cells of each region together.
@@ -130,6 +126,19 @@ impl RegionAttention {
             .swap_dims(2, 3) // [batch, row, col, row in region, col in region, d]
             .reshape([batch, n_cells, d])
     }
+}
+
+/// Query (0), key (1) or value (2) projection of `[m, d]` by torch's packed `in_proj`.
+pub(super) fn packed_projection(
+    weight: &Param<Tensor<2>>,
+    bias: &Param<Tensor<1>>,
+    x: Tensor<2>,
+    which: usize,
+) -> Tensor<2> {
+    let [_, d] = x.dims();
+    let weight = weight.val().narrow(0, which * d, d);
+    let bias = bias.val().narrow(0, which * d, d);
+    x.matmul(weight.transpose()) + bias.unsqueeze()
 }
 
 /// The query norm LN(W_q ·).

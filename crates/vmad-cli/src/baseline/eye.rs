@@ -1,0 +1,285 @@
+//! What a detector sees of a photograph: a package's features, or pixels at the package's size.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use vmad_engine::{CancelToken, Engine, Photo, Query, Trace, TraceData};
+use vmad_eval::ScoreMap;
+use vmad_eval::baseline::{PatchGrid, Planes, difference_of_gaussians, local_z_score};
+use vmad_model::VmadConfig;
+use vmad_model::config::ClipFit;
+use vmad_prep::resize::{Filter, resize};
+use vmad_prep::{Limits, Prior, RgbImage, SamFrame, decode, sam_pixels, upscale_logits};
+
+use crate::args::DeviceArg;
+use crate::files::{read_manifest, read_photo};
+use crate::session;
+
+/// Features that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Layer {
+    /// The hidden states of CLIP that the projector takes, end to end
+    Clip,
+    /// SAM's image embedding
+    Sam,
+}
+
+/// What is made of pixels alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Statistic {
+    Contrast,
+    ZScore,
+    Prior,
+}
+
+/// Standard deviations of the two blurs, as shares of the square that the model looks at: 1 and
+/// 8 pixels of 256.
+const BLURS: (f64, f64) = (1.0 / 256.0, 8.0 / 256.0);
+/// From a pixel to the edge of the square that it is compared with, as a share likewise.
+const RADIUS: f64 = 12.0 / 256.0;
+/// Added to a standard deviation; pixels are 0 to 1.
+const FLOOR: f32 = 0.02;
+
+/// Looks at photographs, one after the other.
+pub(super) struct Eye {
+    config: VmadConfig,
+    looks_at: LooksAt,
+    /// Where the photograph of the last look lies in SAM's square.
+    frame: SamFrame,
+}
+
+enum LooksAt {
+    Features(Box<Engine>, Layer),
+    Pixels(Statistic),
+}
+
+impl Eye {
+    /// Sees a package's features.
+    pub fn of_features(package: &Path, device: DeviceArg, layer: Layer) -> Result<Self> {
+        let engine = session::open(package, device, &CancelToken::new())?;
+        Ok(Self::new(
+            engine.config().clone(),
+            LooksAt::Features(Box::new(engine), layer),
+        ))
+    }
+
+    /// Sees pixels at a package's size; its weights are not read.
+    pub fn of_pixels(package: &Path, statistic: Statistic) -> Result<Self> {
+        let manifest = read_manifest(package)?;
+        let config: VmadConfig = serde_json::from_value(manifest.meta.config)
+            .with_context(|| format!("the configuration in {}", package.display()))?;
+        config.validate()?;
+        Ok(Self::new(config, LooksAt::Pixels(statistic)))
+    }
+
+    fn new(config: VmadConfig, looks_at: LooksAt) -> Self {
+        Self {
+            config,
+            looks_at,
+            frame: SamFrame::new(1, 1, 1),
+        }
+    }
+
+    fn open(&mut self, path: &Path) -> Result<RgbImage> {
+        let image = decode(&read_photo(path)?, &Limits::default())?;
+        let size = self.config.sam.image_size as u32;
+        self.frame = SamFrame::new(image.width(), image.height(), size);
+        Ok(image)
+    }
+
+    /// The features of a photograph.
+    pub fn features(&mut self, path: &Path) -> Result<PatchGrid> {
+        let image = self.open(path)?;
+        let LooksAt::Features(engine, layer) = &mut self.looks_at else {
+            bail!("only pixels are looked at");
+        };
+        engine.start_trace();
+        let events = engine.inspect(Photo::Rgb(image), Query::default(), &CancelToken::new());
+        session::finish(events)?;
+        let trace = engine.take_trace().context("the engine kept no trace")?;
+        match layer {
+            Layer::Clip => {
+                let taps = self.config.clip.taps.iter();
+                let grids = taps.map(|tap| clip_grid(&trace, *tap, self.config.clip.grid()));
+                Ok(PatchGrid::joined(&grids.collect::<Result<Vec<_>>>()?)?)
+            }
+            Layer::Sam => sam_grid(&trace),
+        }
+    }
+
+    /// A map over the grid of features, on the photograph of the last look.
+    pub fn on_photograph(&self, map: &[f32]) -> Result<ScoreMap> {
+        match &self.looks_at {
+            LooksAt::Features(_, Layer::Clip) => Ok(from_clip(
+                map,
+                self.config.clip.grid(),
+                &self.frame,
+                self.config.clip_mode,
+            )),
+            LooksAt::Features(_, Layer::Sam) => from_sam(map, self.config.sam.grid(), &self.frame),
+            LooksAt::Pixels(_) => bail!("only pixels are looked at"),
+        }
+    }
+
+    /// The map of a photograph's pixels.
+    pub fn statistic(&mut self, path: &Path) -> Result<ScoreMap> {
+        let image = self.open(path)?;
+        let LooksAt::Pixels(statistic) = self.looks_at else {
+            bail!("only features are looked at");
+        };
+        let size = self.config.sam.image_size;
+        if statistic == Statistic::Prior {
+            let (pixels, frame) = sam_pixels(&image, size as u32);
+            let side = self.config.sam.mask_side();
+            let map = Prior::new(&pixels, &frame).for_sam(side as u32);
+            return from_sam(&map, side, &frame);
+        }
+        let (width, height) = self.frame.resized;
+        let small = resize(&image, width, height, Filter::Bilinear);
+        let (width, height) = (width as usize, height as usize);
+        let plane = |c: usize| {
+            small
+                .pixels()
+                .map(move |pixel| f32::from(pixel.0[c]) / 255.0)
+        };
+        let planes = Planes::new(width, height, (0..3).flat_map(plane).collect())?;
+        let pixels = |share: f64| (share * size as f64).max(1.0);
+        let values = match statistic {
+            Statistic::ZScore => local_z_score(&planes, pixels(RADIUS) as usize, FLOOR)?,
+            _ => difference_of_gaussians(&planes, BLURS.0 * size as f64, BLURS.1 * size as f64)?,
+        };
+        Ok(ScoreMap {
+            width,
+            height,
+            values,
+        })
+    }
+}
+
+fn values<'t>(trace: &'t Trace, name: &str) -> Result<(&'t [usize], &'t [f32])> {
+    match trace.get(name) {
+        Some(tensor) => match &tensor.data {
+            TraceData::F32(values) => Ok((&tensor.shape, values)),
+            TraceData::I32(_) => bail!("{name} holds whole numbers"),
+        },
+        None => bail!("the engine's trace has no {name}"),
+    }
+}
+
+/// A hidden state without its class token.
+fn clip_grid(trace: &Trace, tap: usize, grid: usize) -> Result<PatchGrid> {
+    let name = format!("clip.hidden.{tap}");
+    let (shape, values) = values(trace, &name)?;
+    let [_, d] = *shape else {
+        bail!("{name} has shape {shape:?}");
+    };
+    let patches = values.get(d..).unwrap_or_default().to_vec();
+    Ok(PatchGrid::new(grid, grid, d, patches)?)
+}
+
+/// SAM's embedding `[d, rows, columns]`, channels last.
+fn sam_grid(trace: &Trace) -> Result<PatchGrid> {
+    let name = "sam.image_embedding";
+    let (shape, values) = values(trace, name)?;
+    let [d, rows, columns] = *shape else {
+        bail!("{name} has shape {shape:?}");
+    };
+    let n = rows * columns;
+    let cell = |cell: usize| (0..d).map(move |c| values[c * n + cell]);
+    let patches = (0..n).flat_map(cell).collect();
+    Ok(PatchGrid::new(rows, columns, d, patches)?)
+}
+
+/// A map over SAM's square, on the photograph.
+fn from_sam(map: &[f32], side: usize, frame: &SamFrame) -> Result<ScoreMap> {
+    let values = upscale_logits(map, side as u32, frame)?;
+    Ok(ScoreMap {
+        width: frame.original.0 as usize,
+        height: frame.original.1 as usize,
+        values,
+    })
+}
+
+/// A map over CLIP's square, on the photograph at the size that it has in SAM's; bilinear. What a
+/// crop leaves out takes the values of its edge.
+fn from_clip(map: &[f32], grid: usize, frame: &SamFrame, fit: ClipFit) -> ScoreMap {
+    let (width, height) = frame.resized;
+    let square = match fit {
+        ClipFit::Pad => width.max(height),
+        ClipFit::Crop => width.min(height),
+    };
+    // For each pixel of an axis: two cells, and how far between them it lies.
+    let axis = |length: u32| -> Vec<(usize, usize, f32)> {
+        let offset = (square as f32 - length as f32) / 2.0;
+        let last = grid - 1;
+        (0..length)
+            .map(|pixel| {
+                let share = (pixel as f32 + 0.5 + offset) / square as f32;
+                let at = (share * grid as f32 - 0.5).clamp(0.0, last as f32);
+                (at as usize, (at as usize + 1).min(last), at.fract())
+            })
+            .collect()
+    };
+    let columns = axis(width);
+    let mix = |(low, high, share): (usize, usize, f32), row: usize| {
+        let (a, b) = (map[row * grid + low], map[row * grid + high]);
+        a + (b - a) * share
+    };
+    let rows = axis(height).into_iter();
+    let values = rows.flat_map(|(top, bottom, share)| {
+        let pixel = |column: &(usize, usize, f32)| {
+            let (a, b) = (mix(*column, top), mix(*column, bottom));
+            a + (b - a) * share
+        };
+        columns.iter().map(pixel).collect::<Vec<f32>>()
+    });
+    ScoreMap {
+        values: values.collect(),
+        width: width as usize,
+        height: height as usize,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clip_s_square_is_cut_to_the_photograph() {
+        // Four cells a side; the photograph takes the two rows in the middle.
+        let map: Vec<f32> = (0..16).map(|cell| (cell / 4) as f32).collect();
+        let wide = from_clip(&map, 4, &SamFrame::new(80, 40, 8), ClipFit::Pad);
+        assert_eq!((wide.width, wide.height), (8, 4));
+        let column: Vec<f32> = wide.values.iter().step_by(8).copied().collect();
+        assert_eq!(column, [0.75, 1.25, 1.75, 2.25]);
+        // The crop is the photograph's middle square: rows run from top to bottom.
+        let wide = from_clip(&map, 4, &SamFrame::new(80, 40, 8), ClipFit::Crop);
+        let column: Vec<f32> = wide.values.iter().step_by(8).copied().collect();
+        assert_eq!(column, [0.0, 1.0, 2.0, 3.0]);
+        let turned: Vec<f32> = (0..16).map(|cell| (cell % 4) as f32).collect();
+        let wide = from_clip(&turned, 4, &SamFrame::new(80, 40, 8), ClipFit::Crop);
+        assert_eq!(wide.values[..8], [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 3.0, 3.0]);
+    }
+
+    #[test]
+    fn embeddings_are_read_channels_last() -> Result<()> {
+        let tensor = |name: &str, shape: &[usize], values: &[f32]| vmad_engine::TraceTensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            data: TraceData::F32(values.to_vec()),
+        };
+        let trace = Trace {
+            tensors: vec![
+                tensor("clip.hidden.2", &[2, 3], &[9.0, 9.0, 9.0, 1.0, 2.0, 3.0]),
+                tensor("sam.image_embedding", &[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]),
+            ],
+        };
+        let expected = PatchGrid::new(1, 1, 3, vec![1.0, 2.0, 3.0])?;
+        assert_eq!(clip_grid(&trace, 2, 1)?, expected);
+        let expected = PatchGrid::new(1, 2, 2, vec![1.0, 3.0, 2.0, 4.0])?;
+        assert_eq!(sam_grid(&trace)?, expected);
+        assert!(clip_grid(&trace, 3, 1).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! `vmad baseline`.
+
+mod eye;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use vmad_data::{LabelledPhoto, Record, read_dataset};
+use vmad_eval::baseline::{Covariance, Padim, PatchCore, PatchGrid};
+use vmad_eval::{Accumulator, EvalOptions, ImageResult, Mask, Report, ScoreMap};
+use vmad_prep::{ScoreMode, image_score};
+
+use crate::args::{DeviceArg, Usage};
+use crate::dataset::{DATA_HELP, DatasetArgs, OpenDataset};
+use crate::eval::truth;
+use crate::interrupt::Stop;
+use crate::progress;
+use crate::text::print;
+use eye::{Eye, Layer, Statistic};
+
+const HELP: &str = "Example:
+  vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
+  vmad synth /tmp/normal --seed 2 --count 400 --split unseen
+  vmad baseline models/tiny /tmp/unseen --normal /tmp/normal --method patchcore
+
+Prints the report of `vmad eval` for a detector without language: padim and patchcore know the good
+photographs of the same category among those of --normal, as the package's encoders see them; the
+other methods know nothing, and take of the package only the size at which it looks at a photograph.
+Unlike the model itself, padim and patchcore are not zero-shot.";
+
+/// Measure a plain detector on labelled photographs, to compare a model with
+#[derive(Debug, Args)]
+#[command(after_help = format!("{HELP}\n\n{DATA_HELP}"))]
+pub(crate) struct BaselineArgs {
+    /// Folder of the model package whose encoders look, the one with model.json
+    package: PathBuf,
+    /// Folder of the data set
+    data: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
+    /// What detects
+    #[arg(long, value_enum)]
+    method: Method,
+    /// Another such folder, whose photographs without a defect are what is normal
+    #[arg(long, value_name = "DATA2",
+          required_if_eq_any([("method", "padim"), ("method", "patchcore")]))]
+    normal: Option<PathBuf>,
+    /// Which features are compared
+    #[arg(long, value_enum, default_value = "clip")]
+    features: Layer,
+    /// Most normal photographs of a category [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    shots: Option<u32>,
+    /// PaDiM: add this to each variance, as the paper does with 0.01, instead of Ledoit-Wolf
+    #[arg(long, value_name = "X")]
+    ridge: Option<f64>,
+    /// PatchCore: share of the normal patches that is kept
+    #[arg(long, value_name = "X", default_value_t = 0.1)]
+    coreset: f64,
+    /// PatchCore: weight the image's score with so many neighbours in the bank, the paper's (7)
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "9",
+          value_parser = clap::value_parser!(u32).range(2..))]
+    reweight: Option<u32>,
+    /// Print one JSON object instead of a Markdown table
+    #[arg(long)]
+    json: bool,
+    /// Which device computes features
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceArg,
+}
+
+/// What detects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// A Gaussian of features at each place (Defard et al. 2021)
+    Padim,
+    /// The nearest of a bank of normal patches (Roth et al. 2022)
+    Patchcore,
+    /// Difference of two Gaussian blurs of the pixels
+    Contrast,
+    /// Distance of each pixel from the mean around it, in standard deviations
+    Zscore,
+    /// The patch-similarity prior that the model takes as an input
+    Prior,
+}
+
+impl Method {
+    /// The statistic of pixels, where it is one.
+    fn statistic(self) -> Option<Statistic> {
+        match self {
+            Self::Padim | Self::Patchcore => None,
+            Self::Contrast => Some(Statistic::Contrast),
+            Self::Zscore => Some(Statistic::ZScore),
+            Self::Prior => Some(Statistic::Prior),
+        }
+    }
+}
+
+/// PatchCore's features take in their neighbours one cell away.
+const NEIGHBOURHOOD: usize = 1;
+
+pub(crate) fn run(args: BaselineArgs) -> Result<()> {
+    let mut dataset = args.dataset.open(&args.data)?;
+    let normal = match (&args.normal, args.method.statistic()) {
+        (Some(folder), None) => normal_records(folder, &args)?,
+        (None, Some(_)) => Vec::new(),
+        _ => {
+            let message = "--normal belongs to the methods padim and patchcore, and only to them";
+            return Err(Usage(message.to_owned()).into());
+        }
+    };
+    let stop = Stop::listen()?;
+    let mut eye = match args.method.statistic() {
+        Some(statistic) => Eye::of_pixels(&args.package, statistic)?,
+        None => Eye::of_features(&args.package, args.device, args.features)?,
+    };
+    let report = measure(&mut eye, &args, &mut dataset, &normal, &stop)?;
+    dataset.finish()?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&report).context("encoding the report")?;
+        print(&format!("{json}\n"))
+    } else {
+        print(&report.to_markdown())
+    }
+}
+
+/// The photographs that show what is normal.
+fn normal_records(folder: &Path, args: &BaselineArgs) -> Result<Vec<Record>> {
+    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if place(folder) == place(&args.data) {
+        bail!("--normal must hold other photographs than those that are measured");
+    }
+    let mut records = read_dataset(folder, None)?.records;
+    records.retain(|record| !record.is_defective);
+    Ok(records)
+}
+
+/// Category by category, so that only one category's detector and maps are in memory.
+fn measure(
+    eye: &mut Eye,
+    args: &BaselineArgs,
+    dataset: &mut OpenDataset,
+    normal: &[Record],
+    stop: &Stop,
+) -> Result<Report> {
+    let OpenDataset { records, loader } = dataset;
+    records.sort_by(|a, b| a.category.cmp(&b.category));
+    let mut accumulator = Accumulator::new(EvalOptions::default())?;
+    let bar = progress::count(records.len() as u64, "photographs");
+    for group in records.chunk_by(|a, b| a.category == b.category) {
+        let Some(first) = group.first() else { continue };
+        let detector = Detector::learn(eye, args, &first.category, normal, stop)?;
+        for record in group {
+            if stop.is_asked() {
+                bail!(
+                    "stopped after {} of {} photographs",
+                    bar.position(),
+                    records.len()
+                );
+            }
+            bar.inc(1);
+            let Some(photo) = loader.load(record)? else {
+                continue;
+            };
+            let (score, map) = detector
+                .judge(eye, record)
+                .with_context(|| record.path.display().to_string())?;
+            let result = result(record, photo, score, map)?;
+            accumulator.add(record.category.as_str(), result)?;
+        }
+        accumulator.close(&first.category)?;
+    }
+    bar.finish_and_clear();
+    Ok(accumulator.finish()?)
+}
+
+/// A detector says nothing, which is not the same as saying something wrong: no answers.
+fn result(record: &Record, photo: LabelledPhoto, score: f32, map: ScoreMap) -> Result<ImageResult> {
+    Ok(ImageResult {
+        score,
+        map: Some(map),
+        truth: truth(record, photo.mask.as_ref())?,
+        mask: photo.mask.map(|mask| Mask {
+            width: mask.width() as usize,
+            height: mask.height() as usize,
+            values: mask.iter().map(|value| *value != 0).collect(),
+        }),
+        answers: Vec::new(),
+    })
+}
+
+/// What has been learned of a category.
+enum Detector {
+    Padim(Padim),
+    PatchCore(PatchCore, Option<usize>),
+    Pixels,
+}
+
+impl Detector {
+    fn learn(
+        eye: &mut Eye,
+        args: &BaselineArgs,
+        category: &str,
+        normal: &[Record],
+        stop: &Stop,
+    ) -> Result<Self> {
+        if args.method.statistic().is_some() {
+            return Ok(Self::Pixels);
+        }
+        let shots = args.shots.map_or(usize::MAX, |n| n as usize);
+        let good = normal.iter().filter(|record| record.category == category);
+        let mut images = Vec::new();
+        for record in good.take(shots) {
+            if stop.is_asked() {
+                bail!("stopped while looking at normal photographs of {category}");
+            }
+            let seen = eye.features(&record.path);
+            images.push(seen.with_context(|| record.path.display().to_string())?);
+        }
+        let learned = match args.method {
+            Method::Padim => {
+                let covariance = args.ridge.map_or(Covariance::LedoitWolf, Covariance::Ridge);
+                Padim::fit(&images, covariance).map(Self::Padim)
+            }
+            _ => {
+                let images: Vec<PatchGrid> = images
+                    .iter()
+                    .map(|image| image.neighbourhood_mean(NEIGHBOURHOOD))
+                    .collect();
+                let neighbours = args.reweight.map(|n| n as usize);
+                PatchCore::fit(&images, args.coreset).map(|core| Self::PatchCore(core, neighbours))
+            }
+        };
+        learned.with_context(|| format!("what is normal of category {category}"))
+    }
+
+    /// Score and map of a photograph. The score is the model's own way from a map to a number,
+    /// except for PatchCore's reweighted one.
+    fn judge(&self, eye: &mut Eye, record: &Record) -> Result<(f32, ScoreMap)> {
+        let (map, score) = match self {
+            Self::Pixels => (eye.statistic(&record.path)?, None),
+            Self::Padim(padim) => {
+                let distances = padim.map(&eye.features(&record.path)?)?;
+                (eye.on_photograph(&distances)?, None)
+            }
+            Self::PatchCore(core, neighbours) => {
+                let seen = eye
+                    .features(&record.path)?
+                    .neighbourhood_mean(NEIGHBOURHOOD);
+                let verdict = core.judge(&seen, *neighbours)?;
+                let score = neighbours.map(|_| verdict.score);
+                (eye.on_photograph(&verdict.map)?, score)
+            }
+        };
+        let (width, height) = (map.width as u32, map.height as u32);
+        let score = match score {
+            Some(score) => score,
+            None => image_score(&map.values, width, height, ScoreMode::Max)?,
+        };
+        Ok((score, map))
+    }
+}

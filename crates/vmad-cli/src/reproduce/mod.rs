@@ -1,0 +1,276 @@
+//! `vmad reproduce`.
+
+mod matrix;
+mod measure;
+mod tables;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use vmad_data::write_dataset;
+
+use crate::args::{DeviceArg, Usage};
+use crate::bench::machine;
+use crate::files::{create_folder, write_whole};
+use crate::interrupt::Stop;
+use crate::progress;
+use crate::text::{plain, print};
+use crate::train::{Standing, TrainArgs, perform};
+use matrix::{Evaluation, Matrix, Run};
+use measure::{Measured, measure};
+
+const HELP: &str = "Example:
+  vmad reproduce models/reproduce.toml --out runs/reproduce
+  vmad reproduce models/reproduce.toml --out runs/reproduce --only ltc_dssl --only mlp --seeds 1
+
+Trains every variant of the matrix under every seed, measures each on the same held-out scenes, and
+prints the matrix's tables beside the paper's figures. Ctrl-C saves and ends; the same command goes on
+from there, and skips what is finished. OUT holds a folder for each run (config.toml, which
+`vmad train` takes as well, the run and its package), results.json and tables.md. Paths in the matrix
+and in its base are taken from where the command runs. docs/reproduction.md has the results.";
+
+/// Train and measure a matrix of configurations, for tables as the paper's III and IV
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ReproduceArgs {
+    /// The matrix, such as models/reproduce.toml
+    config: PathBuf,
+    /// Folder of all runs: new, or one to go on with
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Run only this variant; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Seeds of each variant, counted from 1
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Steps of each run, where they are not to be the matrix's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Which device computes
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: DeviceArg,
+}
+
+/// A run that is finished.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct RunResult {
+    variant: String,
+    seed: u64,
+    /// Seconds of training.
+    seconds: f64,
+    /// What it was measured on.
+    evaluation: Evaluation,
+    measured: Measured,
+}
+
+/// All that is finished.
+#[derive(Serialize)]
+struct Results<'a> {
+    software: &'static str,
+    machine: String,
+    base: &'a Path,
+    runs: &'a [RunResult],
+}
+
+pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
+    let matrix = Matrix::read(&args.config)?;
+    let is_known = |name: &&String| matrix.variants.iter().any(|v| v.name == **name);
+    if let Some(name) = args.only.iter().find(|name| !is_known(name)) {
+        let names: Vec<&str> = matrix.variants.iter().map(|v| v.name.as_str()).collect();
+        let message = format!("there is no variant {name}; there are {}", names.join(", "));
+        return Err(Usage(message).into());
+    }
+    let runs = matrix.runs(args.seeds, args.steps)?;
+    let stop = Stop::listen()?;
+    let workplace = Workplace {
+        out: &args.out,
+        evaluation: &matrix.evaluation,
+        device: args.device,
+        stop: &stop,
+    };
+    let (mut results, todo) = workplace.survey(&runs, &args.only)?;
+    if !todo.is_empty() {
+        workplace.render_scenes()?;
+    }
+    for (index, run) in todo.iter().enumerate() {
+        let left = time_left(&results, todo.len() - index);
+        eprintln!("run {} of {}: {}{left}", index + 1, todo.len(), run.name());
+        match workplace.finish(run) {
+            Ok(Some(result)) => results.push(result),
+            Ok(None) => break,
+            Err(_) if stop.is_asked() => break,
+            Err(error) => return Err(error.context(format!("run {}", run.name()))),
+        }
+        keep(&args.out, &matrix, &results)?;
+    }
+    if stop.is_asked() {
+        eprintln!("stopped; the same command goes on");
+    }
+    keep(&args.out, &matrix, &results)?;
+    print(&plain(&tables::markdown(&matrix, &results)))
+}
+
+/// Writes results.json and tables.md.
+fn keep(out: &Path, matrix: &Matrix, runs: &[RunResult]) -> Result<()> {
+    create_folder(out)?;
+    let results = Results {
+        software: concat!("vmad ", env!("CARGO_PKG_VERSION")),
+        machine: machine(),
+        base: &matrix.base,
+        runs,
+    };
+    let json = serde_json::to_vec_pretty(&results).context("encoding the results")?;
+    write_whole(&out.join("results.json"), &json)?;
+    let text = tables::markdown(matrix, runs);
+    write_whole(&out.join("tables.md"), text.as_bytes())
+}
+
+/// How long the runs that are left may take, going by those that are finished.
+fn time_left(results: &[RunResult], n_left: usize) -> String {
+    if results.is_empty() {
+        return String::new();
+    }
+    let seconds: f64 = results.iter().map(|result| result.seconds).sum();
+    let seconds = seconds / results.len() as f64 * n_left as f64;
+    // Whole minutes; a guess does not know more.
+    let minutes = Duration::from_secs((seconds / 60.0).ceil() as u64 * 60);
+    format!(" (about {} left)", indicatif::HumanDuration(minutes))
+}
+
+/// Where runs are made.
+struct Workplace<'a> {
+    out: &'a Path,
+    evaluation: &'a Evaluation,
+    device: DeviceArg,
+    stop: &'a Stop,
+}
+
+impl Workplace<'_> {
+    fn folder(&self, run: &Run) -> PathBuf {
+        self.out.join("runs").join(run.name())
+    }
+
+    fn scenes(&self) -> PathBuf {
+        self.out.join("evaluation")
+    }
+
+    /// Results that are there, and the runs that are left to do.
+    fn survey<'r>(
+        &self,
+        runs: &'r [Run],
+        only: &[String],
+    ) -> Result<(Vec<RunResult>, Vec<&'r Run>)> {
+        let (mut results, mut todo) = (Vec::new(), Vec::new());
+        for run in runs {
+            self.check_config(run)?;
+            match self.result(run)? {
+                Some(result) => results.push(result),
+                None if only.is_empty() || only.contains(&run.variant) => todo.push(run),
+                None => {}
+            }
+        }
+        Ok((results, todo))
+    }
+
+    /// Fails where the run's folder belongs to another configuration.
+    fn check_config(&self, run: &Run) -> Result<()> {
+        let path = self.folder(run).join("config.toml");
+        match fs::read_to_string(&path) {
+            Ok(kept) if kept == run.config => Ok(()),
+            Ok(_) => bail!(
+                "{}: this run was made with another configuration; remove its folder, or give \
+                 another --out",
+                path.display()
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
+    /// The result of a run, if it was measured on these scenes.
+    fn result(&self, run: &Run) -> Result<Option<RunResult>> {
+        let path = self.folder(run).join("result.json");
+        let json = match fs::read(&path) {
+            Ok(json) => json,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        let result: RunResult = serde_json::from_slice(&json)
+            .with_context(|| format!("{}: remove it, and it is made anew", path.display()))?;
+        Ok((result.evaluation == *self.evaluation).then_some(result))
+    }
+
+    /// Writes the scenes that runs are measured on, unless they are there.
+    fn render_scenes(&self) -> Result<()> {
+        let folder = self.scenes();
+        let label = folder.join("evaluation.json");
+        let wanted = serde_json::to_vec_pretty(self.evaluation).context("encoding the scenes")?;
+        if fs::read(&label).is_ok_and(|kept| kept == wanted) {
+            return Ok(());
+        }
+        create_folder(&folder)?;
+        let bar = progress::count(self.evaluation.count, "scenes");
+        let scenes = self.evaluation.scenes();
+        write_dataset(
+            &folder,
+            scenes.as_ref(),
+            self.evaluation.count,
+            &mut |done, _| {
+                bar.set_position(done);
+                if self.stop.is_asked() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        )?;
+        bar.finish_and_clear();
+        // Last, so that scenes which were cut off are rendered again.
+        write_whole(&label, &wanted)
+    }
+
+    /// Trains a run to its end and measures it; `None` where it was stopped.
+    fn finish(&self, run: &Run) -> Result<Option<RunResult>> {
+        let folder = self.folder(run);
+        create_folder(&folder)?;
+        let training = TrainArgs {
+            config: folder.join("config.toml"),
+            run: folder.join("run"),
+            package: folder.join("package"),
+            device: self.device,
+            steps_now: None,
+            // Thresholds do not enter the figures.
+            calibrate: 0,
+            export_only: false,
+        };
+        write_whole(&training.config, run.config.as_bytes())?;
+        let seconds = match perform(&training, self.stop)? {
+            Standing::Published { seconds } => seconds,
+            Standing::Stopped { .. } => return Ok(None),
+        };
+        let measured = measure(
+            &training.package,
+            &self.scenes(),
+            self.evaluation.timed,
+            self.device,
+            self.stop,
+        )?;
+        let result = RunResult {
+            variant: run.variant.clone(),
+            seed: run.seed,
+            seconds,
+            evaluation: self.evaluation.clone(),
+            measured,
+        };
+        let json = serde_json::to_vec_pretty(&result).context("encoding the result")?;
+        write_whole(&folder.join("result.json"), &json)?;
+        Ok(Some(result))
+    }
+}
