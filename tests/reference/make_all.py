@@ -1,6 +1,6 @@
 """Writes every fixture of `tests/fixtures/model` and `tests/fixtures/eval`.
 
-    python make_all.py [clip llama sam ltc projectors metrics composed dssl]
+    python make_all.py [clip llama sam ltc projectors metrics composed dssl tiny_vit]
 """
 
 import sys
@@ -15,6 +15,7 @@ import ltc
 import metrics
 import projectors
 import sam
+import tiny_vit
 
 PARTS = {
     "clip": clip.main,
@@ -25,6 +26,7 @@ PARTS = {
     "composed": composed.main,
     "dssl": dssl.main,
     "metrics": metrics.main,
+    "tiny_vit": tiny_vit.main,
 }
 
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vmad_model::VmadConfig;
+use vmad_model::config::{ConvNorm, SamEncoder};
 use vmad_package::{Conversation, Recipe, Templates};
 
 use crate::TrainError;
@@ -254,6 +255,16 @@ impl TrainConfig {
         if shares.iter().any(|share| !(*share >= 0.0)) || !(shares.iter().sum::<f32>() > 0.0) {
             return Err(invalid(
                 "tasks needs shares of at least 0 whose sum is positive",
+            ));
+        }
+        let has_statistics = matches!(
+            &config.model.sam.encoder,
+            SamEncoder::TinyVit(tiny) if tiny.norm == ConvNorm::Batch
+        );
+        if has_statistics && config.start.is_none() {
+            return Err(invalid(
+                "model.sam.encoder: norm = \"batch\" takes its statistics from public weights; a run \
+                 that starts from nothing needs norm = \"layer\"",
             ));
         }
         if let Some(dssl) = &config.dssl {

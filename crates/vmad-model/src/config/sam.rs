@@ -339,3 +339,82 @@ impl From<SamConfig> for Written {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIT: &str = r#"{"image_size":64,"patch_size":16,"d_model":24,"n_layers":2,"n_heads":3,"d_ff":32,"window":3,"global_blocks":[1],"d_out":32,"layer_norm_eps":1e-6,"decoder_heads":4,"decoder_layers":2,"decoder_ff":48,"n_mask_tokens":4,"cross_downsample":2,"stem":"patch","similarity_prompt":true}"#;
+    const TINY: &str = r#"{"image_size":1024,"patch_size":16,"d_out":256,"decoder_heads":8,"decoder_layers":2,"decoder_ff":2048,"n_mask_tokens":4,"cross_downsample":2,"similarity_prompt":false,"encoder":{"kind":"tiny_vit","embed_dims":[64,128,160,320],"depths":[2,2,6,2],"num_heads":[2,4,5,10],"window_sizes":[7,7,14,7],"mlp_ratio":4,"mbconv_expand_ratio":4,"local_conv_size":3,"norm":"batch"}}"#;
+
+    #[test]
+    fn what_is_written_is_read_and_written_again() -> Result<(), serde_json::Error> {
+        for text in [VIT, TINY] {
+            let config: SamConfig = serde_json::from_str(text)?;
+            assert_eq!(serde_json::to_string(&config)?, text);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let cases = [
+            (VIT, "\"d_ff\":32,", "", "missing field `d_ff`"),
+            (VIT, "\"d_out\"", "\"d_uot\"", "unknown field `d_uot`"),
+            (
+                VIT,
+                "\"stem\"",
+                "\"encoder\":{\"kind\":\"vit\"},\"stem\"",
+                "",
+            ),
+            (
+                TINY,
+                "\"d_out\"",
+                "\"window\":7,\"d_out\"",
+                "sam.window is a size of the encoder vit",
+            ),
+            (
+                TINY,
+                "\"norm\":\"batch\"",
+                "\"norms\":1",
+                "unknown field `norms`",
+            ),
+            (TINY, ",\"norm\":\"batch\"", "", ""),
+            (
+                TINY,
+                "\"patch_size\":16",
+                "\"patch_size\":8",
+                "patch_size must be 16",
+            ),
+            (TINY, "1024", "1000", "image_size must be a multiple"),
+            (TINY, "[64,", "[63,", "even number"),
+            (TINY, "[2,4,5,10]", "[2,4,7,10]", "multiples of num_heads"),
+            (TINY, "[2,4,5,10]", "[0,4,5,10]", ""),
+            (TINY, "[7,7,14,7]", "[0,7,14,0]", "window_sizes"),
+            (
+                TINY,
+                "\"mlp_ratio\":4",
+                "\"mlp_ratio\":1000000",
+                "mlp_ratio",
+            ),
+            (
+                TINY,
+                "\"local_conv_size\":3",
+                "\"local_conv_size\":4",
+                "must be odd",
+            ),
+        ];
+        for (text, from, to, expected) in cases {
+            let text = text.replacen(from, to, 1);
+            let outcome = serde_json::from_str::<SamConfig>(&text)
+                .map_err(|error| error.to_string())
+                .and_then(|config| config.validate().map_err(|error| error.to_string()));
+            let message = outcome.err().unwrap_or_default();
+            let fits = match expected {
+                "" => message.is_empty(),
+                _ => message.contains(expected),
+            };
+            assert!(fits, "{from} → {to}: {message:?}, expected {expected:?}");
+        }
+    }
+}
