@@ -49,7 +49,7 @@ export default defineConfig({
     },
     {
       name: "states",
-      testMatch: "states.spec.ts",
+      testMatch: ["states.spec.ts", "calibration.spec.ts"],
       use: { baseURL: `http://localhost:${FAKE_PORT}/` },
     },
   ],

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createReadStream, cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join, resolve, sep } from "node:path";
@@ -12,13 +13,26 @@ interface ModelEntry {
   name: string;
   description: string;
   bytes: number;
+  /** Another one means other weights, whose scores cannot be compared. */
+  fingerprint: string;
 }
 
 interface Manifest {
   name?: string;
   description?: string;
   tokenizer?: { bytes?: number };
-  shards?: { bytes?: number }[];
+  shards?: { bytes?: number; sha256?: string }[];
+  threshold?: { temperature?: number };
+}
+
+/** Digits of a fingerprint: there are few models, and each has few versions. */
+const FINGERPRINT_DIGITS = 16;
+
+function fingerprintOf({ shards, threshold }: Manifest): string {
+  const hash = createHash("sha256");
+  for (const { sha256 } of shards ?? []) hash.update(sha256 ?? "");
+  hash.update(String(threshold?.temperature));
+  return hash.digest("hex").slice(0, FINGERPRINT_DIGITS);
 }
 
 /** Lists every package folder; `tiny` first, because the page opens the first one. */
@@ -37,6 +51,7 @@ function listModels(): ModelEntry[] {
         name: manifest.name ?? id,
         description: manifest.description ?? "",
         bytes: shardBytes + (manifest.tokenizer?.bytes ?? 0),
+        fingerprint: fingerprintOf(manifest),
       };
     });
 }

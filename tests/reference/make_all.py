@@ -1,6 +1,6 @@
-"""Writes every fixture of `tests/fixtures/model` and `tests/fixtures/eval`.
+"""Writes every fixture of `tests/fixtures/model`, `tests/fixtures/eval` and `tests/fixtures/data`.
 
-    python make_all.py [clip llama sam ltc projectors ablation metrics baselines composed dssl]
+    python make_all.py [clip llama sam ltc projectors ablation metrics baselines coco composed dssl]
 """
 
 import sys
@@ -10,6 +10,7 @@ import torch
 import ablation
 import baselines
 import clip
+import coco
 import composed
 import dssl
 import llama
@@ -28,6 +29,7 @@ PARTS = {
     "composed": composed.main,
     "dssl": dssl.main,
     "metrics": metrics.main,
+    "coco": coco.main,
     "baselines": baselines.main,
 }
 

@@ -3,7 +3,13 @@ import { describe, expect, test } from "vitest";
 import type { EngineModule } from "../../www/lib/engine.js";
 import { toVmadError, VmadError } from "../../www/lib/errors.js";
 import { Inspector, type WorkerLike } from "../../www/lib/inspector.js";
-import type { InspectEvent, ProgressEvent, Reply, Request } from "../../www/lib/protocol.js";
+import type {
+  CalibrateEvent,
+  InspectEvent,
+  ProgressEvent,
+  Reply,
+  Request,
+} from "../../www/lib/protocol.js";
 import { serve } from "../../www/lib/serve.js";
 import { fakeEngine } from "./fake/engine.js";
 
@@ -61,8 +67,10 @@ function openFake(options: Partial<Parameters<typeof Inspector.open>[0]> = {}): 
   return { opening, workers };
 }
 
-async function collect(events: AsyncIterable<InspectEvent>): Promise<InspectEvent[]> {
-  const all: InspectEvent[] = [];
+async function collect<E extends InspectEvent | CalibrateEvent>(
+  events: AsyncIterable<E>,
+): Promise<E[]> {
+  const all: E[] = [];
   for await (const event of events) all.push(event);
   return all;
 }
@@ -137,6 +145,119 @@ describe("inspecting", () => {
     ]);
     expect(first.at(-1)).toEqual({ kind: "done", reason: "end" });
     expect(text(second)).toContain("under load");
+  });
+});
+
+/** Photographs whose number is their score above 0.2, in hundredths. */
+function parts(...numbers: number[]): File[] {
+  return numbers.map((number) => new File([PHOTO], `part-${number}.png`));
+}
+
+describe("calibrating", () => {
+  test("scores each photograph, then tells the thresholds", async () => {
+    const inspector = await openFake().opening;
+    const photos = [...parts(3, 1, 2), new Blob([PHOTO])];
+    const events = await collect(inspector.calibrate(photos, { quantile: 0.5, object: "bolt" }));
+    expect(events.map(({ kind }) => kind)).toEqual([
+      "scored",
+      "scored",
+      "scored",
+      "scored",
+      "calibration",
+      "done",
+    ]);
+    const names = events.flatMap((event) => (event.kind === "scored" ? event.name : []));
+    expect(names).toEqual(["part-3.png", "part-1.png", "part-2.png", "photograph 4"]);
+    const found = events.find((event) => event.kind === "calibration");
+    expect(found).toMatchObject({ nGood: 4, nDefective: 0, nSkipped: 0 });
+    expect(found?.image.method).toMatchObject({ kind: "quantile", asked: 0.5, promised: 0.6 });
+  });
+
+  test("asks for one photograph at a time, and for labels by their place", async () => {
+    const { opening, workers } = openFake();
+    const inspector = await opening;
+    let nTaken = 0;
+    async function* photos(): AsyncGenerator<File> {
+      for (const part of parts(1, 2, 3)) {
+        await Promise.resolve();
+        nTaken += 1;
+        yield part;
+      }
+    }
+    const labels = ["good", "defective"] as const;
+    let nScored = 0;
+    for await (const event of inspector.calibrate(photos(), { labels })) {
+      if (event.kind !== "scored") continue;
+      nScored += 1;
+      expect(event.defective).toBe(nScored === 2);
+      // The next one may be under way, and no other.
+      expect(nTaken - nScored).toBeLessThanOrEqual(1);
+    }
+    const sent = workers[0]?.requests.filter(({ kind }) => kind === "photo");
+    expect(sent).toHaveLength(4);
+    expect(sent?.at(-1)).toMatchObject({ photo: null });
+  });
+
+  test("leaves out what cannot be read or is no photograph", async () => {
+    const inspector = await openFake().opening;
+    const gone = Object.assign(new File([PHOTO], "gone-1.png"), {
+      arrayBuffer: () => Promise.reject(new DOMException("moved", "NotFoundError")),
+    });
+    const photos = [gone, new File(["x"], "notes.png"), ...parts(5)];
+    const events = await collect(inspector.calibrate(photos));
+    expect(events.map(({ kind }) => kind)).toEqual([
+      "skipped",
+      "skipped",
+      "scored",
+      "calibration",
+      "done",
+    ]);
+    expect(events[0]).toMatchObject({ name: "gone-1.png" });
+    await expect(collect(inspector.calibrate([]))).rejects.toMatchObject({ code: "no-good-part" });
+  });
+
+  test("ends when it is given up, even while it waits for a photograph", async () => {
+    const inspector = await openFake().opening;
+    const controller = new AbortController();
+    let isReleased = false;
+    const endless = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise<IteratorResult<File>>(() => undefined),
+      }),
+    };
+    setTimeout(() => {
+      controller.abort();
+    }, 20);
+    expect(await collect(inspector.calibrate(endless, controller))).toEqual([
+      { kind: "done", reason: "cancelled" },
+    ]);
+    function* photos(): Generator<File> {
+      try {
+        yield* parts(1, 2, 3);
+      } finally {
+        isReleased = true;
+      }
+    }
+    for await (const event of inspector.calibrate(photos())) {
+      if (event.kind === "scored") break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isReleased).toBe(true);
+    const events = await collect(inspector.inspect(PHOTO));
+    expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
+  });
+
+  test("fails with the error of its source, and the next call works", async () => {
+    const inspector = await openFake().opening;
+    function* photos(): Generator<File> {
+      yield* parts(1);
+      throw new VmadError("network", "the camera is gone");
+    }
+    await expect(collect(inspector.calibrate(photos()))).rejects.toMatchObject({
+      code: "network",
+    });
+    const events = await collect(inspector.calibrate(parts(1)));
+    expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
   });
 });
 

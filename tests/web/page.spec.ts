@@ -1,5 +1,6 @@
 /** The production build with the real engine and a real photograph. */
 import { expect, test } from "@playwright/test";
+import { resolve } from "node:path";
 import { canvasImage, choosePhoto, open, outlinePixels, settle, slide } from "./visit.js";
 
 test("a photograph gets a score, a mask and an answer", async ({ page }, info) => {
@@ -149,6 +150,26 @@ test("a package of an unknown version is refused", async ({ page }) => {
   });
   await page.goto("./");
   await expect(page.locator("#notice")).toHaveAttribute("data-code", "package-version");
+});
+
+test("photographs of good parts set the threshold", async ({ page }) => {
+  await open(page, "?model=nano");
+  await page.locator("#object").fill("coin");
+  await page.locator("#calibration summary").click();
+  const photos = ["coins.png", "brick.png", "gravel.webp"];
+  await page.setInputFiles(
+    "#good-files",
+    photos.map((name) => resolve(import.meta.dirname, "../photos", name)),
+  );
+  await page.locator("#calibration-start").click();
+  await expect(page.locator("#calibration-summary")).toContainText("from 3 good parts");
+  await page.locator("#calibration-use").click();
+  await choosePhoto(page, "coins.png");
+  await settle(page);
+  // So few photographs put the threshold above the highest of their scores.
+  await expect(page.locator("#verdict-word")).toHaveText("OK");
+  await expect(page.locator("#verdict-reason")).toContainText("from 3 good parts of “coin”");
+  await expect(page.locator("#regions tr")).toHaveCount(0);
 });
 
 test("software WebGPU is used only when asked for", async ({ page }) => {

@@ -3,9 +3,18 @@ import { byId } from "./dom.js";
 /** From here on there is room for two columns; the same width as in the style sheet. */
 const WIDE = "(min-width: 56rem)";
 const LEFT = ["picture", "view", "query"];
-const RIGHT = ["verdict", "chat", "findings", "run-details"];
+const RIGHT = ["verdict", "chat", "findings", "calibration", "run-details"];
 /** One below the other, the verdict has to follow the photograph at once. */
-const NARROW = ["picture", "verdict", "view", "chat", "query", "findings", "run-details"];
+const NARROW = [
+  "picture",
+  "verdict",
+  "view",
+  "chat",
+  "query",
+  "calibration",
+  "findings",
+  "run-details",
+];
 
 /**
  * Puts the cards in one or two columns. They are moved in the document, not by style, so that the

@@ -5,6 +5,7 @@ import {
   type Query,
   type ResultEvent,
 } from "../lib/index.js";
+import { CalibrationCard, type Found } from "./calibration.js";
 import { Chat } from "./chat.js";
 import { byId, save } from "./dom.js";
 import { arrangeCards } from "./layout.js";
@@ -15,17 +16,26 @@ import { QueryForm } from "./query.js";
 import { clearResults, showMemory, showRegions, showTimings } from "./results.js";
 import { HEADER_BYTES, MAX_PIXELS, pixelsFromHeader } from "./size.js";
 import { listenForPhotos, type Photo } from "./sources.js";
-import { Verdict } from "./verdict.js";
+import {
+  browserStorage,
+  restsOn,
+  sameName,
+  ThresholdStore,
+  type SavedThreshold,
+} from "./thresholds.js";
+import { Verdict, type OwnThreshold } from "./verdict.js";
 
-type Activity = "idle" | "inspecting" | "asking";
+type Activity = "idle" | "inspecting" | "asking" | "calibrating";
 
 /** Ties the parts of the page to one inspector. One call runs at a time; a new one stops the old. */
 class App {
+  readonly #calibration = new CalibrationCard();
   readonly #chat = new Chat();
   readonly #model = new ModelPanel();
   readonly #notice = new Notice();
   readonly #picture = new Picture();
   readonly #query = new QueryForm();
+  readonly #thresholds = new ThresholdStore(browserStorage());
   readonly #verdict = new Verdict();
 
   #opening = new AbortController();
@@ -39,6 +49,7 @@ class App {
   constructor() {
     this.#model.onChange = () => {
       this.#open();
+      this.#showThresholds();
     };
     this.#notice.onAction = (action) => {
       if (action === "inspect") void this.#inspect();
@@ -51,6 +62,10 @@ class App {
     this.#query.onSubmit = () => {
       void this.#inspect();
     };
+    this.#query.onSubject = () => {
+      this.#showSubject();
+    };
+    this.#listenForThresholds();
     this.#chat.onAsk = (question) => {
       void this.#ask(question);
     };
@@ -78,6 +93,7 @@ class App {
   async start(): Promise<void> {
     await this.#model.listModels();
     this.#open();
+    this.#showThresholds();
     // A photograph may have been dropped while the list of models was read.
     if (this.#photo) await this.#inspect();
   }
@@ -126,7 +142,7 @@ class App {
     const photo = this.#photo;
     if (!photo) return;
     const run = this.#begin("inspecting");
-    const query = this.#query.read();
+    const query = this.#withThresholds(this.#query.read());
     this.#forgetResult();
     this.#verdict.clear("Inspecting…", "The verdict comes as soon as the score is known.");
     this.#verdict.progress({ kind: "progress", stage: "Waiting for the model", done: 0, total: 0 });
@@ -196,6 +212,103 @@ class App {
     this.#end(run);
   }
 
+  /** Finds thresholds from the photographs chosen for that. */
+  async #calibrate(): Promise<void> {
+    const run = this.#begin("calibrating");
+    const { photos, labels, quantile } = this.#calibration.begin();
+    const { subject } = this.#query;
+    const { object, normal } = subject;
+    const options = {
+      ...(object && { object }),
+      ...(normal && { normal }),
+      labels,
+      quantile,
+      signal: run.signal,
+    };
+    try {
+      const inspector = await this.#ready(run.signal);
+      for await (const event of inspector.calibrate(photos, options)) {
+        if (this.#run === run) this.#calibration.take(event, subject);
+      }
+      if (this.#run === run) await this.#reportTo(inspector);
+    } catch (thrown) {
+      const error = toVmadError(thrown);
+      if (this.#run === run && error.code !== "cancelled") this.#notice.show(error);
+    }
+    this.#end(run);
+  }
+
+  #listenForThresholds(): void {
+    this.#calibration.onStart = () => {
+      void this.#calibrate();
+    };
+    this.#calibration.onStop = () => {
+      this.#run.abort();
+    };
+    this.#calibration.onUse = ({ subject, calibration }: Found) => {
+      const { image, pixel, own, nGood, nDefective } = calibration;
+      const isKept = this.#thresholds.save({
+        ...subject,
+        model: this.#model.key,
+        image: image.threshold,
+        pixel: pixel.threshold,
+        own,
+        nGood,
+        nDefective,
+        savedAt: new Date().toISOString(),
+      });
+      this.#showThresholds();
+      this.#judgeAnew(subject.object, { image: image.threshold, pixel: pixel.threshold });
+      return isKept;
+    };
+    this.#calibration.onDelete = (saved) => {
+      this.#thresholds.remove(saved);
+      this.#showThresholds();
+      this.#judgeAnew(saved.object, saved.own);
+    };
+    // Another tab of this page saved or deleted one.
+    addEventListener("storage", () => {
+      this.#showThresholds();
+    });
+  }
+
+  #showThresholds(): void {
+    const { key } = this.#model;
+    this.#calibration.list(this.#thresholds.list(key.id), key);
+    this.#showSubject();
+  }
+
+  #showSubject(): void {
+    const { subject } = this.#query;
+    this.#calibration.setSubject(subject);
+    const saved = this.#thresholds.find(this.#model.key, subject.object);
+    this.#query.showSaved(saved ? `Judged by the threshold from ${restsOn(saved)}.` : "");
+  }
+
+  /** A query with the saved thresholds of its object, if there are any. */
+  #withThresholds(query: Query): Query {
+    const saved = this.#savedFor(query);
+    return saved ? { ...query, threshold: saved.image, mapThreshold: saved.pixel } : query;
+  }
+
+  #savedFor({ object = "" }: Query): SavedThreshold | undefined {
+    return this.#thresholds.find(this.#model.key, object);
+  }
+
+  /** Judges the result on the page by other thresholds, if it is one of this object. */
+  #judgeAnew(object: string, { image, pixel }: SavedThreshold["own"]): void {
+    const result = this.#result;
+    const asked = { ...this.#asked };
+    if (!result || sameName(asked.object ?? "") !== sameName(object)) return;
+    delete asked.threshold;
+    delete asked.mapThreshold;
+    const anomalous = result.score >= image;
+    this.#showResult(
+      { ...result, threshold: image, mapThreshold: pixel, anomalous },
+      this.#withThresholds(asked),
+    );
+  }
+
   /** The inspector once it is open; gives up waiting when the signal fires. */
   async #ready(signal: AbortSignal): Promise<Inspector> {
     if (!this.#inspector) this.#open();
@@ -230,14 +343,27 @@ class App {
     // While an inspection runs, its progress bar has the stop button, until words begin to stream.
     this.#chat.allow(isIdle && this.#result !== undefined, activity === "asking");
     if (activity !== "inspecting") this.#verdict.progress(undefined);
+    this.#calibration.allow(isIdle, activity === "calibrating");
   }
 
   #showResult(result: ResultEvent, query: Query): void {
     this.#result = result;
     this.#asked = query;
-    this.#verdict.show(result);
-    this.#picture.setModelThreshold(result.mapThreshold);
+    const from = this.#ownThreshold(query);
+    this.#verdict.show(result, from);
+    this.#picture.setRestThreshold(result.mapThreshold, from === undefined);
     showTimings(result.timings);
+  }
+
+  /** Where a query's threshold comes from, if it is not the model's. */
+  #ownThreshold(query: Query): OwnThreshold | undefined {
+    const saved = query.threshold === undefined ? undefined : this.#savedFor(query);
+    if (!saved) return undefined;
+    return {
+      restsOn: restsOn(saved),
+      model: saved.own.image,
+      isOtherDescription: saved.normal !== (query.normal ?? ""),
+    };
   }
 
   #showFindings(): void {

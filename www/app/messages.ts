@@ -38,6 +38,10 @@ export const MESSAGES: Record<ErrorCode, Message> = {
     title: "No photograph has been inspected yet.",
     next: "Inspect a photograph first, then ask about it.",
   },
+  "no-good-part": {
+    title: "None of the photographs of good parts could be used.",
+    next: "Choose photographs of good parts in PNG, JPEG, WebP, BMP or TIFF format, then find the threshold again.",
+  },
   "bad-query": {
     title: "One of the settings cannot be used.",
     next: "Check the fields below the photograph, then press Inspect.",

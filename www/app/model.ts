@@ -1,6 +1,7 @@
 import { Inspector, type DeviceChoice, type DeviceInfo, type ProgressEvent } from "../lib/index.js";
 import { byId, make } from "./dom.js";
 import { formatBytes, formatStage } from "./format.js";
+import type { ModelKey } from "./thresholds.js";
 
 const MODELS_FOLDER = "models/";
 const DEFAULT_MODEL = "tiny";
@@ -9,6 +10,7 @@ interface ModelEntry {
   id: string;
   name: string;
   bytes: number;
+  fingerprint: string;
 }
 
 const REASONS: Record<DeviceInfo["reason"], string> = {
@@ -30,6 +32,7 @@ export class ModelPanel {
   readonly #loading = byId("loading", HTMLElement);
   readonly #bar = byId("loading-bar", HTMLProgressElement);
   readonly #text = byId("loading-text", HTMLElement);
+  readonly #fingerprints = new Map<string, string>();
 
   constructor() {
     for (const select of [this.#model, this.#device]) {
@@ -44,6 +47,11 @@ export class ModelPanel {
     return this.#model.value || DEFAULT_MODEL;
   }
 
+  /** What tells the model from others and from its own other versions. */
+  get key(): ModelKey {
+    return { id: this.modelId, fingerprint: this.#fingerprints.get(this.modelId) ?? "" };
+  }
+
   /** Moves the device's selector, as if the user had. */
   chooseDevice(choice: DeviceChoice): void {
     this.#device.value = choice;
@@ -54,7 +62,10 @@ export class ModelPanel {
     const response = await fetch(`${MODELS_FOLDER}index.json`).catch(() => undefined);
     const found = response?.ok ? ((await response.json()) as { models: ModelEntry[] }).models : [];
     const models =
-      found.length > 0 ? found : [{ id: DEFAULT_MODEL, name: DEFAULT_MODEL, bytes: 0 }];
+      found.length > 0
+        ? found
+        : [{ id: DEFAULT_MODEL, name: DEFAULT_MODEL, bytes: 0, fingerprint: "" }];
+    for (const { id, fingerprint } of models) this.#fingerprints.set(id, fingerprint);
     this.#model.replaceChildren(
       ...models.map(({ id, name, bytes }) => {
         const option = make("option", bytes > 0 ? `${name} (${formatBytes(bytes)})` : name);

@@ -34,7 +34,7 @@ export class Picture {
   #shown: Field | undefined;
   #heat: HTMLCanvasElement | undefined;
   #outline: HTMLCanvasElement | undefined;
-  #modelThreshold = 0.5;
+  #restThreshold = 0.5;
   #marked: Region | undefined;
   #isScheduled = false;
 
@@ -51,7 +51,7 @@ export class Picture {
       this.#thresholdMoved();
     });
     this.#thresholdReset.addEventListener("click", () => {
-      this.#threshold.valueAsNumber = this.#modelThreshold;
+      this.#threshold.valueAsNumber = this.#restThreshold;
       this.#thresholdMoved();
       this.#threshold.focus();
     });
@@ -60,8 +60,8 @@ export class Picture {
 
   /** Map value above which a pixel belongs to the mask, as the slider stands. */
   get threshold(): number {
-    // The slider rounds to its steps; where it stands for the model's threshold, that one counts.
-    return this.#isModelThreshold() ? this.#modelThreshold : this.#threshold.valueAsNumber;
+    // The slider rounds to its steps; where it stands for the result's threshold, that one counts.
+    return this.#isAtRest() ? this.#restThreshold : this.#threshold.valueAsNumber;
   }
 
   /** Size of the map and so of the photograph, once there is one. */
@@ -82,7 +82,7 @@ export class Picture {
   clearMap(): void {
     this.#map = this.#shown = this.#heat = this.#outline = this.#marked = undefined;
     this.#view.hidden = true;
-    this.#threshold.valueAsNumber = this.#modelThreshold;
+    this.#threshold.valueAsNumber = this.#restThreshold;
     this.#redraw();
   }
 
@@ -117,10 +117,16 @@ export class Picture {
     this.#thresholdMoved();
   }
 
-  /** Takes over the model's own threshold, and moves the slider there unless the user moved it. */
-  setModelThreshold(threshold: number): void {
-    const isMoved = !this.#isModelThreshold();
-    this.#modelThreshold = threshold;
+  /**
+   * Takes over the result's threshold, the model's own or one from the user's parts, and moves the
+   * slider there unless the user moved it.
+   */
+  setRestThreshold(threshold: number, isModels: boolean): void {
+    const isMoved = !this.#isAtRest();
+    this.#restThreshold = threshold;
+    this.#thresholdReset.textContent = isModels
+      ? "Back to the model’s"
+      : "Back to the one from your parts";
     if (!isMoved) this.#threshold.valueAsNumber = threshold;
     this.#thresholdMoved();
   }
@@ -166,13 +172,13 @@ export class Picture {
   #thresholdMoved(): void {
     this.#outline = undefined;
     this.#thresholdValue.value = this.threshold.toFixed(3);
-    this.#thresholdReset.hidden = this.#isModelThreshold();
+    this.#thresholdReset.hidden = this.#isAtRest();
     this.#redraw();
     this.onThreshold();
   }
 
-  #isModelThreshold(): boolean {
-    const distance = Math.abs(this.#threshold.valueAsNumber - this.#modelThreshold);
+  #isAtRest(): boolean {
+    const distance = Math.abs(this.#threshold.valueAsNumber - this.#restThreshold);
     return distance < Number(this.#threshold.step);
   }
 

@@ -1,4 +1,5 @@
 import type { Ask, Query } from "../lib/index.js";
+import type { Subject } from "./calibration.js";
 import { byId } from "./dom.js";
 import type { Photo } from "./sources.js";
 
@@ -6,6 +7,8 @@ import type { Photo } from "./sources.js";
 export class QueryForm {
   /** Called when the user asks for an inspection. */
   onSubmit: () => void = () => undefined;
+  /** Called when the object or what a good one looks like has changed. */
+  onSubject: () => void = () => undefined;
 
   readonly #object = byId("object", HTMLInputElement);
   readonly #normal = byId("normal", HTMLTextAreaElement);
@@ -13,8 +16,14 @@ export class QueryForm {
   readonly #own = byId("own", HTMLInputElement);
   readonly #inspect = byId("inspect", HTMLButtonElement);
   readonly #hint = byId("query-hint", HTMLElement);
+  readonly #savedHint = byId("saved-hint", HTMLElement);
 
   constructor() {
+    for (const field of [this.#object, this.#normal]) {
+      field.addEventListener("input", () => {
+        this.onSubject();
+      });
+    }
     byId("query", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#ask.value === "question" && !this.#own.value.trim()) {
@@ -37,6 +46,17 @@ export class QueryForm {
     if (normal !== undefined || this.#normal.value === previous?.normal) {
       this.#normal.value = normal ?? "";
     }
+    this.onSubject();
+  }
+
+  /** Object and description as they stand. */
+  get subject(): Subject {
+    return { object: this.#object.value.trim(), normal: this.#normal.value.trim() };
+  }
+
+  /** Says beside the object that a threshold of its own will be used. */
+  showSaved(text: string): void {
+    this.#savedHint.textContent = text;
   }
 
   /** Whether an inspection can be started, and what to say beside the button. */
@@ -47,8 +67,7 @@ export class QueryForm {
 
   /** The fields as they stand. */
   read(): Query {
-    const object = this.#object.value.trim();
-    const normal = this.#normal.value.trim();
+    const { object, normal } = this.subject;
     return { ...(object && { object }), ...(normal && { normal }), ask: this.#readAsk() };
   }
 

@@ -8,13 +8,23 @@ export interface Photo {
   normal?: string;
 }
 
-/** One entry of `samples/samples.json`. */
-interface Sample {
-  file: string;
+/** What a photograph is judged against. */
+interface Criterion {
+  /** What the sample's button says. */
   title: string;
   object: string;
   normal: string;
+}
+
+/** One entry of `samples/samples.json`. */
+interface Sample extends Criterion {
+  file: string;
   credit: string;
+  /**
+   * Descriptions that the same photograph is judged against, each with a button of its own, in
+   * place of the entry's own. What one leaves out is the entry's.
+   */
+  criteria?: Partial<Criterion>[];
 }
 
 const SAMPLES_FOLDER = "samples/";
@@ -77,7 +87,8 @@ function listenForDrops(takeFile: (file: File) => void): void {
   document.addEventListener("drop", (event) => {
     setDepth(0);
     const file = event.dataTransfer?.files[0];
-    if (!file) return;
+    // A part of the page may have taken the files for itself.
+    if (!file || event.defaultPrevented) return;
     event.preventDefault();
     takeFile(file);
   });
@@ -91,32 +102,59 @@ async function showSamples(
   const response = await fetch(`${SAMPLES_FOLDER}samples.json`).catch(() => undefined);
   if (!response?.ok) return;
   const samples = (await response.json()) as Sample[];
-  const list = byId("samples-list", HTMLElement);
-  for (const sample of samples) {
-    const button = make("button");
-    button.type = "button";
-    button.title = `${sample.title} (${sample.credit})`;
-    button.ariaPressed = "false";
-    const picture = make("img");
-    picture.src = SAMPLES_FOLDER + sample.file;
-    picture.alt = "";
-    picture.loading = "lazy";
-    button.append(picture, make("span", sample.title));
+  const buttonOf = (sample: Sample, criterion: Criterion): HTMLButtonElement => {
+    const button = sampleButton(sample, criterion.title);
     button.addEventListener("click", () => {
       markSample(button);
       fetch(SAMPLES_FOLDER + sample.file)
         .then(async (file) => {
           if (!file.ok) throw new TypeError(`${sample.file}: HTTP status ${file.status}`);
-          const { object, normal } = sample;
+          const { object, normal } = criterion;
           take({ blob: await file.blob(), name: sample.file, object, normal });
         })
         .catch(failed);
     });
+    return button;
+  };
+  const items = samples.map((sample) => {
     const item = make("li");
-    item.append(button);
-    list.append(item);
-  }
+    const criteria = sample.criteria ?? [];
+    if (criteria.length === 0) item.append(buttonOf(sample, sample));
+    else {
+      const buttons = criteria.map((criterion) => buttonOf(sample, { ...sample, ...criterion }));
+      item.append(sampleGroup(sample.title, buttons));
+    }
+    return item;
+  });
+  byId("samples-list", HTMLElement).replaceChildren(...items);
   byId("samples", HTMLElement).hidden = samples.length === 0;
+}
+
+function sampleButton({ file, credit }: Sample, title: string): HTMLButtonElement {
+  const button = make("button");
+  button.type = "button";
+  button.title = `${title} (${credit})`;
+  button.ariaPressed = "false";
+  const picture = make("img");
+  picture.src = SAMPLES_FOLDER + file;
+  picture.alt = "";
+  picture.loading = "lazy";
+  button.append(picture, make("span", title));
+  return button;
+}
+
+/** The buttons of one photograph that is judged against several descriptions. */
+function sampleGroup(title: string, buttons: HTMLButtonElement[]): HTMLElement {
+  const group = make("div", "", "pair");
+  group.role = "group";
+  group.ariaLabel = title;
+  const row = make("div");
+  row.append(...buttons);
+  group.append(
+    row,
+    make("p", "The same photograph, judged against different descriptions", "fine"),
+  );
+  return group;
 }
 
 function markSample(chosen: HTMLButtonElement | undefined): void {

@@ -2,6 +2,16 @@ import type { ProgressEvent, ResultEvent } from "../lib/index.js";
 import { byId } from "./dom.js";
 import { formatScore, formatStage } from "./format.js";
 
+/** A threshold of the user's own that a result was judged by, in place of the model's. */
+export interface OwnThreshold {
+  /** What it rests on, e.g. `24 good parts of “bolt”`. */
+  restsOn: string;
+  /** The model's. */
+  model: number;
+  /** Whether the parts were described otherwise when it was found. */
+  isOtherDescription: boolean;
+}
+
 /** OK or not OK, the score, and the threshold between them. */
 export class Verdict {
   /** Called when the threshold moved. */
@@ -26,6 +36,7 @@ export class Verdict {
   readonly #bar = byId("run-bar", HTMLProgressElement);
   readonly #progressText = byId("run-text", HTMLElement);
   #result: ResultEvent | undefined;
+  #from: OwnThreshold | undefined;
 
   constructor() {
     this.#threshold.addEventListener("input", () => {
@@ -44,16 +55,14 @@ export class Verdict {
 
   /** The threshold as the slider stands. */
   get threshold(): number {
-    // The slider rounds to its steps; where it stands for the model's threshold, that one counts.
-    return this.#isModelThreshold()
-      ? (this.#result?.threshold ?? 0)
-      : this.#threshold.valueAsNumber;
+    // The slider rounds to its steps; where it stands for the result's threshold, that one counts.
+    return this.#isAtRest() ? (this.#result?.threshold ?? 0) : this.#threshold.valueAsNumber;
   }
 
   /** Whether the part counts as not OK at the slider's threshold. */
   get anomalous(): boolean {
     if (!this.#result) return false;
-    return this.#isModelThreshold() ? this.#result.anomalous : this.#result.score >= this.threshold;
+    return this.#isAtRest() ? this.#result.anomalous : this.#result.score >= this.threshold;
   }
 
   /** Says that there is no verdict, and why. */
@@ -76,21 +85,32 @@ export class Verdict {
     this.#progressText.textContent = `${formatStage(event.stage)}…`;
   }
 
-  /** Shows a result, at the model's own threshold unless the user moved it for this photograph. */
-  show(result: ResultEvent): void {
-    const isMoved = this.#result !== undefined && !this.#isModelThreshold();
+  /**
+   * Shows a result, at its threshold unless the user moved it for this photograph. The threshold is
+   * the model's, or one `from` the user's own parts.
+   */
+  show(result: ResultEvent, from?: OwnThreshold): void {
+    const isMoved = this.#result !== undefined && !this.#isAtRest();
     this.#result = result;
+    this.#from = from;
     this.#score.textContent = formatScore(result.score);
     this.#meter.value = result.score;
     this.#meter.textContent = formatScore(result.score);
-    this.#own.textContent = `The model’s own is ${formatScore(result.threshold)}.`;
+    this.#own.textContent = from
+      ? `Yours is ${formatScore(result.threshold)}, the threshold from ${from.restsOn}; the model’s own is ${formatScore(from.model)}.`
+      : `The model’s own is ${formatScore(result.threshold)}.`;
+    if (from?.isOtherDescription) {
+      this.#own.textContent += " When yours was found, a good part was described in other words.";
+    }
+    this.#reset.textContent = from ? "Back to the one from your parts" : "Back to the model’s";
     if (!isMoved) this.#threshold.valueAsNumber = result.threshold;
     this.#scale.hidden = this.#scoreBox.hidden = false;
     this.#fallback.hidden = result.segProduced;
     this.#decide();
   }
 
-  #isModelThreshold(): boolean {
+  /** Whether the slider stands where the result has its threshold. */
+  #isAtRest(): boolean {
     const distance = Math.abs(this.#threshold.valueAsNumber - (this.#result?.threshold ?? 0));
     return distance < Number(this.#threshold.step);
   }
@@ -98,12 +118,18 @@ export class Verdict {
   #decide(): void {
     const result = this.#result;
     if (!result) return;
-    const isOwn = this.#isModelThreshold();
+    const isAtRest = this.#isAtRest();
     const { threshold } = this;
-    this.#thresholdValue.value = formatScore(threshold);
-    this.#reset.hidden = isOwn;
+    const value = formatScore(threshold);
+    this.#thresholdValue.value = value;
+    this.#reset.hidden = isAtRest;
     const relation = this.anomalous ? "reaches" : "is below";
-    const reason = `The score ${relation} ${isOwn ? "the model’s" : "your"} threshold of ${formatScore(threshold)}.`;
+    const origin = !isAtRest
+      ? `your threshold of ${value}`
+      : this.#from
+        ? `the threshold from ${this.#from.restsOn}, ${value}`
+        : `the model’s threshold of ${value}`;
+    const reason = `The score ${relation} ${origin}.`;
     if (this.anomalous) this.#show("bad", "bad", "Not OK", reason);
     else this.#show("ok", "ok", "OK", reason);
     this.onThreshold();

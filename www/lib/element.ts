@@ -3,7 +3,10 @@
  * answer. A thin face of {@link Inspector}; whoever needs more uses that class.
  *
  * - attributes: `package` (folder of the model package), `device` (`auto`, `cpu`, `gpu`), `object`
- *   and `normal` (what the photograph shows and what a good one looks like)
+ *   and `normal` (what the photograph shows and what a good one looks like), `threshold` and
+ *   `map-threshold` (where a score and a pixel of the map begin to be anomalous, 0 to 1; the
+ *   model's own where they are absent), the last two also as properties, `threshold` and
+ *   `mapThreshold`
  * - events: `vmad-result` with the result once the answer is written, `vmad-error` with a
  *   `VmadError`, each as `detail`
  * - CSS parts: `drop`, `canvas`, `verdict`, `answer`
@@ -94,6 +97,24 @@ export class VmadInspectorElement extends HTMLElement {
     this.#inspector = undefined;
   }
 
+  /** Score from which on a part counts as not OK; `null` for the model's own. */
+  get threshold(): number | null {
+    return this.#number("threshold");
+  }
+
+  set threshold(value: number | null) {
+    this.#setNumber("threshold", value);
+  }
+
+  /** Map value above which a pixel is marked; `null` for the model's own. */
+  get mapThreshold(): number | null {
+    return this.#number("map-threshold");
+  }
+
+  set mapThreshold(value: number | null) {
+    this.#setNumber("map-threshold", value);
+  }
+
   /** Inspects a photograph, as if it had been dropped. */
   async inspect(photo: Blob): Promise<void> {
     this.#run.abort();
@@ -107,9 +128,12 @@ export class VmadInspectorElement extends HTMLElement {
       const inspector = await (this.#inspector ??= this.#open());
       const object = this.getAttribute("object");
       const normal = this.getAttribute("normal");
+      const { threshold, mapThreshold } = this;
       const query = {
         ...(object && { object }),
         ...(normal && { normal }),
+        ...(threshold !== null && { threshold }),
+        ...(mapThreshold !== null && { mapThreshold }),
         ask: "description",
       } as const;
       for await (const event of inspector.inspect(photo, query, run)) {
@@ -128,6 +152,18 @@ export class VmadInspectorElement extends HTMLElement {
       this.#verdict.textContent = error.message;
       this.dispatchEvent(new CustomEvent("vmad-error", { detail: error }));
     }
+  }
+
+  /** The number in an attribute; `null` where there is none. */
+  #number(attribute: string): number | null {
+    const text = this.getAttribute(attribute)?.trim();
+    const value = text ? Number(text) : NaN;
+    return Number.isFinite(value) ? value : null;
+  }
+
+  #setNumber(attribute: string, value: number | null): void {
+    if (value === null) this.removeAttribute(attribute);
+    else this.setAttribute(attribute, String(value));
   }
 
   #take(photo: File | undefined): void {
@@ -167,7 +203,7 @@ export class VmadInspectorElement extends HTMLElement {
   async #drawMask({ width, height, map }: MaskEvent, threshold: number): Promise<void> {
     const pixels = new ImageData(width, height);
     for (const [index, value] of map.entries()) {
-      if (value >= threshold) pixels.data.set([...MASK_RGB, MASK_ALPHA], index * 4);
+      if (value > threshold) pixels.data.set([...MASK_RGB, MASK_ALPHA], index * 4);
     }
     const mask = await createImageBitmap(pixels);
     const { width: shownWidth, height: shownHeight } = this.#canvas;

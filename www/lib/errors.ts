@@ -14,6 +14,8 @@ export const ERROR_CODES = [
   "question-empty",
   /** A follow-up question before any photograph was inspected. */
   "no-image",
+  /** A calibration without one photograph of a good part that can be used. */
+  "no-good-part",
   /** A setting out of its range. */
   "bad-query",
   /** A file of the model package is not there. */

@@ -3,15 +3,21 @@ export { ERROR_CODES, isErrorCode, toVmadError, VmadError, type ErrorCode } from
 export {
   Inspector,
   MAX_IMAGE_BYTES,
+  type CalibrateOptions,
   type CallOptions,
   type OpenOptions,
+  type PartLabel,
   type WorkerLike,
 } from "./inspector.js";
 export type {
   Ask,
+  CalibrateEvent,
+  CalibrationEvent,
+  CalibrationOptions,
   DeviceChoice,
   DeviceInfo,
   DoneEvent,
+  FoundThreshold,
   Generation,
   InspectEvent,
   MaskEvent,
@@ -20,6 +26,10 @@ export type {
   Region,
   Report,
   ResultEvent,
+  Scored,
+  ScoredEvent,
+  SkippedEvent,
   StopReason,
+  ThresholdMethod,
   TokenEvent,
 } from "./protocol.js";

@@ -1,8 +1,12 @@
 import { Channel } from "./channel.js";
 import { toVmadError, VmadError } from "./errors.js";
 import type {
+  CalibrateEvent,
+  CalibrationOptions,
+  CalibrationPhoto,
   DeviceChoice,
   DeviceInfo,
+  DoneEvent,
   Generation,
   InspectEvent,
   ProgressEvent,
@@ -46,13 +50,23 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** What is known of a part before looking. */
+export type PartLabel = "good" | "defective";
+
+/** Options of a calibration. */
+export interface CalibrateOptions extends CallOptions, CalibrationOptions {
+  /** What each photograph shows, in their order; `good` where there is none. */
+  labels?: readonly PartLabel[];
+}
+
 type NewRequest<K extends Request["kind"]> = Omit<Extract<Request, { kind: K }>, "id">;
 type Call = Channel<Exclude<Reply, { kind: "finished" | "failed" | "crashed" }>>;
 type Image = Blob | ArrayBuffer;
 
 /** A request that is ready to be sent, with the buffers it hands over. */
 interface Prepared {
-  request: NewRequest<"inspect"> | NewRequest<"ask"> | NewRequest<"report">;
+  request:
+    NewRequest<"inspect"> | NewRequest<"ask"> | NewRequest<"calibrate"> | NewRequest<"report">;
   transfer: Transferable[];
 }
 
@@ -116,7 +130,7 @@ export class Inspector {
       const bytes = await read(image);
       return { request: { kind: "inspect", image: bytes, query }, transfer: [bytes.buffer] };
     };
-    for await (const event of this.#stream(request, signal)) {
+    for await (const event of this.#stream<InspectEvent>(request, signal)) {
       if (event.kind === "result") {
         this.#lastInspection = { image, query };
         this.#imageIsLoaded = true;
@@ -138,7 +152,23 @@ export class Inspector {
       }
     }
     const request: Prepared["request"] = { kind: "ask", question, generation };
-    yield* this.#stream(() => Promise.resolve({ request, transfer: [] }), signal);
+    yield* this.#stream<InspectEvent>(() => Promise.resolve({ request, transfer: [] }), signal);
+  }
+
+  /**
+   * Finds thresholds from photographs of good parts, and of defective ones where `labels` says so:
+   * yields `scored` or `skipped` for each photograph, then `calibration`, then `done`. Photographs
+   * are asked for and read one at a time. The conversation about the photograph inspected before
+   * goes on afterwards.
+   */
+  async *calibrate(
+    photos: Iterable<Blob> | AsyncIterable<Blob>,
+    { signal, labels = [], ...options }: CalibrateOptions = {},
+  ): AsyncGenerator<CalibrateEvent, void, undefined> {
+    const request: Prepared["request"] = { kind: "calibrate", options };
+    const supply = specimens(photos, labels);
+    const prepare = (): Promise<Prepared> => Promise.resolve({ request, transfer: [] });
+    yield* this.#stream<CalibrateEvent>(prepare, signal, supply);
   }
 
   /** Memory and times of the session. */
@@ -163,10 +193,12 @@ export class Inspector {
     this.close();
   }
 
-  async *#stream(
+  /** The events of a call; `supply` has the photographs that it asks for. */
+  async *#stream<E extends InspectEvent | CalibrateEvent>(
     prepare: () => Promise<Prepared>,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<InspectEvent, void, undefined> {
+    supply?: AsyncGenerator<CalibrationPhoto, void, undefined>,
+  ): AsyncGenerator<E | DoneEvent, void, undefined> {
     if (signal?.aborted) {
       yield { kind: "done", reason: "cancelled" };
       return;
@@ -180,11 +212,31 @@ export class Inspector {
     signal?.addEventListener("abort", cancel, { once: true });
     try {
       for await (const reply of call) {
-        if (reply.kind === "event") yield reply.event;
+        // The worker answers a call with events of its kind.
+        if (reply.kind === "event") yield reply.event as E;
+        else if (reply.kind === "wanted") void this.#supply(id, call, supply);
       }
     } finally {
       signal?.removeEventListener("abort", cancel);
       if (this.#calls.delete(id)) cancel();
+      void supply?.return().catch(() => undefined);
+    }
+  }
+
+  /** Sends the next photograph; a source that fails ends the call with its own error. */
+  async #supply(
+    id: number,
+    call: Call,
+    supply: AsyncGenerator<CalibrationPhoto, void, undefined> | undefined,
+  ): Promise<void> {
+    try {
+      const next = await supply?.next();
+      if (this.#calls.get(id) !== call) return;
+      const photo = next?.value ?? null;
+      const transfer = photo?.image ? [photo.image.buffer] : [];
+      this.#worker?.postMessage({ kind: "photo", id, photo }, transfer);
+    } catch (thrown) {
+      call.end(toVmadError(thrown));
     }
   }
 
@@ -251,6 +303,7 @@ export class Inspector {
   #take(reply: Reply): void {
     switch (reply.kind) {
       case "event":
+      case "wanted":
       case "opened":
       case "reported":
         this.#calls.get(reply.id)?.push(reply);
@@ -311,6 +364,24 @@ async function read(image: Image): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(await image.arrayBuffer());
   } catch (thrown) {
     throw new VmadError("file-unreadable", String(thrown), { cause: thrown });
+  }
+}
+
+/** Each photograph as the worker takes it, read when it is asked for. */
+async function* specimens(
+  photos: Iterable<Blob> | AsyncIterable<Blob>,
+  labels: readonly PartLabel[],
+): AsyncGenerator<CalibrationPhoto, void, undefined> {
+  let index = 0;
+  for await (const blob of photos) {
+    const defective = labels[index] === "defective";
+    index += 1;
+    const name = blob instanceof File ? blob.name : `photograph ${index}`;
+    try {
+      yield { name, defective, image: await read(blob) };
+    } catch (thrown) {
+      yield { name, defective, failure: toVmadError(thrown).message };
+    }
   }
 }
 

@@ -1,13 +1,17 @@
 import type { EngineModule, WasmInspector } from "./engine.js";
 import { toVmadError, VmadError } from "./errors.js";
-import type { InspectEvent, Reply, Request } from "./protocol.js";
+import type { CalibrateEvent, CalibrationPhoto, InspectEvent, Reply, Request } from "./protocol.js";
 
 /** Sends a reply, handing over the buffers listed. */
 export type Post = (reply: Reply, transfer: Transferable[]) => void;
 
+/** A request that has its turn; the others speak to one that is running. */
+type Turn = Exclude<Request, { kind: "cancel" | "photo" }>;
+
 /**
  * The worker's side of the protocol, free of any worker so that tests can run it: returns the
- * function that takes each request. Requests may come at any time; only `cancel` may overlap.
+ * function that takes each request. Requests may come at any time; only `cancel` and `photo` may
+ * overlap.
  */
 export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: Request) => void {
   let inspector: WasmInspector | undefined;
@@ -16,15 +20,25 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
   // Ids cancelled before their turn came: the engine must never start them. Ids only ever grow.
   const cancelledIds = new Set<number>();
   let queue = Promise.resolve();
+  // Takes the photograph that the running calibration waits for.
+  let give: ((photo: CalibrationPhoto | null) => void) | undefined;
+
+  const wanted = (id: number): Promise<CalibrationPhoto | null> => {
+    const photo = new Promise<CalibrationPhoto | null>((resolve) => {
+      give = resolve;
+    });
+    post({ kind: "wanted", id }, []);
+    return photo;
+  };
 
   const opened = (): WasmInspector => {
     if (!inspector) throw new VmadError("closed", "no package is open");
     return inspector;
   };
 
-  const run = async (request: Exclude<Request, { kind: "cancel" }>): Promise<void> => {
+  const run = async (request: Turn): Promise<void> => {
     const { id } = request;
-    const emit = (event: InspectEvent): void => {
+    const emit = (event: InspectEvent | CalibrateEvent): void => {
       post({ kind: "event", id, event }, event.kind === "mask" ? [event.map.buffer] : []);
     };
     switch (request.kind) {
@@ -40,6 +54,8 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
         return opened().inspect(request.image, request.query, emit);
       case "ask":
         return opened().ask(request.question, request.generation, emit);
+      case "calibrate":
+        return opened().calibrate(() => wanted(id), request.options, emit);
       case "report":
         post({ kind: "reported", id, report: opened().report() }, []);
         return;
@@ -48,7 +64,7 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
     }
   };
 
-  const take = async (request: Exclude<Request, { kind: "cancel" }>): Promise<void> => {
+  const take = async (request: Turn): Promise<void> => {
     const { id } = request;
     takenId = id;
     if (cancelledIds.delete(id)) {
@@ -64,15 +80,19 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
       const { code, message } = toVmadError(thrown);
       post({ kind: "failed", id, code, message }, []);
     } finally {
-      runningId = undefined;
+      runningId = give = undefined;
     }
   };
 
   return (request) => {
-    if (request.kind !== "cancel") {
+    if (request.kind === "photo") {
+      if (request.id === runningId) give?.(request.photo);
+    } else if (request.kind !== "cancel") {
       queue = queue.then(() => take(request));
     } else if (request.id === runningId) {
       inspector?.cancel();
+      // A calibration may wait for a photograph that will not come any more.
+      give?.(null);
     } else if (request.id > takenId) {
       cancelledIds.add(request.id);
     }

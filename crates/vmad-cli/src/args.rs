@@ -98,6 +98,15 @@ pub(crate) fn share(text: &str) -> Result<f32, String> {
     }
 }
 
+/// A number above 0 and below 1.
+pub(crate) fn inner_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
+        Ok(_) => Err("it must be above 0 and below 1".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,16 +120,18 @@ mod tests {
 
     #[test]
     fn numbers() {
-        for (text, in_share, is_finite) in [
-            ("0.5", true, true),
-            ("1", true, true),
-            ("-0.1", false, true),
-            ("1.01", false, true),
-            ("NaN", false, false),
-            ("inf", false, false),
-            ("x", false, false),
+        for (text, in_share, is_inner, is_finite) in [
+            ("0.5", true, true, true),
+            ("1", true, false, true),
+            ("0", true, false, true),
+            ("-0.1", false, false, true),
+            ("1.01", false, false, true),
+            ("NaN", false, false, false),
+            ("inf", false, false, false),
+            ("x", false, false, false),
         ] {
             assert_eq!(share(text).is_ok(), in_share, "{text}");
+            assert_eq!(inner_share(text).is_ok(), is_inner, "{text}");
             assert_eq!(finite(text).is_ok(), is_finite, "{text}");
         }
     }

@@ -45,7 +45,7 @@ pub(crate) fn run(args: BenchArgs) -> Result<()> {
         normal: args.part.normal,
         ask: Ask::Description,
         generation: args.length.generation(None),
-        threshold: None,
+        ..Query::default()
     };
     let bar = progress::count(u64::from(args.runs) + 1, "runs");
     let mut timings = Vec::new();

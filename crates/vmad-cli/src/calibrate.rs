@@ -1,100 +1,239 @@
-//! Finding the default thresholds of a package, and `vmad calibrate`.
+//! Thresholds from photographs, and `vmad calibrate`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use vmad_data::{Generator, Record, Sample, Scenes, read_dataset};
-use vmad_engine::{CancelToken, Engine, Photo, Query};
-use vmad_eval::{F1Max, f1_max};
+use futures::{StreamExt, stream};
+use vmad_data::{Generator, OnBadImage, Record, Sample, Scenes};
+use vmad_engine::{
+    Calibration, CalibrationEvent, CalibrationOptions, CancelToken, Engine, EngineError, Label,
+    Method, Photo, Specimen,
+};
 use vmad_package::MANIFEST_FILE;
-use vmad_prep::GrayImage;
 
-use crate::args::DeviceArg;
-use crate::files::{read_manifest, read_photo, write_whole};
+use crate::args::{self, DeviceArg, Usage};
+use crate::dataset::{DATA_HELP, DatasetArgs};
+use crate::files::{photographs_in, read_manifest, read_photo, write_whole};
 use crate::interrupt::Stop;
-use crate::session::{self, AnomalyMap};
-use crate::{progress, text};
+use crate::text::{plain, print_line};
+use crate::thresholds::{ObjectThreshold, ThresholdFile};
+use crate::{progress, session};
 
-const HELP: &str = "Example:
+const HELP: &str = "Examples:
   vmad synth /tmp/scenes --seed 9 --count 200
   vmad calibrate models/tiny /tmp/scenes
+  vmad calibrate models/tiny /tmp/scenes --per-category --write thresholds.json
+  vmad calibrate models/tiny --normal good-bolts --object bolt --quantile 0.98 --write thresholds.json
+  vmad inspect models/tiny photo.jpg --object bolt --thresholds thresholds.json
 
-DATA is a folder that `vmad synth` wrote, or another with COCO annotations and sidecar. The
-thresholds with the best F1 are written into model.json: one for the score of a photograph, one for
-the pixels of the map. Weights are not touched.";
+The thresholds with the best F1 are written into model.json: one for the score of a photograph, one for
+the pixels of the map. Weights are not touched. With --per-category each category gets its own, and
+they go into the file that --write names, under the names of the objects.
 
-/// Set a package's default thresholds from labelled photographs
+With --normal no labels are needed. Of further good parts the share --quantile stays below the
+threshold, if they are like those on the photographs; a share q takes q / (1 - q) photographs, so
+0.95 takes 19. With fewer a warning says what they promise. --write adds the thresholds to a file.
+
+A photograph that cannot be used is named and left out.";
+
+/// Set thresholds from labelled photographs, or from photographs of good parts
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = format!("{HELP}\n\n{DATA_HELP}"))]
 pub(crate) struct CalibrateArgs {
     /// Folder of the model package, the one with model.json
     package: PathBuf,
-    /// Folder with annotations.json, sidecar.json and images
-    data: PathBuf,
-    /// Use only the first N photographs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
+    /// Folder of the data set
+    #[arg(required_unless_present = "normal", conflicts_with = "normal")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    dataset: DatasetArgs,
+    /// Folder with photographs of good parts, in place of DATA
+    #[arg(long, value_name = "FOLDER")]
+    normal: Option<PathBuf>,
+    /// What these photographs show, e.g. "bolt"
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
+    object: Option<String>,
+    /// What a good part looks like, as given to `vmad inspect --normal`
+    #[arg(long, value_name = "TEXT", conflicts_with = "data")]
+    normal_text: Option<String>,
+    /// Share of good parts that shall pass, where no photograph shows a defect
+    #[arg(long, value_name = "Q", default_value_t = 0.95, value_parser = args::inner_share)]
+    quantile: f64,
+    /// Thresholds for each category, into the file that --write names
+    #[arg(long, requires = "write", conflicts_with = "normal")]
+    per_category: bool,
+    /// File that the thresholds are added to, by the name of the object
+    #[arg(long, value_name = "FILE.json")]
+    write: Option<PathBuf>,
     /// Which device computes
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
 }
 
-/// A photograph whose defects are known.
-pub(crate) struct Labelled {
-    photo: Photo,
-    object: String,
-    /// Not 0 where there is a defect.
-    mask: GrayImage,
-    is_defective: bool,
+/// A scene of the generator.
+fn of_sample(index: u64, sample: Sample) -> Specimen {
+    Specimen {
+        name: format!("scene {index}"),
+        label: if sample.defects.is_empty() {
+            Label::Good
+        } else {
+            Label::Marked(sample.mask())
+        },
+        object: Some(sample.object),
+        photo: Ok(Photo::Rgb(sample.image)),
+    }
 }
 
-impl Labelled {
-    /// A scene of the generator.
-    pub fn from_sample(sample: Sample) -> Self {
-        Self {
-            mask: sample.mask(),
-            is_defective: !sample.defects.is_empty(),
-            object: sample.object,
-            photo: Photo::Rgb(sample.image),
+/// A photograph of a data set on disk.
+fn of_record(record: &Record) -> Specimen {
+    let mut label = Label::Good;
+    let photo = match record.load() {
+        Ok(loaded) => {
+            if record.is_defective {
+                label = loaded.mask.map_or(Label::Defective, Label::Marked);
+            }
+            Ok(Photo::Rgb(loaded.image))
         }
-    }
-
-    /// A photograph of a data set on disk.
-    pub fn from_record(record: &Record) -> Result<Self> {
-        Ok(Self {
-            photo: Photo::File(read_photo(&record.path)?),
-            object: record.object.clone(),
-            mask: record.mask(),
-            is_defective: record.is_defective(),
-        })
+        Err(error) => Err(EngineError::Unreadable {
+            reason: error.to_string(),
+        }),
+    };
+    Specimen {
+        name: record.path.display().to_string(),
+        photo,
+        label,
+        object: Some(record.object.clone()),
     }
 }
 
-/// What a calibration found.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Calibration {
-    image: F1Max,
-    pixel: F1Max,
-    n_images: usize,
+fn of_good_part(path: &Path) -> Specimen {
+    let photo = read_photo(path).map(Photo::File);
+    Specimen {
+        name: path.display().to_string(),
+        photo: photo.map_err(|error| EngineError::Unreadable {
+            reason: error.root_cause().to_string(),
+        }),
+        label: Label::Good,
+        object: None,
+    }
 }
 
 pub(crate) fn run(args: CalibrateArgs) -> Result<()> {
-    let dataset = read_dataset(&args.data)?;
-    let limit = args.limit.map_or(usize::MAX, |n| n as usize);
-    let records = dataset.records.get(..limit).unwrap_or(&dataset.records);
-    let stop = Stop::listen()?;
+    match (&args.data, &args.normal) {
+        (Some(data), _) if args.per_category => each_category(&args, data),
+        (Some(data), _) => whole_package(&args, data),
+        (None, Some(folder)) => good_parts(&args, folder),
+        (None, None) => Err(Usage("give DATA, or a folder with --normal".to_owned()).into()),
+    }
+}
+
+/// One pair of thresholds for everything, into the package.
+fn whole_package(args: &CalibrateArgs, data: &Path) -> Result<()> {
+    if args.write.is_some() {
+        let message = "--write goes with --normal or --per-category; without them the thresholds \
+                       are written into model.json";
+        return Err(Usage(message.to_owned()).into());
+    }
+    let records = args.dataset.open(data)?.records;
+    let work = args.work()?;
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
-    let scenes = records.iter().map(Labelled::from_record);
-    let found = calibrate(&mut engine, scenes, records.len(), &stop)?;
-    let source = format!(
-        "best F1 over {} photographs of {}",
-        found.n_images,
-        folder_name(&args.data)
-    );
-    write_thresholds(&args.package, &found, source)?;
-    report(&found);
-    Ok(())
+    let specimens = records.iter().map(of_record);
+    let found = work.calibrate(&mut engine, specimens, records.len(), args.options())?;
+    let source = source(&found, &folder_name(data));
+    report("thresholds", &found)?;
+    write_thresholds(&args.package, &found, source)
+}
+
+/// Thresholds for each category of a data set, under the names of its objects.
+fn each_category(args: &CalibrateArgs, data: &Path) -> Result<()> {
+    let records = args.dataset.open(data)?.records;
+    let mut categories: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+    for record in &records {
+        categories.entry(&record.category).or_default().push(record);
+    }
+    let work = args.work()?;
+    let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
+    let mut file = ThresholdFile::new(&engine.manifest().meta.name);
+    for (category, records) in categories {
+        let specimens = records.iter().map(|record| of_record(record));
+        let found = work.calibrate(&mut engine, specimens, records.len(), args.options());
+        let found = match found {
+            Err(error) if lacks_good_parts(&error) => {
+                eprintln!("left out: {}", plain(&format!("{category}: {error:#}")));
+                continue;
+            }
+            found => found.with_context(|| format!("category {category:?}"))?,
+        };
+        let source = source(&found, &format!("{category} in {}", folder_name(data)));
+        report(category, &found)?;
+        let objects: BTreeSet<&str> = records
+            .iter()
+            .map(|record| record.object.as_str())
+            .collect();
+        for object in objects {
+            file.set(object, ObjectThreshold::new(&found, source.clone()));
+        }
+    }
+    args.write.as_ref().map_or(Ok(()), |path| file.write(path))
+}
+
+fn lacks_good_parts(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref();
+    error.is_some_and(|error| matches!(error, EngineError::NoGoodPart { .. }))
+}
+
+/// Thresholds from good parts only.
+fn good_parts(args: &CalibrateArgs, folder: &Path) -> Result<()> {
+    let mut paths = photographs_in(folder)?;
+    paths.truncate(args.dataset.limit.map_or(usize::MAX, |n| n as usize));
+    let model = read_manifest(&args.package)?.meta.name;
+    // Read before the work begins: a file that cannot take the thresholds is known at once.
+    let write = args.write.as_ref();
+    let file =
+        write.map(|path| Ok::<_, anyhow::Error>((path, ThresholdFile::read_or_new(path, &model)?)));
+    let file = file.transpose()?;
+    // A folder of good parts is whatever somebody put there.
+    let work = Work {
+        stop: Stop::listen()?,
+        on_bad_image: OnBadImage::Skip,
+    };
+    let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
+    let specimens = paths.iter().map(|path| of_good_part(path));
+    let found = work.calibrate(&mut engine, specimens, paths.len(), args.options())?;
+    let object = args.object.as_deref().unwrap_or_default();
+    report(
+        if object.is_empty() {
+            "thresholds"
+        } else {
+            object
+        },
+        &found,
+    )?;
+    let Some((path, mut file)) = file else {
+        return Ok(());
+    };
+    let source = source(&found, &folder_name(folder));
+    file.set(object, ObjectThreshold::new(&found, source));
+    file.write(path)
+}
+
+impl CalibrateArgs {
+    fn work(&self) -> Result<Work> {
+        Ok(Work {
+            stop: Stop::listen()?,
+            on_bad_image: self.dataset.on_bad_image,
+        })
+    }
+
+    fn options(&self) -> CalibrationOptions {
+        CalibrationOptions {
+            object: self.object.clone(),
+            normal: self.normal_text.clone(),
+            quantile: self.quantile,
+        }
+    }
 }
 
 /// The last part of a path: the rest says something about the machine only.
@@ -116,86 +255,78 @@ pub(crate) fn calibrate_on_scenes(
     device: DeviceArg,
     stop: &Stop,
 ) -> Result<()> {
+    let work = Work {
+        stop: stop.clone(),
+        on_bad_image: OnBadImage::Fail,
+    };
     let mut engine = session::open(package, device, &CancelToken::new())?;
-    let scenes = (0..n_scenes).map(|index| Ok(Labelled::from_sample(generator.sample(index))));
-    let found = calibrate(&mut engine, scenes, n_scenes as usize, stop)?;
+    let specimens = (0..n_scenes).map(|index| of_sample(index, generator.sample(index)));
+    let options = CalibrationOptions::default();
+    let found = work.calibrate(&mut engine, specimens, n_scenes as usize, options)?;
     let source = format!(
         "best F1 over {n_scenes} synthetic scenes, split {}, seed {seed}, {} px",
         generator.split().name(),
         generator.size()
     );
-    write_thresholds(package, &found, source)?;
-    report(&found);
-    Ok(())
+    report("thresholds", &found)?;
+    write_thresholds(package, &found, source)
 }
 
-/// Inspects every scene and finds the thresholds with the best F1.
-fn calibrate(
-    engine: &mut Engine,
-    scenes: impl Iterator<Item = Result<Labelled>>,
-    n_scenes: usize,
-    stop: &Stop,
-) -> Result<Calibration> {
-    let bar = progress::count(n_scenes as u64, "calibrating");
-    let (mut scores, mut labels) = (Vec::new(), Vec::new());
-    let (mut pixel_scores, mut pixel_labels) = (Vec::new(), Vec::new());
-    for scene in scenes {
-        if stop.is_asked() {
-            bail!("stopped after {} of {n_scenes} photographs", scores.len());
-        }
-        let scene = scene?;
-        let query = Query {
-            object: Some(scene.object),
-            ..Query::default()
-        };
-        let events = engine.inspect(scene.photo, query, &CancelToken::new());
-        let (map, verdict) =
-            session::finish(events).with_context(|| format!("photograph {}", scores.len()))?;
-        scores.push(verdict.score);
-        labels.push(scene.is_defective);
-        for (score, label) in sampled(&map, &scene.mask) {
-            pixel_scores.push(score);
-            pixel_labels.push(label);
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let one_class = "thresholds need photographs with a defect and others without";
-    Ok(Calibration {
-        image: f1_max(&scores, &labels)?.context(one_class)?,
-        pixel: f1_max(&pixel_scores, &pixel_labels)?.context(one_class)?,
-        n_images: scores.len(),
-    })
+/// What a calibration heeds while it goes on.
+struct Work {
+    stop: Stop,
+    on_bad_image: OnBadImage,
 }
 
-/// Map values and labels are taken on a grid of at most this side: pixels beside each other say
-/// nearly the same.
-const SAMPLE_SIDE: u32 = 64;
-
-/// Map value and label at the centres of a grid over the photograph.
-fn sampled(map: &AnomalyMap, mask: &GrayImage) -> Vec<(f32, bool)> {
-    let n_columns = SAMPLE_SIDE.min(map.width);
-    let n_rows = SAMPLE_SIDE.min(map.height);
-    let centre = |i: u32, n: u32, len: u32| {
-        let at = (u64::from(i) * 2 + 1) * u64::from(len) / (u64::from(n) * 2);
-        u32::try_from(at).unwrap_or(u32::MAX)
-    };
-    let mut pairs = Vec::with_capacity((n_columns * n_rows) as usize);
-    for row in 0..n_rows {
-        for column in 0..n_columns {
-            let x = centre(column, n_columns, map.width) as usize;
-            let y = centre(row, n_rows, map.height) as usize;
-            let in_mask = mask.get_pixel_checked(
-                centre(column, n_columns, mask.width()),
-                centre(row, n_rows, mask.height()),
-            );
-            let value = map.values.get(y * map.width as usize + x);
-            if let (Some(value), Some(label)) = (value, in_mask) {
-                pairs.push((*value, label.0[0] != 0));
+impl Work {
+    /// Follows a calibration to its end.
+    fn calibrate(
+        &self,
+        engine: &mut Engine,
+        specimens: impl Iterator<Item = Specimen>,
+        n_specimens: usize,
+        options: CalibrationOptions,
+    ) -> Result<Calibration> {
+        let bar = progress::count(n_specimens as u64, "calibrating");
+        let cancel = CancelToken::new();
+        let mut events = engine.calibrate(stream::iter(specimens), options, &cancel);
+        let mut found = None;
+        while let Some(event) = pollster::block_on(events.next()) {
+            if self.stop.is_asked() {
+                cancel.cancel();
+            }
+            match event? {
+                CalibrationEvent::Scored(_) => bar.inc(1),
+                CalibrationEvent::Skipped { name, message, .. } => match self.on_bad_image {
+                    OnBadImage::Fail => bail!("{name}: {message}"),
+                    OnBadImage::Skip => {
+                        bar.inc(1);
+                        let line = plain(&format!("{name}: {message}"));
+                        bar.suspend(|| eprintln!("left out: {line}"));
+                    }
+                },
+                CalibrationEvent::Calibration(calibration) => found = Some(calibration),
+                CalibrationEvent::Done { .. } => {}
             }
         }
+        let n_done = bar.position();
+        bar.finish_and_clear();
+        match found {
+            Some(found) => Ok(found),
+            None => bail!("stopped after {n_done} of {n_specimens} photographs"),
+        }
     }
-    pairs
+}
+
+/// How thresholds were found, for people.
+fn source(found: &Calibration, data: &str) -> String {
+    let n = found.n_good + found.n_defective;
+    match found.image.method {
+        Method::F1 { .. } => format!("best F1 over {n} photographs of {data}"),
+        Method::Quantile { promised, .. } => {
+            format!("quantile {promised:.4} of {n} photographs of good parts, {data}")
+        }
+    }
 }
 
 /// Writes the thresholds into `model.json`.
@@ -203,52 +334,46 @@ fn write_thresholds(package: &Path, found: &Calibration, source: String) -> Resu
     let mut manifest = read_manifest(package)?;
     let threshold = &mut manifest.meta.threshold;
     threshold.image = found.image.threshold;
-    // The metric counts pixels that reach its threshold, the mask those above it.
-    threshold.pixel = found.pixel.threshold.next_down();
+    threshold.pixel = found.pixel.threshold;
     threshold.source = source;
     write_whole(&package.join(MANIFEST_FILE), &manifest.to_json()?)
 }
 
-fn report(found: &Calibration) {
+/// The thresholds and what they promise; a warning where that is less than was asked for.
+fn report(title: &str, found: &Calibration) -> Result<()> {
     let Calibration {
         image,
         pixel,
-        n_images,
+        n_good,
+        n_defective,
+        n_skipped,
+        ..
     } = found;
-    let line = format!(
-        "thresholds from {n_images} photographs: image {} (F1 {:.3}), pixel {} (F1 {:.3})",
-        image.threshold, image.f1, pixel.threshold, pixel.f1
-    );
-    eprintln!("{}", text::plain(&line));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_lie_at_the_same_place_in_map_and_mask() {
-        let map = AnomalyMap {
-            width: 2,
-            height: 1,
-            values: vec![0.25, 0.75],
-        };
-        let mut mask = GrayImage::new(4, 2);
-        for (x, y) in [(2, 0), (3, 0), (2, 1), (3, 1)] {
-            mask.put_pixel(x, y, [255].into());
+    if let Method::Quantile {
+        asked,
+        promised,
+        n_needed,
+    } = image.method
+        && promised < asked
+    {
+        eprintln!(
+            "warning: {n_good} photographs of good parts are too few for the quantile {asked}, \
+             which needs {n_needed}; they promise {promised:.3}"
+        );
+    }
+    let how = |method: Method| match method {
+        Method::F1 { f1 } => format!("F1 {f1:.3}"),
+        Method::Quantile { promised, .. } => {
+            format!("at most {:.1} % of good parts", 100.0 * (1.0 - promised))
         }
-        assert_eq!(sampled(&map, &mask), [(0.25, false), (0.75, true)]);
-    }
-
-    #[test]
-    fn large_maps_are_thinned_out() {
-        let (width, height) = (300, 200);
-        let map = AnomalyMap {
-            width,
-            height,
-            values: vec![0.5; 60_000],
-        };
-        let pairs = sampled(&map, &GrayImage::new(width, height));
-        assert_eq!(pairs.len(), 64 * 64);
-    }
+    };
+    let line = format!(
+        "{title}: image {} ({}), pixel {} ({}); {n_good} good, {n_defective} defective, \
+         {n_skipped} left out",
+        image.threshold,
+        how(image.method),
+        pixel.threshold,
+        how(pixel.method),
+    );
+    print_line(&plain(&line))
 }

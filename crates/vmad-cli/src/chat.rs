@@ -64,7 +64,7 @@ pub(crate) fn run(args: ChatArgs) -> Result<()> {
         normal: args.part.normal,
         ask: Ask::Description,
         generation: generation.clone(),
-        threshold: None,
+        ..Query::default()
     };
     let cancel = call.begin();
     let outcome = show(engine.inspect(photo, query, &cancel));

@@ -1,15 +1,29 @@
 //! `vmad eval`.
 
-use std::path::PathBuf;
+mod choices;
+mod html;
+mod look;
+mod pictures;
+mod provenance;
+mod rows;
+mod svg;
+mod truth;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use vmad_data::{DefectKind, Record, read_dataset};
-use vmad_engine::{Ask, CancelToken, Engine, Query};
-use vmad_eval::{Accumulator, EvalOptions, ImageResult, Mask, Report, ScoreMap};
+use vmad_data::{MMAD, Record};
+use vmad_engine::{Ask, CancelToken, Engine};
+use vmad_eval::{Accumulator, Bootstrap, Comparison, EvalOptions, GRID_SIDE, Report, compare};
 
-use crate::args::{DeviceArg, Length};
-use crate::files::read_photo;
+use self::look::Inspector;
+pub(crate) use self::look::Seen;
+use self::rows::{Kept, metrics_table, write_csv};
+pub(crate) use self::truth::truth;
+use crate::args::{self, DeviceArg, Length};
+use crate::dataset::{DATA_HELP, DatasetArgs, OpenDataset};
+use crate::files::{create_folder, write_whole};
 use crate::interrupt::Stop;
 use crate::text::print;
 use crate::{progress, session};
@@ -17,43 +31,94 @@ use crate::{progress, session};
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
   vmad eval models/tiny /tmp/unseen --json
+  vmad eval models/tiny mvtec_anomaly_detection --on-bad-image skip
+  vmad eval models/tiny /tmp/unseen --mmad --out report
 
-DATA is a folder that `vmad synth` wrote, or another with COCO annotations (annotations.json) and
-sidecar (sidecar.json). Every photograph is inspected as `vmad inspect --ask description` does, with
+Every photograph is inspected as `vmad inspect --ask description` does, with
 the object's name and nothing else. Metrics are shares from 0 to 1, null where the data does not
-define them; those at the top are means over categories.";
+define them; those at the top are means over categories. docs/evaluation.md defines them all.
 
-/// Most tokens of an answer: a description names the defect at its beginning.
-const ANSWER_TOKENS: usize = 64;
+--out writes report.json, report.md, report.html, metrics.csv, images.csv, answers.csv and
+answers.jsonl, and with --mmad also mmad.csv and mmad.jsonl.";
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// Side of the square on which maps are held against masks
+    #[arg(long, value_name = "PIXELS", default_value_t = GRID_SIDE as u32,
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    grid: u32,
+    /// Resamples for confidence intervals; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    bootstrap: u32,
+    /// Seed of the resamples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+impl Settings {
+    fn options(&self) -> EvalOptions {
+        EvalOptions {
+            grid_side: self.grid as usize,
+            bootstrap: (self.bootstrap > 0).then_some(Bootstrap {
+                n_resamples: self.bootstrap as usize,
+                seed: self.seed,
+            }),
+            ..EvalOptions::default()
+        }
+    }
+}
 
 /// Measure a model on labelled photographs
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = format!("{HELP}\n\n{DATA_HELP}"))]
 pub(crate) struct EvalArgs {
     /// Folder of the model package, the one with model.json
     package: PathBuf,
-    /// Folder with annotations.json, sidecar.json and images
+    /// Folder of the data set
     data: PathBuf,
-    /// Print one JSON object instead of a Markdown table
+    #[command(flatten)]
+    dataset: DatasetArgs,
+    /// Print one JSON object instead of Markdown tables
     #[arg(long)]
     json: bool,
-    /// Use only the first N photographs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
+    /// Write the report, its tables and every answer into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What to ask about each photograph: description, impact, suggestion, or a question. May be
+    /// given several times: the first counts for the metrics, each further one is an inspection more
+    #[arg(long, value_name = "WHAT", default_value = "description", value_parser = args::ask)]
+    ask: Vec<Ask>,
+    /// Also answer questions with choices, those of DATA/mmad.json or of another file in MMAD's
+    /// layout
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    mmad: Option<Option<PathBuf>>,
+    /// How training and test data relate, for the report: cross-category, cross-dataset, …
+    #[arg(long, value_name = "NAME", default_value = "not stated")]
+    protocol: String,
+    /// Compare with the report.json of an earlier run
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
     /// Which device computes
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
     #[command(flatten)]
     length: Length,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 pub(crate) fn run(args: EvalArgs) -> Result<()> {
-    let mut records = read_dataset(&args.data)?.records;
-    if let Some(limit) = args.limit {
-        records.truncate(limit as usize);
-    }
-    if records.is_empty() {
-        bail!("{} has no photographs", args.data.display());
+    let data = &args.data;
+    let mut dataset = args.dataset.open(data)?;
+    let reference = args.reference.as_deref().map(read_report).transpose()?;
+    let questions = args.mmad.as_ref().map(|file| {
+        let own = data.join(MMAD);
+        choices::questions(file.as_deref().unwrap_or(&own), args.dataset.limit)
+    });
+    let questions = questions.transpose()?;
+    if let Some(folder) = &args.out {
+        create_folder(folder)?;
     }
     let stop = Stop::listen()?;
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
@@ -61,24 +126,65 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
         "Computing on {}.",
         crate::text::plain(&engine.device().to_string())
     );
-    let report = evaluate(&mut engine, records, args.length, &stop)?;
+    let mut kept = Kept::default();
+    let provenance = provenance::of(&args, &engine, &dataset.records)?;
+    let plan = Plan {
+        ask: &args.ask,
+        length: args.length,
+        options: args.settings.options(),
+    };
+    let mut report = evaluate(
+        &plan,
+        &mut engine,
+        &mut dataset,
+        &stop,
+        &mut |record, seen| match args.out {
+            Some(_) => kept.keep(data, record, seen),
+            None => Ok(()),
+        },
+    )?;
+    dataset.finish()?;
+    report.provenance = Some(provenance);
+    if let Some(mmad) = &questions {
+        let (found, rows) = choices::answer(&mut engine, mmad, &stop)?;
+        report.mmad = Some(found);
+        kept.choices = rows;
+    }
+    let comparison = reference.map(|reference| compare(&report, &reference));
+    if let Some(folder) = &args.out {
+        write(folder, &report, &kept, comparison.as_ref())?;
+        eprintln!("The report is in {}.", folder.display());
+    }
     if args.json {
-        let json = serde_json::to_string_pretty(&report).context("encoding the report")?;
-        print(&format!("{json}\n"))
+        print(&format!("{}\n", encoded(&report)?))
     } else {
-        print(&report.to_markdown())
+        print(&markdown(&report, comparison.as_ref()))
     }
 }
 
-/// Category by category, so that only one category's maps are in memory.
+/// How photographs are looked at and measured.
+pub(crate) struct Plan<'a> {
+    /// What is asked about each; the first counts for the metrics.
+    pub ask: &'a [Ask],
+    /// Length of the answers.
+    pub length: Length,
+    /// Grid and intervals.
+    pub options: EvalOptions,
+}
+
+/// Category by category, so that only one category's maps are in memory. `keep` gets each photograph
+/// when it has been looked at.
 pub(crate) fn evaluate(
+    plan: &Plan,
     engine: &mut Engine,
-    mut records: Vec<Record>,
-    length: Length,
+    dataset: &mut OpenDataset,
     stop: &Stop,
+    keep: &mut dyn FnMut(&Record, Seen) -> Result<()>,
 ) -> Result<Report> {
+    let OpenDataset { records, loader } = dataset;
     records.sort_by(|a, b| a.category.cmp(&b.category));
-    let mut accumulator = Accumulator::new(EvalOptions::default())?;
+    let mut inspector = Inspector::new(engine, plan.ask, plan.length, records);
+    let mut accumulator = Accumulator::new(plan.options)?;
     let bar = progress::count(records.len() as u64, "photographs");
     for group in records.chunk_by(|a, b| a.category == b.category) {
         for record in group {
@@ -89,10 +195,15 @@ pub(crate) fn evaluate(
                     records.len()
                 );
             }
-            let result =
-                look(engine, record, length).with_context(|| record.path.display().to_string())?;
-            accumulator.add(record.category.as_str(), result)?;
             bar.inc(1);
+            let Some(photo) = loader.load(record)? else {
+                continue;
+            };
+            let seen = inspector
+                .look(record, photo)
+                .with_context(|| record.path.display().to_string())?;
+            accumulator.add(record.category.as_str(), seen.result())?;
+            keep(record, seen)?;
         }
         if let Some(record) = group.first() {
             accumulator.close(&record.category)?;
@@ -102,71 +213,43 @@ pub(crate) fn evaluate(
     Ok(accumulator.finish()?)
 }
 
-fn look(engine: &mut Engine, record: &Record, length: Length) -> Result<ImageResult> {
-    let query = Query {
-        object: Some(record.object.clone()),
-        ask: Ask::Description,
-        generation: length.generation(Some(ANSWER_TOKENS)),
-        ..Query::default()
-    };
-    let photo = read_photo(&record.path)?;
-    let events = engine.inspect(photo, query, &CancelToken::new());
-    let (map, verdict) = session::finish(events)?;
-    let mask = record.mask();
-    let named = DefectKind::find_in(&verdict.answer);
-    Ok(ImageResult {
-        score: verdict.score,
-        map: Some(ScoreMap {
-            width: map.width as usize,
-            height: map.height as usize,
-            values: map.values,
-        }),
-        mask: Some(Mask {
-            width: mask.width() as usize,
-            height: mask.height() as usize,
-            values: mask.iter().map(|value| *value != 0).collect(),
-        }),
-        is_defective: record.is_defective(),
-        truth_kind: record.kinds.first().map(|kind| kind.name().to_owned()),
-        answer_kind: named.map(|kind| kind.name().to_owned()),
-        says_normal: says_normal(&verdict.answer),
-    })
+/// Most bytes of a report that is read; one over thousands of categories has fewer.
+const MAX_REPORT_BYTES: u64 = 64 << 20;
+
+fn read_report(path: &Path) -> Result<Report> {
+    let bytes = crate::files::read_at_most(path, MAX_REPORT_BYTES)?;
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is no report of `vmad eval --json`", path.display()))
 }
 
-/// Whether an answer says that nothing is wrong: it names no kind of defect, and denies one.
-fn says_normal(answer: &str) -> bool {
-    const DENIALS: [&str; 5] = [
-        "no defect",
-        "not defective",
-        "no abnormal",
-        "no anomal",
-        "without defect",
-    ];
-    let answer = answer.to_lowercase();
-    DefectKind::find_in(&answer).is_none() && DENIALS.iter().any(|denial| answer.contains(denial))
+fn encoded(report: &Report) -> Result<String> {
+    serde_json::to_string_pretty(report).context("encoding the report")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn denials() {
-        for (answer, expected) in [
-            ("No defect is visible. The coin looks as it should.", true),
-            (
-                "There is no impact, because the gear shows no defect.",
-                true,
-            ),
-            (
-                "There is a small dent on the upper left of the coin.",
-                false,
-            ),
-            ("There is no defect but a scratch.", false),
-            ("", false),
-            ("A defect.", false),
-        ] {
-            assert_eq!(says_normal(answer), expected, "{answer}");
-        }
+fn markdown(report: &Report, comparison: Option<&Comparison>) -> String {
+    let mut text = report.to_markdown();
+    if let Some(comparison) = comparison {
+        text.push('\n');
+        text.push_str(&comparison.to_markdown());
     }
+    text
+}
+
+fn write(
+    folder: &Path,
+    report: &Report,
+    kept: &Kept,
+    comparison: Option<&Comparison>,
+) -> Result<()> {
+    kept.write(folder)?;
+    write_csv(&folder.join("metrics.csv"), &metrics_table(report))?;
+    let page = html::page(report, kept, comparison)?;
+    for (name, text) in [
+        ("report.md", markdown(report, comparison)),
+        ("report.html", page),
+        ("report.json", encoded(report)? + "\n"),
+    ] {
+        write_whole(&folder.join(name), text.as_bytes())?;
+    }
+    Ok(())
 }

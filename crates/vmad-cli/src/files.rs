@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use vmad_package::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest};
@@ -11,7 +11,7 @@ use vmad_package::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest};
 const MAX_PHOTO_BYTES: u64 = 1 << 30;
 
 /// All bytes of a file, unless there are more than `limit`.
-fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
@@ -25,6 +25,30 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// A photograph's file.
 pub(crate) fn read_photo(path: &Path) -> Result<Vec<u8>> {
     read_at_most(path, MAX_PHOTO_BYTES)
+}
+
+/// Ends of the names of files that may be photographs.
+const PHOTO_ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"];
+
+/// The photographs in a folder, by name; folders in it are not looked into.
+pub(crate) fn photographs_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        if path.is_file() && PHOTO_ENDINGS.contains(&ending.to_lowercase().as_str()) {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        bail!(
+            "{} has no photographs: no file in it ends in {}",
+            folder.display(),
+            PHOTO_ENDINGS.join(", ")
+        );
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// The checked `model.json` of a package.

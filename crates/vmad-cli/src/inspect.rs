@@ -14,6 +14,7 @@ use crate::args::{self, DeviceArg, Length, Part, Usage};
 use crate::files::{create_folder, read_photo, write_whole};
 use crate::session::{self, AnomalyMap, Heard};
 use crate::text::{duration, plain, print_line};
+use crate::thresholds::{ObjectThreshold, ThresholdFile};
 use crate::{progress, trace};
 
 const HELP: &str = "Examples:
@@ -21,6 +22,7 @@ const HELP: &str = "Examples:
   vmad inspect models/tiny bolts/*.png --object bolt --out results
   vmad inspect models/tiny photo.jpg --ask impact
   vmad inspect models/tiny photo.jpg --ask \"Can the part still be used?\" --json
+  vmad inspect models/tiny photo.jpg --object bolt --thresholds thresholds.json
 
 --out writes NAME.mask.png, NAME.heatmap.png, NAME.overlay.png and NAME.json for a photograph
 NAME.*; a second photograph of the same name becomes NAME-2. --json prints one object a line for
@@ -49,6 +51,9 @@ pub(crate) struct InspectArgs {
     /// Score from which on a part counts as anomalous [default: the package's]
     #[arg(long, value_name = "X", value_parser = args::finite, allow_negative_numbers = true)]
     threshold: Option<f32>,
+    /// File of thresholds that `vmad calibrate --write` wrote; those of --object are used
+    #[arg(long, value_name = "FILE.json", conflicts_with = "threshold")]
+    thresholds: Option<PathBuf>,
     /// Folder for masks, heat maps, overlays and results
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -106,10 +111,11 @@ pub(crate) fn run(args: InspectArgs) -> Result<()> {
         create_folder(out)?;
     }
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
+    let own = own_thresholds(&args, &engine)?;
     let names = output_names(&args.images);
     let mut n_failed = 0;
     for (image, name) in args.images.iter().zip(&names) {
-        match inspect(&mut engine, &args, image, name) {
+        match inspect(&mut engine, &args, own.as_ref(), image, name) {
             Ok(()) => {}
             Err(error) if concerns_all(&error) => return Err(error),
             Err(error) => {
@@ -124,6 +130,17 @@ pub(crate) fn run(args: InspectArgs) -> Result<()> {
     }
 }
 
+/// The thresholds of the object that is to be inspected, if a file of them was named.
+fn own_thresholds(args: &InspectArgs, engine: &Engine) -> Result<Option<ObjectThreshold>> {
+    let Some(path) = &args.thresholds else {
+        return Ok(None);
+    };
+    let file = ThresholdFile::read(path, &engine.manifest().meta.name)?;
+    let found = file.get(args.part.object.as_deref());
+    let found = found.with_context(|| path.display().to_string())?;
+    Ok(Some(found.clone()))
+}
+
 /// Whether the next photograph would fail in the same way.
 fn concerns_all(error: &anyhow::Error) -> bool {
     let about_query = |error: &EngineError| {
@@ -136,14 +153,21 @@ fn concerns_all(error: &anyhow::Error) -> bool {
     crate::text::is_broken_pipe(error) || error.downcast_ref().is_some_and(about_query)
 }
 
-fn inspect(engine: &mut Engine, args: &InspectArgs, image: &Path, name: &str) -> Result<()> {
+fn inspect(
+    engine: &mut Engine,
+    args: &InspectArgs,
+    own: Option<&ObjectThreshold>,
+    image: &Path,
+    name: &str,
+) -> Result<()> {
     let file = read_photo(image)?;
     let query = Query {
         object: args.part.object.clone(),
         normal: args.part.normal.clone(),
         ask: args.ask.clone().unwrap_or_default(),
         generation: args.length.generation(None),
-        threshold: args.threshold,
+        threshold: args.threshold.or(own.map(|own| own.image)),
+        map_threshold: own.map(|own| own.pixel),
     };
     if args.trace.is_some() {
         engine.start_trace();

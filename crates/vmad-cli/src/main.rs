@@ -8,6 +8,7 @@ mod baseline;
 mod bench;
 mod calibrate;
 mod chat;
+mod dataset;
 mod eval;
 mod files;
 mod inspect;
@@ -19,6 +20,7 @@ mod reproduce;
 mod session;
 mod synth;
 mod text;
+mod thresholds;
 mod trace;
 mod train;
 

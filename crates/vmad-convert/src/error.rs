@@ -86,10 +86,10 @@ pub enum ConvertError {
          form of rotary embedding. Convert it with transformers' convert_llama_weights_to_hf.py first"
     )]
     MetaInterleaved(String),
-    /// LoRA factors that were not merged into their matrices.
+    /// LoRA factors that were not merged into their matrices, and no scale to do it by.
     #[error(
         "{0} is a LoRA factor: the checkpoint is not merged, and the scale it was trained with is not in \
-         it. Merge it first (PEFT's merge_and_unload)"
+         it. Give LoRA's alpha (LISA's is 16), or merge it first (PEFT's merge_and_unload)"
     )]
     UnmergedLora(String),
     /// No layout has these names.

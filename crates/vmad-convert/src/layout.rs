@@ -13,7 +13,7 @@ pub enum Layout {
     HfLlama,
     /// LLaVA: the language model, a projector, and perhaps CLIP.
     Llava,
-    /// LISA after merging: LLaVA, SAM and the `[SEG]` head.
+    /// LISA: LLaVA, SAM and the `[SEG]` head, with LoRA merged or still beside its matrices.
     Lisa,
     /// A projector by itself: linear, MLP or TokenPacker.
     Projector,
@@ -37,7 +37,7 @@ pub(crate) fn strip_wrappers(mut name: &str) -> &str {
 }
 
 /// Recognises the layout of a list of tensor names. What can't be converted at all, Meta's
-/// interleaved LLaMA and unmerged LoRA, is an error that says what to do.
+/// interleaved LLaMA, is an error that says what to do.
 pub fn recognise<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Layout, ConvertError> {
     let names: Vec<&str> = names.into_iter().map(strip_wrappers).collect();
     let find = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|name| is(name));
@@ -49,9 +49,6 @@ pub fn recognise<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Layout,
                 && (name.contains(".attention.wq.") || name.contains(".feed_forward.w1.")))
     }) {
         return Err(ConvertError::MetaInterleaved(name.into()));
-    }
-    if let Some(name) = find(&|name| name.contains(".lora_A.") || name.contains(".lora_B.")) {
-        return Err(ConvertError::UnmergedLora(name.into()));
     }
 
     // From the layouts that contain others to those that are contained.

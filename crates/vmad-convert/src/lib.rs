@@ -7,6 +7,7 @@
 mod checkpoint;
 mod error;
 mod layout;
+mod lora;
 mod names;
 mod pattern;
 mod rename;

@@ -16,6 +16,8 @@ pub enum Mapped {
     /// A table of positions `[1, n, d]` or `[n, d]` becomes `[n', d]` under this name, without the
     /// row of the class token where n = n' + 1 and n' is a square.
     Positions(String),
+    /// A LoRA factor, which goes into the matrix beside it.
+    Factor,
     /// Known, and of no use in a package.
     Ignore,
     /// In no table.
@@ -74,8 +76,8 @@ const OPENAI_CLIP_IGNORED: &[Rule] = &[("ln_post.{weight,bias}", ""), ("proj", "
 const LLAMA: &[Rule] = &[
     ("model.embed_tokens.weight", "llm.embed_tokens.weight"),
     (
-        "model.layers.#.self_attn.{q,k,v,o}_proj.weight",
-        "llm.layers.$.self_attn.$_proj.weight",
+        "model.layers.#.self_attn.{q,k,v,o}_proj.{weight,base_layer.weight>weight}",
+        "llm.layers.$.self_attn.$_proj.$",
     ),
     (
         "model.layers.#.mlp.{gate,up,down}_proj.weight",
@@ -88,6 +90,12 @@ const LLAMA: &[Rule] = &[
     ("model.norm.weight", "llm.norm.weight"),
     ("lm_head.weight", "llm.lm_head.weight"),
 ];
+
+// PEFT's, in a dump of a model under training and in an adapter's own file.
+const LORA_FACTORS: &[Rule] = &[(
+    "model.layers.#.self_attn.{q,v}_proj.lora_{A,B}.{default.weight,weight}",
+    "",
+)];
 
 // Computed from the configuration.
 const LLAMA_IGNORED: &[Rule] = &[
@@ -377,6 +385,9 @@ fn openai_clip(name: &str) -> Mapped {
 }
 
 fn llama(name: &str) -> Mapped {
+    if apply(LORA_FACTORS, name).is_some() {
+        return Mapped::Factor;
+    }
     by_table(LLAMA, LLAMA_IGNORED, name)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::error::ConvertError;
 use crate::layout::Layout;
+use crate::lora::{check_factor, merged};
 use crate::names::{Mapped, package_name};
 
 /// What became of a checkpoint's tensors.
@@ -12,6 +13,8 @@ use crate::names::{Mapped, package_name};
 pub struct Renaming {
     /// Package name of each tensor handed on, with its name in the checkpoint.
     pub written: BTreeMap<String, String>,
+    /// LoRA factors that were merged.
+    pub merged: Vec<String>,
     /// Names of the checkpoint that a package has no place for.
     pub ignored: Vec<String>,
     /// Names of the checkpoint that no table holds.
@@ -21,14 +24,23 @@ pub struct Renaming {
 /// Hands every tensor of the checkpoint that belongs in a package to `visit`, under its package
 /// name and in a package's shape. One tensor is in memory at a time. A tensor that the checkpoint
 /// holds twice is handed on once.
+///
+/// LoRA factors that still stand beside their matrices are merged into them, W + (α / r)·B·A, with
+/// `lora_alpha` for α, which no checkpoint holds; LISA trained with 16.
 pub fn for_each_package_tensor<E: From<ConvertError>>(
     checkpoint: &Checkpoint,
     layout: Layout,
+    lora_alpha: Option<f64>,
     mut visit: impl FnMut(Tensor) -> Result<(), E>,
 ) -> Result<Renaming, E> {
     let mut done = Renaming::default();
     for source in checkpoint.names() {
         let parts = match package_name(layout, source) {
+            Mapped::Factor => {
+                check_factor(checkpoint, source)?;
+                done.merged.push(source.into());
+                continue;
+            }
             Mapped::Ignore => {
                 done.ignored.push(source.into());
                 continue;
@@ -39,7 +51,7 @@ pub fn for_each_package_tensor<E: From<ConvertError>>(
             }
             Mapped::Name(name) => vec![Tensor {
                 name,
-                ..checkpoint.read(source)?
+                ..merged(checkpoint, checkpoint.read(source)?, lora_alpha)?
             }],
             Mapped::Split(names) => split(checkpoint.read(source)?, names)?,
             Mapped::Positions(name) => vec![Tensor {

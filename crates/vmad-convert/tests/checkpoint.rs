@@ -163,11 +163,19 @@ fn pickles_and_strangers_are_refused() -> TestResult {
 }
 
 fn converted(layout: Layout, state: State) -> Result<Vec<Tensor>, Box<dyn std::error::Error>> {
+    converted_with(layout, state, None)
+}
+
+fn converted_with(
+    layout: Layout,
+    state: State,
+    alpha: Option<f64>,
+) -> Result<Vec<Tensor>, Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("m.safetensors");
     write(&path, &state, Dtype::F32)?;
     let mut tensors = Vec::new();
-    for_each_package_tensor(&Checkpoint::open(&path)?, layout, |tensor| {
+    for_each_package_tensor(&Checkpoint::open(&path)?, layout, alpha, |tensor| {
         tensors.push(tensor);
         Ok::<(), ConvertError>(())
     })?;
@@ -218,4 +226,66 @@ fn honeybee_positions_lose_the_class_token() -> TestResult {
     let state = State::from([("abstractor.pos_emb".into(), (vec![1, 7, 3], ramp(21)))]);
     assert!(converted(Layout::Honeybee, state).is_err());
     Ok(())
+}
+
+/// A 3×2 matrix with factors of rank 2.
+fn unmerged(base: &str, factors: [&str; 2]) -> State {
+    let stem = "base_model.model.model.layers.0.self_attn.q_proj";
+    let [a, b] = factors;
+    State::from([
+        (format!("{stem}.{base}"), (vec![3, 2], ramp(6))),
+        (
+            format!("{stem}.{a}"),
+            (vec![2, 2], vec![1.0, 2.0, 3.0, 4.0]),
+        ),
+        (
+            format!("{stem}.{b}"),
+            (vec![3, 2], vec![1.0, 0.0, 0.0, 1.0, 1.0, -1.0]),
+        ),
+    ])
+}
+
+#[test]
+fn factors_are_merged_with_the_scale_that_is_given() -> TestResult {
+    let dump = ["lora_A.default.weight", "lora_B.default.weight"];
+    let adapter = ["lora_A.weight", "lora_B.weight"];
+    for (base, factors) in [
+        ("weight", dump),
+        ("base_layer.weight", dump),
+        ("weight", adapter),
+    ] {
+        let tensors = converted_with(Layout::HfLlama, unmerged(base, factors), Some(6.0))?;
+        assert_eq!(tensors.len(), 1);
+        assert_eq!(tensors[0].name, "llm.layers.0.self_attn.q_proj.weight");
+        // W + 6/2 · B·A, B·A = [1 2; 3 4; -2 -2].
+        assert_eq!(tensors[0].values, [3.0, 7.0, 11.0, 15.0, -2.0, -1.0]);
+    }
+    Ok(())
+}
+
+#[test]
+fn factors_are_never_dropped() {
+    fn check(change: impl FnOnce(&mut State), alpha: Option<f64>, named: &str) {
+        let mut state = unmerged("weight", ["lora_A.default.weight", "lora_B.default.weight"]);
+        change(&mut state);
+        let error = converted_with(Layout::HfLlama, state, alpha);
+        let error = error.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(named), "{named}: {error}");
+    }
+    check(|_| (), None, "Give LoRA's alpha");
+    let without =
+        |part: &'static str| move |state: &mut State| state.retain(|name, _| !name.contains(part));
+    check(without("lora_A"), Some(16.0), "lora_A and .lora_B");
+    check(without("lora_B"), Some(16.0), "lora_A and .lora_B");
+    check(
+        without("q_proj.weight"),
+        Some(16.0),
+        "no tensor base_model.model.model.layers.0.self_attn.q_proj.weight",
+    );
+    let narrow = |state: &mut State| {
+        for (_, tensor) in state.iter_mut().filter(|(name, _)| name.contains("lora_A")) {
+            *tensor = (vec![2, 1], vec![1.0, 2.0]);
+        }
+    };
+    check(narrow, Some(16.0), "LoRA's factors should be");
 }

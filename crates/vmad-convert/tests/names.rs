@@ -299,15 +299,27 @@ fn what_cannot_be_converted_says_why() {
     assert!(message.contains("interleaved"), "{message}");
 
     assert!(matches!(
-        recognise([
-            "base_model.model.model.layers.0.self_attn.q_proj.weight",
-            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight",
-        ]),
-        Err(ConvertError::UnmergedLora(_))
-    ));
-    assert!(matches!(
         recognise(["backbone.stem.weight"]),
         Err(ConvertError::UnknownLayout(_))
     ));
     assert!(matches!(recognise([]), Err(ConvertError::UnknownLayout(_))));
+}
+
+#[test]
+fn factors_stand_beside_their_matrices() {
+    let layer = "base_model.model.model.layers.7.self_attn";
+    let base = || name("llm.layers.7.self_attn.v_proj.weight");
+    for (leaf, expected) in [
+        ("q_proj.lora_A.default.weight", Mapped::Factor),
+        ("v_proj.lora_B.default.weight", Mapped::Factor),
+        ("v_proj.lora_B.weight", Mapped::Factor),
+        ("v_proj.base_layer.weight", base()),
+        ("v_proj.weight", base()),
+        ("v_proj.lora_C.weight", Mapped::Unknown),
+    ] {
+        for layout in [Layout::HfLlama, Layout::Lisa] {
+            let actual = package_name(layout, &format!("{layer}.{leaf}"));
+            assert_eq!(actual, expected, "{leaf}");
+        }
+    }
 }

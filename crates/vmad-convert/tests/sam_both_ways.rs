@@ -172,7 +172,7 @@ fn hf_name(original: &str) -> String {
 fn package(checkpoint: &Checkpoint) -> Result<(Layout, State), ConvertError> {
     let layout = recognise(checkpoint.names())?;
     let mut state = State::new();
-    let done = for_each_package_tensor(checkpoint, layout, |tensor| {
+    let done = for_each_package_tensor(checkpoint, layout, None, |tensor| {
         state.insert(tensor.name, (tensor.shape, tensor.values));
         Ok::<(), ConvertError>(())
     })?;

@@ -35,7 +35,8 @@ impl Sample {
     /// A copy as another camera would have taken it: turned by quarter turns or mirrored, then
     /// with other brightness, contrast, gamma, hue and saturation, softness and noise.
     ///
-    /// Masks turn along; places and sizes are measured anew and the answers composed anew. Each
+    /// Masks turn along; places and sizes are measured anew and the answers composed anew, where
+    /// there are any. Each
     /// [`Defect::contrast`] stays that of the original photograph. Deterministic in `rng`.
     #[must_use]
     pub fn augmented(&self, rng: &mut impl RngCore) -> Sample {
@@ -61,7 +62,10 @@ impl Sample {
             category: self.category.clone(),
             object: self.object.clone(),
             normal_description: self.normal_description.clone(),
-            qa: words::answers(&self.object, &defects, &mut rng),
+            qa: match self.qa.is_empty() {
+                true => Vec::new(),
+                false => words::answers(&self.object, &defects, &mut rng),
+            },
             defects,
         }
     }

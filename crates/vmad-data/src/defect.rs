@@ -89,6 +89,9 @@ impl DefectKind {
     }
 
     /// The first kind named in a text, as a whole word, singular or plural.
+    ///
+    /// An answer about a picture with two kinds names both, the one of `Sample::defects[0]` first:
+    /// that one is found.
     pub fn find_in(text: &str) -> Option<Self> {
         text.split(|c: char| !c.is_alphanumeric()).find_map(|word| {
             let word = word.to_lowercase();
@@ -148,4 +151,34 @@ pub struct Defect {
     /// Median contrast over the mask: the largest channel difference to the same image without the
     /// defect, in 0..1, before sensor noise.
     pub contrast: f32,
+}
+
+impl Defect {
+    /// A defect with place, size and severity read from its mask (0 or 255); nothing for an empty one.
+    pub(crate) fn measured(kind: DefectKind, mask: GrayImage, contrast: f32) -> Option<Self> {
+        let (mut sx, mut sy, mut count) = (0.0f64, 0.0f64, 0.0f64);
+        let (mut lo, mut hi) = ((u32::MAX, u32::MAX), (0, 0));
+        for (x, y, _) in mask.enumerate_pixels().filter(|(.., p)| p.0[0] != 0) {
+            sx += f64::from(x);
+            sy += f64::from(y);
+            count += 1.0;
+            lo = (lo.0.min(x), lo.1.min(y));
+            hi = (hi.0.max(x), hi.1.max(y));
+        }
+        if count == 0.0 {
+            return None;
+        }
+        let (width, height) = mask.dimensions();
+        let side = f64::from(width.max(height)) as f32;
+        let size = SizeWord::of((hi.0 + 1 - lo.0).max(hi.1 + 1 - lo.1) as f32 / side);
+        let centre = |sum: f64, side: u32| ((sum / count + 0.5) / f64::from(side)) as f32;
+        Some(Self {
+            kind,
+            location: Location::of(centre(sx, width), centre(sy, height)),
+            size,
+            severity: Severity::of(kind, size),
+            contrast,
+            mask,
+        })
+    }
 }

@@ -28,9 +28,11 @@ pub struct Sample {
     pub object: String,
     /// What a normal product looks like.
     pub normal_description: String,
-    /// None for a normal image, otherwise one or two of the same kind.
+    /// None for a normal image, otherwise one or two: of the same kind in the catalogue, now and then
+    /// of two kinds in the workshop.
     pub defects: Vec<Defect>,
-    /// Description, impact and suggestion, in this order.
+    /// Description, impact and suggestion, in this order. Empty where the kinds of the defects are
+    /// not known, as in some data sets; [`Defect::kind`] then means nothing.
     pub qa: Vec<Qa>,
 }
 
@@ -195,6 +197,7 @@ impl Generator {
                 target: rng.range(least, mix(0.85, 0.45, self.difficulty)),
                 least,
                 busy: 0.0,
+                most_gain: 3.0,
             };
             let Some(window) = Window::around(&alpha, n).filter(|_| drawn) else {
                 continue;

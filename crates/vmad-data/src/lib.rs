@@ -1,34 +1,52 @@
-//! Synthetic inspection scenes with exact masks and composed answers, and COCO data sets of them.
+//! Synthetic inspection scenes with exact masks and composed answers, and data sets on disk: COCO,
+//! MVTec AD, VisA, WFDD.
 //!
-//! Every image is a pure function of (seed, split, size, difficulty, index). A product is described
-//! by albedo, height and gloss; a defect edits these layers; lamp, lens and sensor come after, so a
-//! mask is exactly where the same photograph would look different without the defect.
+//! Two worlds draw them, each behind the trait [`Scenes`]: [`Generator`], a catalogue of 24 products,
+//! and [`Workshop`], which composes products, lamps and cameras at random. Every image is a pure
+//! function of the world's settings and an index. A product is described by albedo, height and
+//! gloss; a defect edits these layers; lamp, lens and sensor come after, so a mask is exactly where
+//! the same photograph would look different without the defect.
 
 mod augment;
 mod category;
-mod coco;
+mod composite;
+mod dataset;
 mod defect;
 mod error;
 mod files;
 mod generator;
 mod glyphs;
 mod math;
+mod mmad;
 mod objects;
 mod paint;
+mod place;
+mod polygon;
 mod render;
 mod rle;
 mod scene;
 mod spoil;
+mod studio;
+mod subject;
 mod textures;
 mod words;
 mod workshop;
 
 pub use category::{Category, Split};
-pub use coco::{ANNOTATIONS, Dataset, Record, SIDECAR, read_dataset, write_dataset};
+pub use composite::{Composite, PHOTOS, Photo, read_photos};
+pub use dataset::{
+    ANNOTATIONS, CategorySplit, Dataset, Holdout, LabelledPhoto, Layout, OnBadImage, Part,
+    PhotoLoader, Record, Region, SIDECAR, Shape, Truth, detect, kind_of_label, object_words,
+    read_dataset, write_dataset,
+};
 pub use defect::{Defect, DefectKind, Location, Severity, SizeWord};
 pub use error::DataError;
 pub use files::write_whole;
 pub use generator::{Generator, MAX_AREA, MIN_AREA, MIN_CONTRAST, Sample, Scenes, Wanted};
+pub use mmad::{MMAD, Mmad, MmadImage, Question, Subtask, read_mmad};
+pub use polygon::{Polygon, PolygonError};
 pub use rle::{Rle, RleError};
+pub use studio::{MAX_PAINTED_AREA, MIN_PAINTED_AREA, NOTICEABLE, Studio};
+pub use subject::Subject;
 pub use words::{Qa, QaKind, plural};
 pub use workshop::Workshop;

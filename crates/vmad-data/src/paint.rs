@@ -1,9 +1,12 @@
 //! Draws defects into a scene before it is lit, so that lamp, blur and noise treat them like the
 //! product itself.
 
+mod areas;
+mod breaks;
 mod lines;
 mod patches;
 mod pieces;
+mod strokes;
 
 use crate::defect::DefectKind;
 use crate::math::{Rgb, Rng, cos, length, mix3, scale3, sin};
@@ -70,6 +73,67 @@ impl Painter<'_> {
                     self.flake(spot);
                 } else {
                     self.burr(spot, normal);
+                }
+            }
+        }
+        true
+    }
+
+    /// Draws one defect in one of several ways; false when no fitting place was found.
+    ///
+    /// [`Self::draw`] is the first way of each kind, and the catalogue's only one.
+    pub(crate) fn draw_varied(&mut self, kind: DefectKind) -> bool {
+        let way = self.pick(3);
+        if way == 0 {
+            return self.draw(kind);
+        }
+        let first = way == 1;
+        let reach = match kind {
+            DefectKind::Hole | DefectKind::Bubble | DefectKind::Misprint => 12.0,
+            DefectKind::Dent | DefectKind::Burn => 9.0,
+            _ => 6.0,
+        };
+        let Some(spot) = self.place(reach * self.unit) else {
+            return false;
+        };
+        match (kind, first) {
+            (DefectKind::Scratch, true) => self.scratch_bundle(spot),
+            (DefectKind::Scratch, false) => self.scratch_groove(spot),
+            (DefectKind::Crack, true) => self.crack_tree(spot),
+            (DefectKind::Crack, false) => self.crack_star(spot),
+            (DefectKind::Stain, true) => self.stain_ring(spot),
+            (DefectKind::Stain, false) => self.stain_runs(spot),
+            (DefectKind::Hole, true) => self.hole_torn(spot),
+            (DefectKind::Hole, false) => self.hole_deep(spot),
+            (DefectKind::Dent, true) => self.dent_trough(spot),
+            (DefectKind::Dent, false) => self.dent_rimmed(spot),
+            (DefectKind::Discolouration, true) => self.discolouration_band(spot),
+            (DefectKind::Discolouration, false) => self.discolouration_temper(spot),
+            (DefectKind::Contamination, true) => self.contamination_fibres(spot),
+            (DefectKind::Contamination, false) => self.contamination_dust(spot),
+            (DefectKind::Rust, true) => self.rust_pits(spot),
+            (DefectKind::Rust, false) => self.rust_run(spot),
+            (DefectKind::Bubble, many) => self.bubble_blisters(spot, many),
+            (DefectKind::Burn, true) => self.burn_trace(spot),
+            (DefectKind::Burn, false) => self.burn_sparks(spot),
+            (DefectKind::Cut, _) => self.cut_bent(spot),
+            (DefectKind::Abrasion, true) => self.abrasion_strokes(spot),
+            (DefectKind::Abrasion, false) => self.abrasion_arcs(spot),
+            (DefectKind::Misprint, _) => self.misprint_dots(spot),
+            (DefectKind::Chip | DefectKind::Burr, _) => {
+                let found = if self.texture {
+                    let a = self.rng.angle();
+                    Some((spot, (cos(a), sin(a))))
+                } else {
+                    self.edge_from(spot)
+                };
+                let Some((at, normal)) = found else {
+                    return false;
+                };
+                match (kind, first) {
+                    (DefectKind::Burr, _) => self.burr_slivers(at, normal),
+                    (_, false) if !self.texture => self.chip_corner(at, normal),
+                    _ => self.chip_shell(at, normal, !self.texture),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Uncompressed COCO run lengths: column-major, starting with a run of zeros.
+//! COCO run lengths: column-major, starting with a run of zeros.
 
 use image::{GrayImage, Luma};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,14 @@ pub enum RleError {
         /// Height times width.
         expected: u64,
     },
+    /// The compressed form cannot be read.
+    #[error("compressed run lengths: {what} at character {at}")]
+    Text {
+        /// What is wrong.
+        what: &'static str,
+        /// Where, counted in bytes from 0.
+        at: usize,
+    },
 }
 
 /// Largest side of a mask that is decoded.
@@ -57,6 +65,50 @@ impl Rle {
             counts,
             size: [h, w],
         }
+    }
+
+    /// Reads the compressed form, in which pycocotools writes run lengths as a string.
+    ///
+    /// A character less 48 holds five bits of a number, lowest first, and in bit 5 whether more
+    /// follow; bit 4 of the last is the sign. From the fourth on a number is the difference to the
+    /// run two before (`rleFrString` in the COCO API's `maskApi.c`).
+    pub fn from_compressed(text: &str, size: [u32; 2]) -> Result<Self, RleError> {
+        let mut counts: Vec<u32> = Vec::new();
+        let (mut value, mut n_bits) = (0i64, 0u32);
+        for (at, byte) in text.bytes().enumerate() {
+            let wrong = |what| RleError::Text { what, at };
+            let group = match byte.checked_sub(48) {
+                Some(group) if group < 64 => i64::from(group),
+                _ => return Err(wrong("a foreign character")),
+            };
+            // Seven groups hold 34 bits and a sign, more than any difference of two runs needs.
+            if n_bits == 35 {
+                return Err(wrong("a number without end"));
+            }
+            value |= (group & 0x1f) << n_bits;
+            n_bits += 5;
+            if group & 0x20 != 0 {
+                continue;
+            }
+            if group & 0x10 != 0 {
+                value -= 1 << n_bits;
+            }
+            if counts.len() > 2
+                && let Some(before) = counts.iter().nth_back(1)
+            {
+                value += i64::from(*before);
+            }
+            let run = u32::try_from(value).map_err(|_| wrong("a run below 0 or above 2³²"))?;
+            counts.push(run);
+            (value, n_bits) = (0, 0);
+        }
+        if n_bits > 0 {
+            return Err(RleError::Text {
+                what: "a number is cut off",
+                at: text.len(),
+            });
+        }
+        Ok(Self { counts, size })
     }
 
     /// Checks the sizes without allocating the mask.

@@ -1,6 +1,6 @@
 //! Brings a drawn defect to its contrast and measures it: mask, place, size and severity.
 
-use crate::defect::{Defect, DefectKind, Location, Severity, SizeWord};
+use crate::defect::{Defect, DefectKind};
 use crate::generator::{MAX_AREA, MIN_AREA};
 use crate::math::{Rgb, lum};
 use image::{GrayImage, Luma};
@@ -97,6 +97,8 @@ pub(crate) struct Contrast {
     pub least: f32,
     /// How much of the surface's own unevenness is added to both.
     pub busy: f32,
+    /// How far a weak defect may be exaggerated.
+    pub most_gain: f32,
 }
 
 /// A defect with the pixels it changes.
@@ -147,7 +149,7 @@ impl Draft<'_> {
             );
             (target / natural).max(if opaque { 0.65 } else { 0.0 })
         } else if natural < least * 1.25 {
-            (least * 1.25 / natural).min(3.0)
+            (least * 1.25 / natural).min(contrast.most_gain)
         } else {
             1.0
         };
@@ -171,8 +173,8 @@ impl Draft<'_> {
             .map(|(i, c)| difference(clean[*i], *c))
             .collect();
         let area = inside.len() as f32 / (n * n) as f32;
-        let contrast = median(&mut inside);
-        if !(MIN_AREA..=MAX_AREA).contains(&area) || contrast < least.max(0.09) {
+        let level = median(&mut inside);
+        if !(MIN_AREA..=MAX_AREA).contains(&area) || level < least.max(0.09) {
             return None;
         }
         let mut mask = GrayImage::new(n as u32, n as u32);
@@ -183,7 +185,7 @@ impl Draft<'_> {
                 }
             }
         }
-        let defect = Defect::measured(kind, mask, contrast)?;
+        let defect = Defect::measured(kind, mask, level)?;
         Some(Finished {
             region,
             picture,
@@ -216,36 +218,6 @@ impl Draft<'_> {
             .flat_map(|y| window.columns().map(move |x| y * n + x))
             .filter(|i| near[*i])
             .collect()
-    }
-}
-
-impl Defect {
-    /// A defect with place, size and severity as its mask says; none for an empty mask.
-    pub(crate) fn measured(kind: DefectKind, mask: GrayImage, contrast: f32) -> Option<Self> {
-        let (width, height) = mask.dimensions();
-        let (mut sx, mut sy, mut count) = (0.0f64, 0.0f64, 0.0f64);
-        let (mut lo, mut hi) = ((width, height), (0, 0));
-        for (x, y, _) in mask.enumerate_pixels().filter(|(_, _, p)| p.0[0] != 0) {
-            sx += f64::from(x);
-            sy += f64::from(y);
-            count += 1.0;
-            lo = (lo.0.min(x), lo.1.min(y));
-            hi = (hi.0.max(x), hi.1.max(y));
-        }
-        if count == 0.0 {
-            return None;
-        }
-        let extent = (hi.0 + 1 - lo.0).max(hi.1 + 1 - lo.1) as f32 / width.max(height) as f32;
-        let size = SizeWord::of(extent);
-        let centre = |sum: f64, side: u32| ((sum / count + 0.5) / f64::from(side)) as f32;
-        Some(Self {
-            kind,
-            location: Location::of(centre(sx, width), centre(sy, height)),
-            mask,
-            size,
-            severity: Severity::of(kind, size),
-            contrast,
-        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Questions and answers in a small closed vocabulary.
 //!
-//! No sentence about one kind names another: [`crate::DefectKind::find_in`] must read each answer.
+//! No phrase of one kind names another: [`crate::DefectKind::find_in`] must read each answer. Where
+//! two kinds are in one picture, both are named, in the order of the defects.
 
 use crate::defect::{Defect, DefectKind, Severity};
 use crate::math::Rng;
@@ -183,6 +184,22 @@ fn article(word: &str) -> &'static str {
     }
 }
 
+/// "It is a scratch."
+pub(crate) fn named(kind: DefectKind) -> String {
+    let one = phrases(kind).one;
+    format!("It is {} {one}.", article(one))
+}
+
+/// What a kind looks like, as a sentence.
+pub(crate) fn look(kind: DefectKind) -> String {
+    format!("{}.", phrases(kind).look)
+}
+
+/// What follows from a kind, as a sentence.
+pub(crate) fn impact(kind: DefectKind) -> String {
+    format!("It {}.", phrases(kind).impact)
+}
+
 /// The three answers for an image.
 pub(crate) fn answers(object: &str, defects: &[Defect], rng: &mut Rng) -> Vec<Qa> {
     let variant = [rng.chance(0.5), rng.chance(0.5), rng.chance(0.5)];
@@ -194,7 +211,10 @@ pub(crate) fn answers(object: &str, defects: &[Defect], rng: &mut Rng) -> Vec<Qa
             question: kind.query().to_owned(),
             answer: match defects.first() {
                 None => normal(kind, object, alt),
-                Some(first) => defective(kind, object, first, defects, alt),
+                Some(first) => match defects.iter().find(|d| d.kind != first.kind) {
+                    None => defective(kind, object, first, defects, alt),
+                    Some(second) => of_two_kinds(kind, object, first, second, alt),
+                },
             },
         })
         .collect()
@@ -217,6 +237,59 @@ fn normal(kind: QaKind, object: &str, alt: bool) -> String {
         (QaKind::Suggestion, false) => format!("No action is needed. The {object} can pass."),
         (QaKind::Suggestion, true) => {
             format!("No action is needed. Keep the {object} in normal production.")
+        }
+    }
+}
+
+fn consequence(worst: Severity) -> &'static str {
+    match worst {
+        Severity::Minor => "The function is not affected.",
+        Severity::Moderate => "The function may be affected over time.",
+        Severity::Severe => "The product should not be used.",
+    }
+}
+
+fn verdict(worst: Severity) -> &'static str {
+    match worst {
+        Severity::Minor => "The product can pass after a second look.",
+        Severity::Moderate => "Set the product aside for repair.",
+        Severity::Severe => "Reject the product.",
+    }
+}
+
+/// Answers that name one defect of each of two kinds.
+fn of_two_kinds(kind: QaKind, object: &str, first: &Defect, second: &Defect, alt: bool) -> String {
+    let (a, b) = (phrases(first.kind), phrases(second.kind));
+    let worst = first.severity.max(second.severity);
+    match kind {
+        QaKind::Description => {
+            let place = |d: &Defect, p: &Phrases| {
+                format!("a {} {} on the {}", d.size.name(), p.one, d.location.name())
+            };
+            let (one, two) = (place(first, &a), place(second, &b));
+            let like = |p: &Phrases| p.look.trim_start_matches("It looks ").to_owned();
+            let looks = format!("The first looks {}, the second {}.", like(&a), like(&b));
+            if alt {
+                format!("The {object} has {one} and {two}. {looks}")
+            } else {
+                format!("There is {one} and {two} of the {object}. {looks}")
+            }
+        }
+        QaKind::Impact => {
+            let part = |d: &Defect, p: &Phrases| {
+                format!("The {} is {} and {}.", p.one, d.severity.name(), p.impact)
+            };
+            let tail = consequence(worst);
+            format!("{} {} {tail}", part(first, &a), part(second, &b))
+        }
+        QaKind::Suggestion => {
+            let part = |p: &Phrases| format!("Because of the {}, {}.", p.one, p.action);
+            let tail = verdict(worst);
+            if alt {
+                format!("{tail} {} {}", part(&a), part(&b))
+            } else {
+                format!("{} {} {tail}", part(&a), part(&b))
+            }
         }
     }
 }
@@ -264,11 +337,7 @@ fn defective(kind: QaKind, object: &str, first: &Defect, all: &[Defect], alt: bo
         QaKind::Impact => {
             let severity = worst.name();
             let effect = p.impact;
-            let tail = match worst {
-                Severity::Minor => "The function is not affected.",
-                Severity::Moderate => "The function may be affected over time.",
-                Severity::Severe => "The product should not be used.",
-            };
+            let tail = consequence(worst);
             if plural {
                 format!("The two {name} are {severity}. Each {effect}. {tail}")
             } else if alt {
@@ -279,11 +348,7 @@ fn defective(kind: QaKind, object: &str, first: &Defect, all: &[Defect], alt: bo
             }
         }
         QaKind::Suggestion => {
-            let tail = match worst {
-                Severity::Minor => "The product can pass after a second look.",
-                Severity::Moderate => "Set the product aside for repair.",
-                Severity::Severe => "Reject the product.",
-            };
+            let tail = verdict(worst);
             let action = p.action;
             if alt {
                 format!("{tail} Because of the {name}, {action}.")

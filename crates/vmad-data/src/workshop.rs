@@ -4,9 +4,11 @@
 //! model learns what a defect is rather than what a product is.
 
 mod camera;
+mod dress;
 mod families;
 mod feature;
 mod field;
+mod form;
 mod material;
 mod outline;
 mod palette;
@@ -17,7 +19,7 @@ mod stage;
 use crate::defect::{Defect, DefectKind};
 use crate::generator::{Sample, Scenes};
 
-use crate::math::{Rgb, Rng, lum, mix};
+use crate::math::{Rgb, Rng, mix};
 use crate::paint::Painter;
 use crate::spoil::{Contrast, Draft, Window};
 use crate::words;
@@ -78,15 +80,7 @@ impl Workshop {
         let n = self.size as usize;
         let mut camera = Camera::draw(rng, self.difficulty, n);
         let stage = stage::draw(rng, n, &camera);
-        let mean = stage
-            .scene
-            .rgb
-            .iter()
-            .step_by(37)
-            .map(|c| lum(*c))
-            .sum::<f32>()
-            / stage.scene.rgb.len().div_ceil(37) as f32;
-        camera.meter(mean, rng);
+        camera.meter(&stage.scene, rng);
         let mut picture = vec![[0.0; 3]; n * n];
         camera.shade(&stage.scene, Window::whole(n), &mut picture);
         let defects = if kinds.is_empty() {
@@ -102,6 +96,25 @@ impl Workshop {
             normal_description: stage.normal,
             defects,
             qa,
+        }
+    }
+
+    /// How strong a defect of this kind shall be.
+    fn contrast(&self, kind: DefectKind, rng: &mut Rng) -> Contrast {
+        // Soft kinds, drawn with the contrast of a hard one, would look like another kind.
+        let (low, high) = match kind {
+            DefectKind::Dent | DefectKind::Bubble => (0.6, 0.8),
+            DefectKind::Discolouration => (0.6, 0.6),
+            DefectKind::Stain | DefectKind::Abrasion => (0.8, 0.8),
+            _ => (1.0, 1.0),
+        };
+        let least = low * mix(0.30, 0.12, self.difficulty);
+        let most = high * mix(0.85, 0.45, self.difficulty);
+        Contrast {
+            target: rng.range(least, most),
+            least,
+            busy: low * mix(0.9, 0.6, self.difficulty),
+            most_gain: 1.8,
         }
     }
 
@@ -151,13 +164,8 @@ impl Workshop {
                     texture: stage.fills,
                     unit: n as f32 / 256.0 * size,
                 }
-                .draw(kind);
-                let least = mix(0.30, 0.10, self.difficulty);
-                let contrast = Contrast {
-                    target: rng.range(least, mix(0.85, 0.45, self.difficulty)),
-                    least,
-                    busy: mix(0.9, 0.6, self.difficulty),
-                };
+                .draw_varied(kind);
+                let contrast = self.contrast(kind, rng);
                 let Some(window) = Window::around(&alpha, n).filter(|_| drawn) else {
                     continue;
                 };
@@ -186,19 +194,23 @@ impl Workshop {
                 break;
             }
         }
+        // The answers begin with what matters most.
+        defects.sort_by_key(|d| std::cmp::Reverse(d.severity));
         defects
     }
 }
 
 impl Scenes for Workshop {
-    /// Half of the images are normal.
+    /// Half of the images are normal; of the others, about one in ten shows two kinds of defect.
     fn sample(&self, index: u64) -> Sample {
         let mut rng = self.rng(index, 0);
         let mut kinds = Vec::new();
         if rng.chance(0.5) {
             kinds.push(DefectKind::ALL[rng.below(15)]);
-            if rng.chance(0.2) {
-                kinds.push(kinds[0]);
+            match rng.below(10) {
+                0 => kinds.push(DefectKind::ALL[rng.below(15)]),
+                1 | 2 => kinds.push(kinds[0]),
+                _ => {}
             }
         }
         self.build(&kinds, &mut rng)

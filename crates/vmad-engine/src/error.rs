@@ -48,6 +48,21 @@ pub enum EngineError {
     /// A photograph or a text cannot be used.
     #[error(transparent)]
     Prep(#[from] PrepError),
+    /// A photograph could not be read where it lies.
+    #[error("the file cannot be read: {reason}")]
+    Unreadable {
+        /// What the reader said.
+        reason: String,
+    },
+    /// Thresholds were asked for without one photograph of a good part that can be used.
+    #[error(
+        "thresholds need photographs of good parts, and none of {n_photos} photographs is one \
+         that can be used"
+    )]
+    NoGoodPart {
+        /// Photographs that came, those of defective parts and unusable ones included.
+        n_photos: usize,
+    },
     /// A setting of the query is out of its range.
     #[error("{field} is {value}: {rule}")]
     BadQuery {
@@ -106,6 +121,8 @@ impl EngineError {
             Self::TensorTooLarge { .. } => "out-of-memory",
             Self::Device(_) => "no-gpu",
             Self::Prep(error) => prep_code(error),
+            Self::Unreadable { .. } => "file-unreadable",
+            Self::NoGoodPart { .. } => "no-good-part",
             Self::BadQuery { .. } => "bad-query",
             Self::NoImage => "no-image",
             Self::ContextFull { .. } => "question-too-long",
@@ -113,6 +130,15 @@ impl EngineError {
             Self::Readback { .. } => "gpu-lost",
             Self::Cancelled => "cancelled",
         }
+    }
+
+    /// Whether the photograph is at fault, so that the next one may do.
+    #[must_use]
+    pub fn is_about_photo(&self) -> bool {
+        matches!(
+            self.code(),
+            "not-an-image" | "image-damaged" | "image-too-large" | "file-unreadable"
+        )
     }
 
     /// Whether the device is gone, so that only a new engine can go on.

@@ -28,6 +28,8 @@
 //! # }
 //! ```
 
+mod calibration;
+mod choose;
 mod device;
 mod error;
 mod event;
@@ -47,6 +49,10 @@ mod tests;
 mod trace;
 mod words;
 
+pub use calibration::{
+    Calibration, CalibrationEvent, CalibrationOptions, Found, Label, Method, Scored, Specimen,
+    Thresholds,
+};
 pub use device::{Chosen, DeviceChoice, DeviceReason, GpuHint, choose, choose_knowing};
 pub use error::EngineError;
 pub use event::{Event, Inspection, Memory, Progress, Report, Stage, StopReason};

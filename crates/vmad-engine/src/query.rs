@@ -41,6 +41,8 @@ pub struct Query {
     pub generation: Generation,
     /// Score from which on the part counts as anomalous; the package's if absent.
     pub threshold: Option<f32>,
+    /// Map value above which a pixel belongs to a region; the package's if absent.
+    pub map_threshold: Option<f32>,
 }
 
 /// What to put in words, beside mask and score.
@@ -172,18 +174,24 @@ pub(crate) struct CheckedQuery {
     pub question: Option<String>,
     pub generation: Generation,
     pub threshold: Option<f32>,
+    pub map_threshold: Option<f32>,
 }
 
 impl CheckedQuery {
     pub fn new(query: Query, tokenizer: &Tokenizer) -> Result<Self, EngineError> {
         query.generation.check()?;
-        if let Some(threshold) = query.threshold {
-            check(
-                threshold.is_finite(),
-                "threshold",
-                threshold,
-                "it must be a finite number",
-            )?;
+        for (field, threshold) in [
+            ("threshold", query.threshold),
+            ("mapThreshold", query.map_threshold),
+        ] {
+            if let Some(value) = threshold {
+                check(
+                    value.is_finite(),
+                    field,
+                    value,
+                    "it must be a finite number",
+                )?;
+            }
         }
         let object = query.object.as_deref().unwrap_or_default();
         let normal = query.normal.as_deref().unwrap_or_default();
@@ -197,6 +205,7 @@ impl CheckedQuery {
             },
             generation: query.generation,
             threshold: query.threshold,
+            map_threshold: query.map_threshold,
         })
     }
 }

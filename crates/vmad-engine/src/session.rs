@@ -35,15 +35,16 @@ pub(crate) struct Session {
     image: Tensor<4>,
     /// `[1, 1, 4·grid, 4·grid]`
     prior: Option<Tensor<4>>,
-    cache: KvCache,
+    pub(crate) cache: KvCache,
     /// Positions of the cache that belong to finished turns.
     committed: usize,
     /// Ids that close the last finished turn and are not in the cache yet.
-    pending: Vec<i32>,
+    pub(crate) pending: Vec<i32>,
     /// Logits of each mask, `[4·grid, 4·grid]`.
     masks: Vec<Vec<f32>>,
     seg_produced: bool,
     threshold: f32,
+    map_threshold: f32,
     score: f32,
     regions: Vec<Region>,
 }
@@ -59,7 +60,7 @@ impl Session {
     }
 
     /// Forgets a turn that did not come to its end.
-    fn roll_back(&mut self) {
+    pub(crate) fn roll_back(&mut self) {
         self.cache.truncate(self.committed);
     }
 
@@ -335,15 +336,15 @@ impl Engine {
             trace_scoring(&brain, ids, hidden, &standing.state, &mask, trace).await?;
         }
         let seg = usize::try_from(brain.tokenizer.ids().seg).ok();
+        let own = &self.manifest.meta.threshold;
         let session = Session {
             frame: seen.frame,
             committed: cache.len(),
             pending: brain.close_forced()?,
             masks: vec![mask],
             seg_produced: seg == Some(likeliest(&standing.logits)),
-            threshold: query
-                .threshold
-                .unwrap_or(self.manifest.meta.threshold.image),
+            threshold: query.threshold.unwrap_or(own.image),
+            map_threshold: query.map_threshold.unwrap_or(own.pixel),
             score: 0.0,
             regions: Vec::new(),
             image,
@@ -417,13 +418,13 @@ impl Engine {
     /// Masks to map, score and regions; tells the map.
     async fn judge(&mut self, pace: &mut Pace) -> Result<(), EngineError> {
         pace.begin(Stage::Score).await?;
-        let threshold = self.manifest.meta.threshold.clone();
+        let temperature = self.manifest.meta.threshold.temperature;
         let logits_side = self.config.sam.mask_side() as u32;
         let session = self.session.as_mut().ok_or(EngineError::NoImage)?;
         let (width, height) = session.frame.original;
-        let map = session.map(logits_side, threshold.temperature)?;
+        let map = session.map(logits_side, temperature)?;
         session.score = image_score(&map, width, height, ScoreMode::Max)?;
-        session.regions = regions(&map, width, height, threshold.pixel)?;
+        session.regions = regions(&map, width, height, session.map_threshold)?;
         if let Some(trace) = &mut self.trace {
             trace.tensors.retain(|tensor| tensor.name != "map");
             trace.add_values("map", &[height as usize, width as usize], &map);
@@ -446,7 +447,7 @@ impl Engine {
             score: session.score,
             threshold: session.threshold,
             anomalous: session.score >= session.threshold,
-            map_threshold: self.manifest.meta.threshold.pixel,
+            map_threshold: session.map_threshold,
             regions: session.regions.clone(),
             answer,
             seg_produced: session.seg_produced,
@@ -475,7 +476,7 @@ async fn decoded(photo: Photo, pace: &mut Pace) -> Result<RgbImage, EngineError>
 }
 
 /// Ids of a further turn, with those that close the one before.
-fn follow_up_ids(
+pub(crate) fn follow_up_ids(
     brain: &Brain<'_>,
     pending: &[i32],
     question: &str,

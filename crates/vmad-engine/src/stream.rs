@@ -12,18 +12,17 @@ use futures::future::LocalBoxFuture;
 
 use crate::{EngineError, Event};
 
-type Queue = Rc<RefCell<VecDeque<Event>>>;
+type Queue<E> = Rc<RefCell<VecDeque<E>>>;
 
 /// The telling end.
-#[derive(Clone)]
-pub(crate) struct Emitter {
-    queue: Queue,
+pub(crate) struct Emitter<E = Event> {
+    queue: Queue<E>,
 }
 
-impl Emitter {
+impl<E> Emitter<E> {
     /// Hands an event over and goes on when the stream is polled again, so that the event is out
     /// before the next computation starts.
-    pub async fn emit(&self, event: Event) {
+    pub async fn emit(&self, event: E) {
         self.queue.borrow_mut().push_back(event);
         let mut handed_over = false;
         // No waker is needed: the stream answers this poll with the event, not with "pending".
@@ -40,18 +39,18 @@ impl Emitter {
 
 /// What happens during a call. Dropping it gives the call up; the session stays usable.
 #[must_use = "nothing is computed until the stream is polled"]
-pub struct EventStream<'a> {
-    queue: Queue,
+pub struct EventStream<'a, E = Event> {
+    queue: Queue<E>,
     run: Option<LocalBoxFuture<'a, Result<(), EngineError>>>,
     error: Option<EngineError>,
 }
 
-impl<'a> EventStream<'a> {
-    pub(crate) fn new<F>(start: impl FnOnce(Emitter) -> F) -> Self
+impl<'a, E> EventStream<'a, E> {
+    pub(crate) fn new<F>(start: impl FnOnce(Emitter<E>) -> F) -> Self
     where
         F: Future<Output = Result<(), EngineError>> + 'a,
     {
-        let queue = Queue::default();
+        let queue = Queue::<E>::default();
         let run = start(Emitter {
             queue: Rc::clone(&queue),
         });
@@ -62,13 +61,13 @@ impl<'a> EventStream<'a> {
         }
     }
 
-    fn take_event(&self) -> Option<Result<Event, EngineError>> {
+    fn take_event(&self) -> Option<Result<E, EngineError>> {
         self.queue.borrow_mut().pop_front().map(Ok)
     }
 }
 
-impl Stream for EventStream<'_> {
-    type Item = Result<Event, EngineError>;
+impl<E> Stream for EventStream<'_, E> {
+    type Item = Result<E, EngineError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(event) = self.take_event() {

@@ -14,6 +14,8 @@ use crate::{
     Inspection, MemorySource, Query, Stage, StopReason, SystemHost, TraceData, nano,
 };
 
+mod calibrating;
+mod choosing;
 mod giving_up;
 mod packages;
 

@@ -1,5 +1,5 @@
 //! Metrics and reports of anomaly detection: how well a model ranks images and
-//! pixels, covers defect regions, and names what it sees.
+//! pixels, covers defect regions, names what it sees, and answers questions with choices.
 //!
 //! Nothing here reads a file or runs a model: numbers in, numbers out. A metric
 //! that its data cannot define (one class missing, no defect region) is `None`,
@@ -9,17 +9,30 @@
 
 mod accumulator;
 pub mod baseline;
+mod bootstrap;
+mod choices;
+mod compare;
 mod error;
 mod grid;
+mod judge;
+mod pixels;
 mod pro;
 mod rank;
+mod regions;
 mod report;
 mod text;
 
-pub use accumulator::{Accumulator, EvalOptions, ImageResult, Mask, ScoreMap};
+pub use accumulator::{Accumulator, Answer, EvalOptions, GRID_SIDE, ImageResult, Mask, ScoreMap};
+pub use bootstrap::{BINS, Bootstrap, Intervals, LEVEL};
+pub use choices::{Accuracy, Choice, ChoiceReport, choice_report};
+pub use compare::{Comparison, Difference, compare};
 pub use error::EvalError;
 pub use grid::{resize_map, resize_mask};
-pub use pro::{ProVariant, ZSAD_THRESHOLDS, pro_mvtec, pro_zsad};
-pub use rank::{F1Max, auroc, average_precision, f1_max, pixel_auroc};
-pub use report::{CategoryReport, Report, Scores};
-pub use text::{defect_type_accuracy, most_frequent_type, normal_called_normal};
+pub use judge::{
+    Confusion, Judgement, NORMAL, Rate, TextScores, Truth, UNNAMED, most_frequent_type,
+};
+pub use pixels::{PixelSet, RankedPixels};
+pub use pro::{ProVariant, ZSAD_THRESHOLDS};
+pub use rank::{CurvePoint, F1Max, auroc, average_precision, curve, f1_max};
+pub use report::{CategoryReport, Provenance, Report, Scores, text_table};
+pub use text::{Claim, Lexicon, Parsed};

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+pub use vmad_prep::F1Max;
 
 use crate::error::EvalError;
 
@@ -16,7 +17,7 @@ pub(crate) fn ordered_key(score: f32) -> u32 {
     }
 }
 
-fn score_of_key(key: u32) -> f32 {
+pub(crate) fn score_of_key(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 1 {
         key & !(1 << 31)
     } else {
@@ -24,39 +25,32 @@ fn score_of_key(key: u32) -> f32 {
     })
 }
 
-/// Walks the distinct thresholds of two lists sorted in descending order of key and calls
-/// `visit(key, positives with that key, number of negatives with that key)` for each.
-pub(crate) fn for_each_threshold<P>(
-    positives: &[P],
-    negatives: &[u32],
-    key_of: impl Fn(&P) -> u32,
-    mut visit: impl FnMut(u32, &[P], usize),
-) {
-    let (mut positives, mut negatives) = (positives, negatives);
-    loop {
-        let key = match (positives.first().map(&key_of), negatives.first().copied()) {
-            (None, None) => return,
-            (Some(key), None) | (None, Some(key)) => key,
-            (Some(a), Some(b)) => a.max(b),
-        };
-        // Ties are runs at the front; a linear scan visits each entry once.
-        let n_positives = positives.iter().take_while(|p| key_of(p) == key).count();
-        let n_negatives = negatives.iter().take_while(|&&n| n == key).count();
-        let (tied, rest) = positives.split_at(n_positives);
-        visit(key, tied, n_negatives);
-        positives = rest;
-        negatives = negatives.split_at(n_negatives).1;
+/// Something in a ranking: a bare key, or a key with more behind it.
+pub(crate) trait Ranked: Ord + Copy + Send {
+    fn key(self) -> u32;
+}
+
+impl Ranked for u32 {
+    fn key(self) -> u32 {
+        self
     }
 }
 
-/// Keys of the two classes, each sorted in descending order.
-struct Ranking {
-    positives: Vec<u32>,
-    negatives: Vec<u32>,
+/// The key in the high half, anything in the low half: one integer sort orders both.
+impl Ranked for u64 {
+    fn key(self) -> u32 {
+        (self >> 32) as u32
+    }
 }
 
-impl Ranking {
-    fn new(scores: &[f32], labels: &[bool]) -> Result<Self, EvalError> {
+/// The two classes, each sorted in descending order of key.
+pub(crate) struct Ranking<P> {
+    pub positives: Vec<P>,
+    pub negatives: Vec<u32>,
+}
+
+impl Ranking<u32> {
+    pub fn new(scores: &[f32], labels: &[bool]) -> Result<Self, EvalError> {
         if scores.len() != labels.len() {
             return Err(EvalError::CountMismatch {
                 n_scores: scores.len(),
@@ -81,48 +75,98 @@ impl Ranking {
         }
         Ok(Self::sorted(positives, negatives))
     }
+}
 
-    fn sorted(mut positives: Vec<u32>, mut negatives: Vec<u32>) -> Self {
-        sort_descending(&mut positives);
-        sort_descending(&mut negatives);
+impl<P: Ranked> Ranking<P> {
+    /// Sorts in place.
+    pub fn sorted(mut positives: Vec<P>, mut negatives: Vec<u32>) -> Self {
+        positives.par_sort_unstable_by(|a, b| b.cmp(a));
+        negatives.par_sort_unstable_by(|a, b| b.cmp(a));
         Self {
             positives,
             negatives,
         }
     }
 
-    fn for_each_threshold(&self, mut visit: impl FnMut(u32, usize, usize)) {
-        for_each_threshold(
-            &self.positives,
-            &self.negatives,
-            |&key| key,
-            |key, tied, n| visit(key, tied.len(), n),
-        );
+    /// Walks the distinct thresholds from the highest down and calls
+    /// `visit(key, positives with that key, number of negatives with that key)` for each.
+    pub fn for_each_threshold(&self, mut visit: impl FnMut(u32, &[P], usize)) {
+        let (mut positives, mut negatives) = (&self.positives[..], &self.negatives[..]);
+        loop {
+            let key = match (positives.first(), negatives.first()) {
+                (None, None) => return,
+                (Some(p), None) => p.key(),
+                (None, Some(n)) => *n,
+                (Some(p), Some(n)) => p.key().max(*n),
+            };
+            // Ties are runs at the front; a linear scan visits each entry once.
+            let n_positives = positives.iter().take_while(|p| p.key() == key).count();
+            let n_negatives = negatives.iter().take_while(|&&n| n == key).count();
+            let (tied, rest) = positives.split_at(n_positives);
+            visit(key, tied, n_negatives);
+            positives = rest;
+            negatives = negatives.split_at(n_negatives).1;
+        }
     }
 
     fn lacks_a_class(&self) -> bool {
         self.positives.is_empty() || self.negatives.is_empty()
     }
 
-    fn auroc(&self) -> Option<f64> {
+    pub fn auroc(&self) -> Option<f64> {
         if self.lacks_a_class() {
             return None;
         }
         // Twice the area in units of one (positive, negative) pair: exact, whatever the size.
         let mut twice_area = 0_u128;
         let mut n_above = 0_u128;
-        self.for_each_threshold(|_, n_positives, n_negatives| {
-            let n_positives = n_positives as u128;
+        self.for_each_threshold(|_, tied, n_negatives| {
+            let n_positives = tied.len() as u128;
             twice_area += n_negatives as u128 * (2 * n_above + n_positives);
             n_above += n_positives;
         });
         let n_pairs = self.positives.len() as f64 * self.negatives.len() as f64;
         Some(twice_area as f64 / (2.0 * n_pairs))
     }
-}
 
-pub(crate) fn sort_descending<T: Ord + Send>(keys: &mut [T]) {
-    keys.par_sort_unstable_by(|a, b| b.cmp(a));
+    pub fn average_precision(&self) -> Option<f64> {
+        if self.lacks_a_class() {
+            return None;
+        }
+        let (mut n_true, mut n_false, mut sum) = (0_usize, 0_usize, 0.0_f64);
+        self.for_each_threshold(|_, tied, false_here| {
+            n_true += tied.len();
+            n_false += false_here;
+            if !tied.is_empty() {
+                sum += tied.len() as f64 * (n_true as f64 / (n_true + n_false) as f64);
+            }
+        });
+        Some(sum / self.positives.len() as f64)
+    }
+
+    pub fn f1_max(&self) -> Option<F1Max> {
+        if self.lacks_a_class() {
+            return None;
+        }
+        // F1 = 2 TP / (TP + FP + P). Fractions are compared by cross-multiplication, so that
+        // rounding never decides between two thresholds of equal F1.
+        let n_positives = self.positives.len();
+        let (mut n_true, mut n_called) = (0_usize, 0_usize);
+        let mut best = (0_u128, 1_u128, 0_u32);
+        self.for_each_threshold(|key, tied, false_here| {
+            n_true += tied.len();
+            n_called += tied.len() + false_here;
+            let (numerator, denominator) = (2 * n_true as u128, (n_called + n_positives) as u128);
+            if numerator * best.1 >= best.0 * denominator {
+                best = (numerator, denominator, key);
+            }
+        });
+        let (numerator, denominator, key) = best;
+        Some(F1Max {
+            f1: numerator as f64 / denominator as f64,
+            threshold: score_of_key(key),
+        })
+    }
 }
 
 /// Area under the ROC curve, tied scores joined by a trapezoid (the value of
@@ -135,99 +179,47 @@ pub fn auroc(scores: &[f32], labels: &[bool]) -> Result<Option<f64>, EvalError> 
 /// of `sklearn.metrics.average_precision_score`). `None` when a class is missing: without a
 /// negative it would be 1 whatever the scores.
 pub fn average_precision(scores: &[f32], labels: &[bool]) -> Result<Option<f64>, EvalError> {
-    let ranking = Ranking::new(scores, labels)?;
-    let n_positives = ranking.positives.len();
-    if ranking.lacks_a_class() {
-        return Ok(None);
-    }
-    let (mut n_true, mut n_false, mut sum) = (0_usize, 0_usize, 0.0_f64);
-    ranking.for_each_threshold(|_, true_here, false_here| {
-        n_true += true_here;
-        n_false += false_here;
-        if true_here > 0 {
-            sum += true_here as f64 * (n_true as f64 / (n_true + n_false) as f64);
-        }
-    });
-    Ok(Some(sum / n_positives as f64))
-}
-
-/// The best F1 that any threshold reaches, and that threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct F1Max {
-    /// The F1 score, 0..1.
-    pub f1: f64,
-    /// Predict "anomalous" for `score >= threshold`. The lowest one when several are best.
-    pub threshold: f32,
+    Ok(Ranking::new(scores, labels)?.average_precision())
 }
 
 /// The threshold with the highest F1. `None` when a class is missing.
 pub fn f1_max(scores: &[f32], labels: &[bool]) -> Result<Option<F1Max>, EvalError> {
-    let ranking = Ranking::new(scores, labels)?;
-    let n_positives = ranking.positives.len();
-    if ranking.lacks_a_class() {
-        return Ok(None);
-    }
-    // F1 = 2 TP / (TP + FP + P). Fractions are compared by cross-multiplication, so that
-    // rounding never decides between two thresholds of equal F1.
-    let (mut n_true, mut n_called) = (0_usize, 0_usize);
-    let mut best = (0_u128, 1_u128, 0_u32);
-    ranking.for_each_threshold(|key, true_here, false_here| {
-        n_true += true_here;
-        n_called += true_here + false_here;
-        let (numerator, denominator) = (2 * n_true as u128, (n_called + n_positives) as u128);
-        if numerator * best.1 >= best.0 * denominator {
-            best = (numerator, denominator, key);
-        }
-    });
-    let (numerator, denominator, key) = best;
-    Ok(Some(F1Max {
-        f1: numerator as f64 / denominator as f64,
-        threshold: score_of_key(key),
-    }))
+    Ok(Ranking::new(scores, labels)?.f1_max())
 }
 
-/// AUROC over all pixels of a set of maps. Needs four bytes a pixel beside its input.
-/// `None` when no pixel, or every pixel, is a defect.
-///
-/// # Shapes
-/// - maps, masks: one slice per image, each mask as long as its map
-pub fn pixel_auroc<M, K>(maps: &[M], masks: &[K]) -> Result<Option<f64>, EvalError>
-where
-    M: AsRef<[f32]> + Sync,
-    K: AsRef<[bool]> + Sync,
-{
-    if maps.len() != masks.len() {
-        return Err(EvalError::CountMismatch {
-            n_scores: maps.len(),
-            n_labels: masks.len(),
+/// A threshold and what it lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// "Anomalous" is `score >= threshold`.
+    pub threshold: f32,
+    /// Share of the defective images that are called anomalous: the recall.
+    pub true_positive_rate: f64,
+    /// Share of the normal images that are called anomalous.
+    pub false_positive_rate: f64,
+    /// Share of the images called anomalous that are defective.
+    pub precision: f64,
+}
+
+/// The points of the ROC and of the precision–recall curve, a point per distinct score, the highest
+/// threshold first. Empty when a class is missing.
+pub fn curve(scores: &[f32], labels: &[bool]) -> Result<Vec<CurvePoint>, EvalError> {
+    let ranking = Ranking::new(scores, labels)?;
+    let mut points = Vec::new();
+    if ranking.lacks_a_class() {
+        return Ok(points);
+    }
+    let (mut n_true, mut n_false) = (0_usize, 0_usize);
+    ranking.for_each_threshold(|key, tied, false_here| {
+        n_true += tied.len();
+        n_false += false_here;
+        points.push(CurvePoint {
+            threshold: score_of_key(key),
+            true_positive_rate: n_true as f64 / ranking.positives.len() as f64,
+            false_positive_rate: n_false as f64 / ranking.negatives.len() as f64,
+            precision: n_true as f64 / (n_true + n_false) as f64,
         });
-    }
-    let mut positives = Vec::new();
-    let mut negatives = Vec::with_capacity(maps.iter().map(|map| map.as_ref().len()).sum());
-    for (index, (map, mask)) in maps.iter().zip(masks).enumerate() {
-        let (map, mask) = (map.as_ref(), mask.as_ref());
-        if map.len() != mask.len() {
-            return Err(EvalError::CountMismatch {
-                n_scores: map.len(),
-                n_labels: mask.len(),
-            });
-        }
-        for (&score, &is_defect) in map.iter().zip(mask) {
-            if score.is_nan() {
-                return Err(EvalError::NotFinite {
-                    what: "map",
-                    index,
-                    value: "NaN".into(),
-                });
-            }
-            if is_defect {
-                positives.push(ordered_key(score));
-            } else {
-                negatives.push(ordered_key(score));
-            }
-        }
-    }
-    Ok(Ranking::sorted(positives, negatives).auroc())
+    });
+    Ok(points)
 }
 
 #[cfg(test)]
@@ -250,9 +242,6 @@ mod tests {
         ];
         for pair in scores.windows(2) {
             assert!(ordered_key(pair[0]) < ordered_key(pair[1]), "{pair:?}");
-        }
-        for score in scores {
-            assert_eq!(score_of_key(ordered_key(score)), score);
         }
         assert_eq!(ordered_key(-0.0), ordered_key(0.0));
     }
@@ -324,21 +313,31 @@ mod tests {
             average_precision(&[0.0, f32::NAN], &[true, false]),
             Err(EvalError::NotFinite { index: 1, .. })
         ));
-        assert!(matches!(
-            pixel_auroc(&[vec![0.0; 2]], &[vec![true; 3]]),
-            Err(EvalError::CountMismatch { .. })
-        ));
-        assert!(matches!(
-            pixel_auroc(&[vec![f32::NAN; 2]], &[vec![true; 2]]),
-            Err(EvalError::NotFinite { index: 0, .. })
-        ));
     }
 
     #[test]
-    fn pixels_of_a_set_are_one_ranking() -> Result {
-        let maps = [vec![0.1, 0.4], vec![0.35, 0.8]];
-        let masks = [vec![false, false], vec![true, true]];
-        assert_close(pixel_auroc(&maps, &masks)?, Some(0.75));
+    fn a_curve_has_a_point_per_score() -> Result {
+        let points = curve(&[0.9, 0.5, 0.5, 0.1], &[true, false, true, false])?;
+        let found: Vec<_> = points
+            .iter()
+            .map(|p| {
+                (
+                    p.threshold,
+                    p.true_positive_rate,
+                    p.false_positive_rate,
+                    p.precision,
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (0.9, 0.5, 0.0, 1.0),
+                (0.5, 1.0, 0.5, 2.0 / 3.0),
+                (0.1, 1.0, 1.0, 0.5)
+            ]
+        );
+        assert!(curve(&[0.9], &[true])?.is_empty());
         Ok(())
     }
 

@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::{Bootstrap, Intervals};
+use crate::choices::ChoiceReport;
+use crate::judge::{Confusion, TextScores};
 use crate::pro::ProVariant;
 use crate::rank::F1Max;
 
@@ -20,9 +23,18 @@ pub struct Scores {
     pub image_f1_max: Option<f64>,
     /// AUROC over all pixels of the evaluation grid.
     pub pixel_auroc: Option<f64>,
-    /// Per-region overlap.
+    /// Average precision over all pixels of the evaluation grid.
+    #[serde(default)]
+    pub pixel_ap: Option<f64>,
+    /// Best F1 over all pixels of the evaluation grid and all thresholds.
+    #[serde(default)]
+    pub pixel_f1_max: Option<f64>,
+    /// Per-region overlap in MVTec's form.
     pub pro: Option<f64>,
-    /// Share of defective images whose answer names the right type.
+    /// Per-region overlap in the form of the zero-shot baselines.
+    #[serde(default)]
+    pub pro_zsad: Option<f64>,
+    /// Share of defective images whose answer names a right type.
     pub defect_type_accuracy: Option<f64>,
     /// What always answering the set's most frequent type would score.
     pub most_frequent_type_rate: Option<f64>,
@@ -30,20 +42,30 @@ pub struct Scores {
     pub normal_called_normal: Option<f64>,
 }
 
+const N_COLUMNS: usize = 11;
+
 type Column = (&'static str, fn(&Scores) -> Option<f64>);
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; N_COLUMNS] = [
     ("image AUROC", |s| s.image_auroc),
     ("image AP", |s| s.image_ap),
     ("F1-max", |s| s.image_f1_max),
     ("pixel AUROC", |s| s.pixel_auroc),
+    ("pixel AP", |s| s.pixel_ap),
+    ("pixel F1-max", |s| s.pixel_f1_max),
     ("PRO", |s| s.pro),
+    ("PRO (200 thresholds)", |s| s.pro_zsad),
     ("type right", |s| s.defect_type_accuracy),
     ("most frequent type", |s| s.most_frequent_type_rate),
     ("normal called normal", |s| s.normal_called_normal),
 ];
 
 impl Scores {
+    /// Title and value of each metric, for tables.
+    pub fn columns(&self) -> [(&'static str, Option<f64>); N_COLUMNS] {
+        COLUMNS.map(|(title, get)| (title, get(self)))
+    }
+
     /// Mean of each metric over the entries that define it.
     pub fn mean<'a>(entries: impl IntoIterator<Item = &'a Scores> + Clone) -> Self {
         let mean = |get: fn(&Scores) -> Option<f64>| {
@@ -55,10 +77,28 @@ impl Scores {
             image_ap: mean(|s| s.image_ap),
             image_f1_max: mean(|s| s.image_f1_max),
             pixel_auroc: mean(|s| s.pixel_auroc),
+            pixel_ap: mean(|s| s.pixel_ap),
+            pixel_f1_max: mean(|s| s.pixel_f1_max),
             pro: mean(|s| s.pro),
+            pro_zsad: mean(|s| s.pro_zsad),
             defect_type_accuracy: mean(|s| s.defect_type_accuracy),
             most_frequent_type_rate: mean(|s| s.most_frequent_type_rate),
             normal_called_normal: mean(|s| s.normal_called_normal),
+        }
+    }
+}
+
+impl Intervals {
+    /// The interval of the metric with this title; see [`Scores::columns`].
+    pub fn of(&self, title: &str) -> Option<(f64, f64)> {
+        match title {
+            "image AUROC" => self.image_auroc,
+            "image AP" => self.image_ap,
+            "F1-max" => self.image_f1_max,
+            "pixel AUROC" => self.pixel_auroc,
+            "pixel AP" => self.pixel_ap,
+            "PRO" => self.pro,
+            _ => None,
         }
     }
 }
@@ -69,10 +109,43 @@ pub struct CategoryReport {
     /// The metrics; their keys stand beside the counts in JSON.
     #[serde(flatten)]
     pub scores: Scores,
+    /// The threshold of the best F1 of the image scores.
+    #[serde(default)]
+    pub image_f1_threshold: Option<f32>,
     /// Images in the category.
     pub n_images: usize,
     /// Of these, images with a defect.
     pub n_defective: usize,
+    /// Confidence intervals of the metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Intervals>,
+    /// Rates of the answers to each kind of question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub text: BTreeMap<String, TextScores>,
+}
+
+/// What was measured, so that it can be measured again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of the program.
+    pub version: String,
+    /// Name of the model package.
+    pub model: String,
+    /// SHA-256 of its `model.json`, which holds those of its other files.
+    pub model_sha256: String,
+    /// Name of the data set's folder.
+    pub data: String,
+    /// SHA-256 of its labels: a line for each photograph with path, category, object and kinds.
+    pub data_sha256: String,
+    /// How the data was generated, if it was: seed, split, size, difficulty, count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// How training and test data relate, e.g. `cross-category`.
+    pub protocol: String,
+    /// What was asked about each photograph.
+    pub asked: Vec<String>,
+    /// The device that computed.
+    pub device: String,
 }
 
 /// A whole evaluation.
@@ -92,17 +165,50 @@ pub struct Report {
     pub pooled_f1: Option<F1Max>,
     /// Width and height of the evaluation grid in pixels.
     pub grid: (usize, usize),
-    /// The form of PRO.
+    /// The form of PRO under `pro`; the other stands under `pro_zsad`.
     pub pro_variant: ProVariant,
     /// PRO integrates up to this false positive rate.
     pub pro_fpr_limit: f64,
+    /// How intervals were computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Bootstrap>,
+    /// Confidence intervals of the means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Intervals>,
     /// Each category by its name.
     pub categories: BTreeMap<String, CategoryReport>,
+    /// Rates of the answers to each kind of question, over all images.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub text: BTreeMap<String, TextScores>,
+    /// What is said of what is so, from the first answer about each image.
+    #[serde(default)]
+    pub confusion: Confusion,
+    /// Questions with choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mmad: Option<ChoiceReport>,
+    /// What was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }
 
 impl Report {
-    /// The report as a Markdown table in per cent, a row per category and one for the mean.
+    /// The report as Markdown tables in per cent: the metrics, a row per category and one for the
+    /// mean; then the answers, and the questions with choices, where there are any.
     pub fn to_markdown(&self) -> String {
+        let mut text = self.metrics_table();
+        self.push_notes(&mut text);
+        if !self.text.is_empty() {
+            text.push('\n');
+            text.push_str(&text_table(&self.text));
+        }
+        if let Some(mmad) = &self.mmad {
+            text.push('\n');
+            text.push_str(&choices_table(mmad));
+        }
+        text
+    }
+
+    fn metrics_table(&self) -> String {
         let mut text = String::from("| category | images | defective |");
         for (title, _) in COLUMNS {
             push(&mut text, format_args!(" {title} |"));
@@ -115,6 +221,7 @@ impl Report {
                 scores,
                 n_images,
                 n_defective,
+                ..
             } = category;
             push_row(&mut text, &escape(name), *n_images, *n_defective, scores);
         }
@@ -125,26 +232,42 @@ impl Report {
             self.n_defective,
             &self.scores,
         );
-        let variant = match self.pro_variant {
-            ProVariant::Mvtec => "MVTec reference",
-            ProVariant::Zsad => "200 thresholds",
-        };
+        if let Some(ci) = self.ci {
+            text.push_str("| 95 % interval of the mean | | |");
+            for (title, _) in COLUMNS {
+                match ci.of(title) {
+                    Some((low, high)) => push(
+                        &mut text,
+                        format_args!(" {:.1} – {:.1} |", low * 100.0, high * 100.0),
+                    ),
+                    None => text.push_str(" |"),
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn push_notes(&self, text: &mut String) {
         push(
-            &mut text,
+            text,
             format_args!(
-                "\nPer cent. Grid {}x{}; PRO: {variant}, false positive rate up to {}.",
+                "\nPer cent. Grid {}x{}; PRO: MVTec reference and 200 thresholds, false positive rate up to {}.",
                 self.grid.0, self.grid.1, self.pro_fpr_limit
             ),
         );
-        if let Some(name) = &self.most_frequent_type {
+        if let Some(Bootstrap { n_resamples, seed }) = self.bootstrap {
             push(
-                &mut text,
-                format_args!(" Most frequent type: {}.", escape(name)),
+                text,
+                format_args!(" Intervals: {n_resamples} resamples, seed {seed}."),
             );
+        }
+        if let Some(name) = &self.most_frequent_type {
+            push(text, format_args!(" Most frequent type: {}.", escape(name)));
         }
         if let Some(best) = self.pooled_f1 {
             push(
-                &mut text,
+                text,
                 format_args!(
                     " Best common threshold: {} (F1 {:.1}).",
                     best.threshold,
@@ -153,8 +276,69 @@ impl Report {
             );
         }
         text.push('\n');
-        text
     }
+}
+
+/// Rates of the answers as a Markdown table in per cent, with counts.
+pub fn text_table(text: &BTreeMap<String, TextScores>) -> String {
+    let mut table = String::from("| answers |");
+    for ask in text.keys() {
+        push(&mut table, format_args!(" {} |", escape(ask)));
+    }
+    table.push_str("\n|:--|");
+    table.push_str(&"--:|".repeat(text.len()));
+    table.push('\n');
+    for (i, (title, _)) in TextScores::default().rows().into_iter().enumerate() {
+        push(&mut table, format_args!("| {title} |"));
+        for scores in text.values() {
+            let (_, rate) = scores.rows()[i];
+            match rate.share() {
+                Some(share) => push(
+                    &mut table,
+                    format_args!(" {:.1} ({} of {}) |", share * 100.0, rate.n, rate.of),
+                ),
+                None => table.push_str(" – |"),
+            }
+        }
+        table.push('\n');
+    }
+    table
+}
+
+fn choices_table(report: &ChoiceReport) -> String {
+    let mut table = String::from(
+        "| choices | accuracy | chance | right | questions |\n|:--|--:|--:|--:|--:|\n",
+    );
+    let per_cent = |value: Option<f64>| value.map_or("–".into(), |v| format!("{:.1}", v * 100.0));
+    for (name, found) in &report.subtasks {
+        push(
+            &mut table,
+            format_args!(
+                "| {} | {} | {} | {} | {} |\n",
+                escape(name),
+                per_cent(found.accuracy),
+                per_cent(found.chance),
+                found.rate.n,
+                found.rate.of
+            ),
+        );
+    }
+    push(
+        &mut table,
+        format_args!(
+            "| **mean** | {} | {} | | {} |\n",
+            per_cent(report.mean_accuracy),
+            per_cent(report.mean_chance),
+            report.n_questions
+        ),
+    );
+    if report.n_left_out > 0 {
+        push(
+            &mut table,
+            format_args!("\n{} questions were left out.\n", report.n_left_out),
+        );
+    }
+    table
 }
 
 fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
@@ -167,8 +351,8 @@ fn push_row(text: &mut String, name: &str, n_images: usize, n_defective: usize, 
         text,
         format_args!("| {name} | {n_images} | {n_defective} |"),
     );
-    for (_, get) in COLUMNS {
-        match get(scores) {
+    for (_, value) in scores.columns() {
+        match value {
             Some(value) => push(text, format_args!(" {:.1} |", value * 100.0)),
             None => text.push_str(" – |"),
         }
@@ -177,7 +361,7 @@ fn push_row(text: &mut String, name: &str, n_images: usize, n_defective: usize, 
 }
 
 /// A folder's name may hold characters that would break the table.
-fn escape(name: &str) -> String {
+pub(crate) fn escape(name: &str) -> String {
     name.replace('\\', "\\\\")
         .replace('|', "\\|")
         .replace(['\n', '\r'], " ")

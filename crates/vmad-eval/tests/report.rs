@@ -1,6 +1,9 @@
 //! From single images to the report, its JSON and its table.
 
-use vmad_eval::{Accumulator, EvalError, EvalOptions, ImageResult, Mask, Report, ScoreMap};
+use vmad_eval::{
+    Accumulator, Answer, Bootstrap, EvalError, EvalOptions, ImageResult, Lexicon, Mask, Report,
+    ScoreMap, Truth, compare,
+};
 
 const SIDE: usize = 4;
 
@@ -21,10 +24,23 @@ fn image(score: f32, inside: f32, kind: Option<(&str, Option<&str>)>, calm: bool
             height: SIDE,
             values: (0..SIDE * SIDE).map(at_corner).collect(),
         }),
-        is_defective: kind.is_some(),
-        truth_kind: kind.map(|(truth, _)| truth.into()),
-        answer_kind: kind.and_then(|(_, answer)| answer.map(Into::into)),
-        says_normal: calm,
+        truth: Truth {
+            is_defective: kind.is_some(),
+            kinds: kind.iter().map(|(truth, _)| (*truth).into()).collect(),
+            ..Truth::default()
+        },
+        answers: vec![Answer {
+            ask: "description".into(),
+            said: Lexicon::new(["dent", "hole"]).parse(&words(kind, calm), "bolt"),
+        }],
+    }
+}
+
+fn words(kind: Option<(&str, Option<&str>)>, calm: bool) -> String {
+    match kind.and_then(|(_, answer)| answer) {
+        Some(named) => format!("There is a {named}."),
+        None if calm => "No defect is visible.".into(),
+        None => "A photograph.".into(),
     }
 }
 
@@ -97,6 +113,13 @@ fn json_is_flat_and_says_null() -> Result<(), Box<dyn std::error::Error>> {
     assert!(json["categories"]["empty|side"]["pro"].is_null());
     assert_eq!(json["grid"], serde_json::json!([SIDE, SIDE]));
     assert_eq!(json["pro_variant"], "mvtec");
+    assert_eq!(json["categories"]["bolt"]["image_f1_threshold"], 0.9f32);
+    assert_eq!(
+        json["text"]["description"]["kind_right"],
+        serde_json::json!({"n": 2, "of": 3})
+    );
+    assert_eq!(json["confusion"]["dent"]["normal"], 1);
+    assert!(json.get("ci").is_none() && json.get("mmad").is_none());
     assert_eq!(serde_json::from_value::<Report>(json)?, report);
     Ok(())
 }
@@ -104,7 +127,7 @@ fn json_is_flat_and_says_null() -> Result<(), Box<dyn std::error::Error>> {
 #[test]
 fn markdown_has_a_row_per_category() -> Result<(), EvalError> {
     let text = report()?.to_markdown();
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+    let rows: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
     assert_eq!(rows.len(), 2 + 3 + 1, "{text}");
     assert!(rows[2].starts_with("| bolt | 2 | 1 | 100.0 |"), "{text}");
     assert!(
@@ -112,6 +135,76 @@ fn markdown_has_a_row_per_category() -> Result<(), EvalError> {
         "{text}"
     );
     assert!(rows[5].starts_with("| **mean** | 6 | 3 | 75.0 |"), "{text}");
+    assert!(
+        text.contains("| defect type right | 66.7 (2 of 3) |"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn intervals_surround_the_mean() -> Result<(), Box<dyn std::error::Error>> {
+    let options = EvalOptions {
+        bootstrap: Some(Bootstrap {
+            n_resamples: 200,
+            seed: 1,
+        }),
+        ..small_grid()
+    };
+    let mut results = Accumulator::new(options)?;
+    for i in 0..24_u8 {
+        let is_defective = i % 2 == 0;
+        let score = f32::from(i * 7 % 11) / 11.0 + if is_defective { 0.2 } else { 0.0 };
+        let kind = is_defective.then_some(("dent", Some("dent")));
+        let category = if i % 4 < 2 { "bolt" } else { "nut" };
+        results.add(category, image(score, score / 2.0, kind, true))?;
+    }
+    let report = results.finish()?;
+    let ci = report.ci.ok_or("no intervals")?;
+    for (interval, value) in [
+        (ci.image_auroc, report.scores.image_auroc),
+        (ci.image_ap, report.scores.image_ap),
+        (ci.pro, report.scores.pro),
+    ] {
+        let ((low, high), value) = (interval.ok_or("none")?, value.ok_or("none")?);
+        assert!(low <= value && value <= high, "{low} {value} {high}");
+        assert!(low < high);
+    }
+    let json = serde_json::to_value(&report)?;
+    assert_eq!(json["bootstrap"]["n_resamples"], 200);
+    assert_eq!(serde_json::from_value::<Report>(json)?, report);
+    assert!(report.to_markdown().contains("95 % interval"));
+    Ok(())
+}
+
+#[test]
+fn a_report_is_held_against_another() -> Result<(), Box<dyn std::error::Error>> {
+    let report = report()?;
+    let same = compare(&report, &report);
+    assert!(same.reservations.is_empty());
+    assert!(same.differences.iter().all(|d| d.value == d.reference));
+    assert!(same.differences.iter().any(|d| d.category.is_none()));
+
+    let mut reference = report.clone();
+    reference.grid = (256, 256);
+    reference.scores.image_auroc = Some(0.5);
+    reference.categories.remove("nut");
+    let other = compare(&report, &reference);
+    assert_eq!(
+        other.reservations,
+        ["evaluation grid: 4x4 here, 256x256 in the reference"]
+    );
+    let first = &other.differences[0];
+    assert_eq!(
+        (first.metric, first.value, first.reference),
+        ("image AUROC", 0.75, 0.5)
+    );
+    assert!(
+        !other
+            .differences
+            .iter()
+            .any(|d| d.category.as_deref() == Some("nut"))
+    );
     Ok(())
 }
 
@@ -173,7 +266,7 @@ fn bad_results_are_refused_and_leave_no_trace() -> Result<(), EvalError> {
         Err(EvalError::SizeMismatch { what: "map", .. })
     ));
     let mut bad = good();
-    bad.is_defective = false;
+    bad.truth.is_defective = false;
     assert!(matches!(
         results.add("a", bad),
         Err(EvalError::NormalWithMask { .. })

@@ -104,6 +104,25 @@ impl Rotary {
     }
 }
 
+/// A projection that an [`Adapter`] may add to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Projection {
+    /// `q_proj`
+    Query,
+    /// `v_proj`
+    Value,
+}
+
+/// Adds to projections of the language model, as LoRA does in training. Inference needs none.
+pub trait Adapter {
+    /// What is added to the projection of `x` in block `layer`, if anything.
+    ///
+    /// # Shapes
+    /// - x: `[batch, n, d_model]`
+    /// - output: `[batch, n, d_out]`, as wide as the projection's
+    fn delta(&self, layer: usize, projection: Projection, x: &Tensor<3>) -> Option<Tensor<3>>;
+}
+
 /// One block: attention and SwiGLU, each after a norm, each added.
 #[derive(Module, Debug)]
 struct Block {
@@ -147,18 +166,24 @@ impl Block {
         })
     }
 
-    /// Keeps the shape `[batch, n, d_model]`.
+    /// Keeps the shape `[batch, n, d_model]`. `delta` gives what is added to a projection.
     fn forward(
         &self,
         x: Tensor<3>,
         rotary: &Rotary,
         causal: Option<&Tensor<4>>,
         cache: &mut LayerCache,
+        delta: impl Fn(Projection, &Tensor<3>) -> Option<Tensor<3>>,
     ) -> Tensor<3> {
         let h = self.attention_norm.forward(x.clone());
-        let q = rotary.apply(split_heads(self.q.forward(h.clone()), self.n_heads));
+        let adapted = |layer: &Linear, projection| match delta(projection, &h) {
+            Some(delta) => layer.forward(h.clone()) + delta,
+            None => layer.forward(h.clone()),
+        };
+        let q = adapted(&self.q, Projection::Query);
+        let q = rotary.apply(split_heads(q, self.n_heads));
         let k = rotary.apply(split_heads(self.k.forward(h.clone()), self.n_kv_heads));
-        let v = split_heads(self.v.forward(h), self.n_kv_heads);
+        let v = split_heads(adapted(&self.v, Projection::Value), self.n_kv_heads);
         let (k, v) = match cache.take() {
             Some((past_k, past_v)) => (
                 Tensor::cat(vec![past_k, k], 2),
@@ -272,6 +297,19 @@ impl Llama {
     /// # Errors
     /// [`ModelError::ContextFull`] when the positions run out; the cache is left as it was.
     pub fn forward(&self, x: Tensor<3>, cache: &mut KvCache) -> Result<Tensor<3>, ModelError> {
+        self.forward_adapted(x, cache, None)
+    }
+
+    /// [`Self::forward`] with what `adapter` adds to the projections.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn forward_adapted(
+        &self,
+        x: Tensor<3>,
+        cache: &mut KvCache,
+        adapter: Option<&dyn Adapter>,
+    ) -> Result<Tensor<3>, ModelError> {
         let [_, n, _] = x.dims();
         let start = cache.len;
         let needed = start + n;
@@ -283,13 +321,14 @@ impl Llama {
         }
         let rotary = Rotary::new(&x, start, n, self.d_head, self.rope_theta);
         let causal = (n > 1).then(|| causal_bias(&x, start, n));
-        let x = self
-            .blocks
-            .iter()
-            .zip(&mut cache.layers)
-            .fold(x, |x, (block, layer)| {
-                block.forward(x, &rotary, causal.as_ref(), layer)
-            });
+        let x = self.blocks.iter().zip(&mut cache.layers).enumerate().fold(
+            x,
+            |x, (index, (block, layer))| {
+                block.forward(x, &rotary, causal.as_ref(), layer, |projection, h| {
+                    adapter.and_then(|adapter| adapter.delta(index, projection, h))
+                })
+            },
+        );
         cache.len = needed;
         Ok(self.norm.forward(x))
     }

@@ -2,7 +2,7 @@
 //!
 //! Image bytes → RGB ([`decode`]) → pixel tensors of the two vision branches ([`pixels`]);
 //! text ↔ token ids ([`text`], [`prompt`]); mask logits → anomaly map, score, regions ([`mask`])
-//! → pictures ([`overlay`]). Pure functions: no I/O, no clock, no randomness, and nothing here
+//! → pictures ([`overlay`]); scores → decision thresholds ([`threshold`]). Pure functions: no I/O, no clock, no randomness, and nothing here
 //! panics on outside data.
 
 pub mod decode;
@@ -15,6 +15,7 @@ pub mod prompt;
 pub mod resize;
 pub mod similarity;
 pub mod text;
+pub mod threshold;
 
 pub use decode::{Limits, decode};
 pub use error::PrepError;
@@ -24,3 +25,4 @@ pub use pixels::{ClipMode, SamFrame, clip_pixels, sam_pixels};
 pub use prior::Prior;
 pub use prompt::{expanded_index, state_index};
 pub use text::{IMAGE_SENTINEL, Specials, StreamDecoder, Tokenizer};
+pub use threshold::{F1Max, Quantile, QuantileThreshold, f1_max, quantile_threshold};

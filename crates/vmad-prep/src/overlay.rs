@@ -108,6 +108,18 @@ pub fn overlay_rgb(photo: &RgbImage, map: &[f32], threshold: f32) -> Result<RgbI
     Ok(picture)
 }
 
+/// The photograph with a line around what exceeds `threshold`, and nothing else.
+///
+/// # Shapes
+/// - map: `[height of photo, width of photo]`, 0–1
+pub fn outline_rgb(photo: &RgbImage, map: &[f32], threshold: f32) -> Result<RgbImage, PrepError> {
+    let (width, height) = photo.dimensions();
+    expect_len("outline", map, width, height)?;
+    let mut picture = photo.clone();
+    draw_outline(&mut picture, map, threshold);
+    Ok(picture)
+}
+
 /// Marks the pixels above `threshold` that lie within the line's width of one that is not.
 fn draw_outline(picture: &mut RgbImage, map: &[f32], threshold: f32) {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
@@ -196,6 +208,9 @@ mod tests {
         let picture = overlay_rgb(&photo, &map, 0.5)?;
         assert_eq!(picture.get_pixel(2, 2).0, OUTLINE);
         assert_eq!(picture.get_pixel(1, 2).0, [0, 0, 0]);
+        let picture = outline_rgb(&photo, &map, 0.5)?;
+        let marked = picture.pixels().filter(|pixel| pixel.0 == OUTLINE).count();
+        assert_eq!((picture.get_pixel(2, 2).0, marked), (OUTLINE, 1));
         assert_eq!(
             mask_gray(&map, 5, 5, 0.5)?
                 .iter()

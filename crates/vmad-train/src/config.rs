@@ -9,6 +9,8 @@ use vmad_package::{Conversation, Recipe, Templates};
 
 use crate::TrainError;
 use crate::dssl::DsslConfig;
+use crate::freeze::Freeze;
+use crate::lora::LoraConfig;
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +35,12 @@ pub struct TrainConfig {
     pub stage: Stage,
     /// Patterns of the tensors that stay as they are. Encoders that are frozen whole run once for
     /// each view, and their features are kept.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub freeze: Vec<String>,
+    #[serde(default)]
+    pub freeze: Freeze,
+    /// LoRA on the language model, whose blocks then stay as they are themselves; without it they
+    /// learn whole, unless they are frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
     /// Tokens of the vocabulary, special ones included.
     pub vocab_size: usize,
     /// Where features of frozen encoders are kept, for runs to share; in the run's folder if absent.
@@ -153,6 +159,12 @@ pub struct DataConfig {
     /// The generators that scenes come from, and their shares.
     #[serde(default = "catalogue")]
     pub worlds: BTreeMap<World, f32>,
+    /// Data sets on disk to learn from beside the generators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<FolderConfig>,
+    /// What to do with a photograph or mask that cannot be read.
+    #[serde(default)]
+    pub on_bad_image: BadImage,
     /// Whether each look at a scene is turned, mirrored and lit otherwise.
     #[serde(default)]
     pub augment: bool,
@@ -198,6 +210,34 @@ impl Default for Tasks {
     }
 }
 
+/// A data set on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderConfig {
+    /// Its folder.
+    pub path: PathBuf,
+    /// `coco`, `mvtec`, `visa` or `wfdd`; recognised if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// A file that divides the categories; the run learns from those for training. Without one it
+    /// learns from all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<PathBuf>,
+    /// Its share among the worlds and folders.
+    pub share: f32,
+}
+
+/// What to do with a photograph or mask that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadImage {
+    /// The run ends; its last checkpoint stands.
+    #[default]
+    Fail,
+    /// Another one is taken in its place; it is named and counted.
+    Skip,
+}
+
 /// A generator of scenes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,23 +278,20 @@ impl TrainConfig {
         if config.data.pool == 0 || config.data.pool_start == 0 {
             return Err(invalid("data.pool and data.pool_start must be positive"));
         }
-        let shares = config.data.worlds.values();
-        if shares.clone().any(|share| !(*share >= 0.0)) || !(shares.sum::<f32>() > 0.0) {
+        let folders = config.data.folders.iter().map(|folder| folder.share);
+        if !is_mixture(config.data.worlds.values().copied().chain(folders)) {
             return Err(invalid(
-                "data.worlds needs shares of at least 0 whose sum is positive",
+                "data.worlds and data.folders need shares of at least 0 whose sum is positive",
             ));
         }
-        let Tasks {
-            segment,
-            answer,
-            question,
-            ..
-        } = config.tasks;
-        let shares = [segment, answer, question];
-        if shares.iter().any(|share| !(*share >= 0.0)) || !(shares.iter().sum::<f32>() > 0.0) {
+        let tasks = &config.tasks;
+        if !is_mixture([tasks.segment, tasks.answer, tasks.question].into_iter()) {
             return Err(invalid(
                 "tasks needs shares of at least 0 whose sum is positive",
             ));
+        }
+        if let Some(lora) = &config.lora {
+            lora.validate().map_err(|what| invalid(&what))?;
         }
         if let Some(dssl) = &config.dssl {
             dssl.validate()
@@ -264,6 +301,17 @@ impl TrainConfig {
             return Err(invalid("vocab_size and model.llm.vocab_size must be equal"));
         }
         Ok(config)
+    }
+
+    /// What stays as it is: what the run names, and under LoRA the language model's blocks.
+    #[must_use]
+    pub fn frozen(&self) -> Freeze {
+        const BLOCKS: [&str; 2] = ["llm.layers.*", "llm.norm.*"];
+        let mut freeze = self.freeze.clone();
+        if self.lora.is_some() {
+            freeze.patterns.extend(BLOCKS.map(str::to_owned));
+        }
+        freeze
     }
 
     /// Seed of the scenes.
@@ -295,6 +343,18 @@ impl TrainConfig {
         let cosine = (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
         o.learning_rate * (o.final_share + (1.0 - o.final_share) * cosine)
     }
+}
+
+/// Whether shares can be drawn by: none below 0, and some above.
+fn is_mixture(shares: impl Iterator<Item = f32>) -> bool {
+    let mut sum = 0.0;
+    for share in shares {
+        if !share.is_finite() || share < 0.0 {
+            return false;
+        }
+        sum += share;
+    }
+    sum > 0.0
 }
 
 fn beta_2() -> f32 {

@@ -48,9 +48,33 @@ pub enum TrainError {
         /// The loss.
         loss: f32,
     },
+    /// A pattern of parameters to freeze matches none.
+    #[error(
+        "freeze: no parameter is called {pattern:?}; names are those of a package, as in \
+         \"clip.*\" or \"llm.layers.*.weight\""
+    )]
+    Unfrozen {
+        /// The pattern.
+        pattern: String,
+    },
+    /// LoRA's factors have no weight that they could be added to.
+    #[error("lora: {name} is not in the model in floating point, so nothing can be merged into it")]
+    Unmergeable {
+        /// Name of the base weight.
+        name: String,
+    },
     /// The model could not be built or run.
     #[error(transparent)]
     Model(#[from] vmad_model::ModelError),
+    /// A data set could not be read.
+    #[error(transparent)]
+    Data(#[from] vmad_data::DataError),
+    /// No photograph of a data set can be learned from.
+    #[error("{tries} photographs in a row have no mask or cannot be read; look at data.folders")]
+    NoScene {
+        /// Photographs that were tried.
+        tries: usize,
+    },
     /// A prompt could not be encoded.
     #[error(transparent)]
     Prep(#[from] vmad_prep::PrepError),

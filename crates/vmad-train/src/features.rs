@@ -100,7 +100,7 @@ impl FeatureStore {
         }
         if !missing.is_empty() {
             let looked = missing.par_iter().map(|id| {
-                let view = self.freeze(pool.view(*id), trainee, config)?;
+                let view = self.freeze(pool.view(*id)?, trainee, config)?;
                 self.write(*id, &view, config)?;
                 Ok((*id, Arc::new(view)))
             });

@@ -7,7 +7,7 @@ use vmad_model::nn::Linear;
 use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
 use crate::loss::{cross_entropy, weighted_cross_entropy};
-use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth};
+use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth, UNKNOWN_PATCH};
 use crate::worlds::Worlds;
 
 /// Weight of the object beside the defect kinds in the tokens' loss.
@@ -96,22 +96,27 @@ fn normed(visual: Tensor<3>) -> Tensor<3> {
     visual / power.sqrt()
 }
 
-/// Cross-entropy in which the defective patches weigh as much as all others together.
-fn balanced_cross_entropy(logits: Tensor<2>, classes: Vec<i32>) -> Tensor<1> {
+/// Cross-entropy in which the defective patches weigh as much as all others together, and unknown
+/// ones nothing.
+fn balanced_cross_entropy(logits: Tensor<2>, mut classes: Vec<i32>) -> Tensor<1> {
     let device = logits.device();
-    let normal = i32::from(NORMAL_PATCH);
+    let (normal, unknown) = (i32::from(NORMAL_PATCH), i32::from(UNKNOWN_PATCH));
     let m = classes.len();
-    let defective = classes.iter().filter(|c| **c != normal).count();
-    let weight_normal = 1.0 / (m - defective).max(1) as f32;
-    let weight_defective = 1.0 / defective.max(1) as f32;
-    let weigh = |c: &i32| {
-        if *c == normal {
-            weight_normal
+    let count = |class: i32| classes.iter().filter(|c| **c == class).count();
+    let (n_normal, n_unknown) = (count(normal), count(unknown));
+    let weight_normal = 1.0 / n_normal.max(1) as f32;
+    let weight_defective = 1.0 / (m - n_normal - n_unknown).max(1) as f32;
+    let mut weights = Vec::with_capacity(m);
+    for class in &mut classes {
+        if *class == unknown {
+            *class = normal;
+            weights.push(0.0);
+        } else if *class == normal {
+            weights.push(weight_normal);
         } else {
-            weight_defective
+            weights.push(weight_defective);
         }
-    };
-    let weights: Vec<f32> = classes.iter().map(weigh).collect();
+    }
     let targets: Tensor<1, Int> = Tensor::from_data(TensorData::new(classes, [m]), &device);
     let weights = Tensor::from_data(TensorData::new(weights, [m]), &device);
     weighted_cross_entropy(logits, targets, weights)

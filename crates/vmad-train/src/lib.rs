@@ -8,9 +8,12 @@ pub mod dssl;
 mod error;
 mod export;
 mod features;
+mod freeze;
 mod heads;
+mod lora;
 pub mod loss;
 mod losses;
+mod parallel;
 mod samples;
 mod start;
 mod step;
@@ -21,9 +24,14 @@ mod validation;
 mod worlds;
 
 pub use checkpoint::Progress;
-pub use config::{DataConfig, LossConfig, OptimiserConfig, Stage, Tasks, TrainConfig, World};
+pub use config::{
+    BadImage, DataConfig, FolderConfig, LossConfig, OptimiserConfig, Stage, Tasks, TrainConfig,
+    World,
+};
 pub use error::TrainError;
 pub use export::{ExportOptions, export};
+pub use freeze::Freeze;
+pub use lora::{DroppingLora, Lora, LoraConfig};
 pub use losses::{Losses, Part};
 pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use trainer::{StepReport, Trainer};

@@ -17,10 +17,12 @@ use crate::config::TrainConfig;
 use crate::conversation::{Dialogue, Interviewer};
 use crate::dssl::{PatchBox, draw_boxes};
 use crate::told::Told;
-use crate::worlds::Worlds;
+use crate::worlds::{Use, Worlds};
 
 /// Patch class of a patch without a defect; defect kinds count from 1.
 pub const NORMAL_PATCH: u8 = 0;
+/// Patch class where the kinds of the defects are not known: it does not count.
+pub const UNKNOWN_PATCH: u8 = u8::MAX;
 /// Patch classes: normal and 15 kinds.
 pub const PATCH_CLASSES: usize = 16;
 /// Share of pictures that lose a border, so that the model meets padding.
@@ -70,7 +72,7 @@ pub struct Truth {
     pub masks: Vec<(DefectKind, Vec<u8>)>,
     /// Class of each CLIP patch.
     pub patches: Vec<u8>,
-    /// Class of the object, below [`Worlds::n_objects`].
+    /// Class of the object, below [`Worlds::N_OBJECTS`].
     pub object: usize,
     /// Whether places in the words hold for these pixels.
     pub placed: bool,
@@ -115,17 +117,19 @@ pub struct ViewId {
 
 impl Pool {
     /// An empty pool; scenes are rendered ahead by [`Self::render_ahead`] or when asked for.
-    #[must_use]
-    pub fn new(config: &TrainConfig) -> Self {
+    ///
+    /// # Errors
+    /// A data set that cannot be read.
+    pub fn new(config: &TrainConfig) -> Result<Self, TrainError> {
         let mut scenes = Vec::new();
         scenes.resize_with(config.data.pool, OnceLock::new);
-        Self {
+        Ok(Self {
             config: config.clone(),
-            worlds: Worlds::new(config),
+            worlds: Worlds::new(config, Use::Learn)?,
             scenes,
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Renders scene after scene until the pool is full or [`Self::stop`] is called.
@@ -135,7 +139,10 @@ impl Pool {
             if index >= self.scenes.len() {
                 return;
             }
-            self.scene(index);
+            // A scene that fails is asked for again when it is needed, and then fails aloud.
+            if self.scene(index).is_err() {
+                return;
+            }
         }
     }
 
@@ -145,9 +152,20 @@ impl Pool {
     }
 
     /// Scene `index`, rendered now if it was not yet.
-    fn scene(&self, index: usize) -> &Sample {
+    fn scene(&self, index: usize) -> Result<&Sample, TrainError> {
+        let scene = &self.scenes[index];
+        if let Some(sample) = scene.get() {
+            return Ok(sample);
+        }
+        // Two threads may render the same scene; they get the same.
         let size = self.config.model.sam.image_size as u32;
-        self.scenes[index].get_or_init(|| self.worlds.scene(index, size))
+        let sample = self.worlds.scene(index, size)?;
+        Ok(scene.get_or_init(|| sample))
+    }
+
+    /// Photographs of data sets that were left out, and why.
+    pub fn skipped(&self) -> Vec<(String, String)> {
+        self.worlds.skipped()
     }
 
     /// The views of `step`: a pure function of the configuration and the step. With
@@ -167,11 +185,14 @@ impl Pool {
     }
 
     /// Looks at a scene.
-    pub fn view(&self, id: ViewId) -> View {
+    ///
+    /// # Errors
+    /// A photograph that cannot be read.
+    pub fn view(&self, id: ViewId) -> Result<View, TrainError> {
         let seed = self.config.data_seed() ^ 0x5eed_0002 ^ id.variant << 20;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(id.scene as u64);
-        let sample = self.scene(id.scene);
+        let sample = self.scene(id.scene)?;
         let sample = if self.config.data.augment {
             sample.augmented(&mut rng)
         } else {
@@ -179,11 +200,14 @@ impl Pool {
         };
         let n_boxes = self.config.dssl.as_ref().map_or(0, |dssl| dssl.n_boxes);
         let how = Some((&mut rng, n_boxes));
-        look(&self.config.model, &self.worlds, &sample, how)
+        Ok(look(&self.config.model, &sample, how))
     }
 
     /// Views, made on all cores.
-    pub fn views(&self, ids: &[ViewId]) -> Vec<View> {
+    ///
+    /// # Errors
+    /// As [`Self::view`].
+    pub fn views(&self, ids: &[ViewId]) -> Result<Vec<View>, TrainError> {
         ids.par_iter().map(|id| self.view(*id)).collect()
     }
 
@@ -223,7 +247,6 @@ pub fn clip_mode(model: &VmadConfig) -> ClipMode {
 /// number of patches for DSSL, it crops now and then.
 pub(crate) fn look(
     model: &VmadConfig,
-    worlds: &Worlds,
     sample: &Sample,
     mut how: Option<(&mut ChaCha8Rng, usize)>,
 ) -> View {
@@ -272,8 +295,11 @@ pub(crate) fn look(
     };
     let truth = Truth {
         masks: source.by_kind(mask_side, longest, (0, 0)),
-        patches: source.patch_classes(model.clip.grid(), longest, offset),
-        object: worlds.object_class(sample),
+        patches: match sample.qa.is_empty() && !sample.defects.is_empty() {
+            true => vec![UNKNOWN_PATCH; model.clip.grid().pow(2)],
+            false => source.patch_classes(model.clip.grid(), longest, offset),
+        },
+        object: Worlds::object_class(sample),
         placed: cut.is_none(),
         told: Told::from(sample),
     };

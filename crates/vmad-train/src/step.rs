@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use vmad_model::clip::taps;
 use vmad_model::config::ClipConfig;
-use vmad_model::llama::KvCache;
+use vmad_model::llama::{Adapter, KvCache};
 use vmad_model::{Vmad, VmadConfig};
 
 use crate::TrainError;
@@ -14,6 +14,7 @@ use crate::dssl::{
     DsslConfig, DsslHeads, DsslImage, Extent, Maps, Memory, Observation, Patches, observe,
 };
 use crate::heads::Heads;
+use crate::lora::Lora;
 use crate::loss::{bce, cross_entropy, dice};
 use crate::losses::{LossParts, Part};
 use crate::samples::{ClipSide, SamSide, Truth, View, clip_mode};
@@ -27,6 +28,8 @@ pub struct Trainee {
     pub heads: Heads,
     /// DSSL's heads, thrown away as well.
     pub dssl: Option<DsslHeads>,
+    /// LoRA's factors, merged when the model is written out.
+    pub lora: Option<Lora>,
 }
 
 /// Views and what is said about them. [`Stage::See`] needs no dialogues.
@@ -39,6 +42,8 @@ pub struct Batch<'a> {
     pub dialogues: &'a [Dialogue],
     /// Token ids of each view's description of the normal scene, for DSSL.
     pub descriptions: &'a [Vec<i32>],
+    /// Seed of LoRA's dropout; none outside of training.
+    pub dropout: Option<u64>,
     /// Pictures that DSSL compares the views with, and whether its loss counts already.
     pub memory: Option<(&'a Memory, bool)>,
 }
@@ -56,6 +61,7 @@ impl<'a> Batch<'a> {
             scenes: cut(self.scenes, start, n),
             dialogues: cut(self.dialogues, start, n),
             descriptions: cut(self.descriptions, start, n),
+            dropout: self.dropout.map(|seed| seed.wrapping_add(start as u64)),
             memory: self.memory,
         }
     }
@@ -146,7 +152,7 @@ impl Trainee {
             },
             Stage::Speak => {
                 let visual = self.model.projector.forward(&taps); // [n, n_visual, d_text]
-                let said = self.speak(config, visual.clone(), batch.dialogues, device)?;
+                let said = self.speak(config, visual.clone(), batch, device)?;
                 Read {
                     last_tap,
                     visual: Some(visual),
@@ -334,9 +340,10 @@ impl Trainee {
         &self,
         config: &VmadConfig,
         visual: Tensor<3>,
-        dialogues: &[Dialogue],
+        batch: &Batch,
         device: &Device,
     ) -> Result<Said, TrainError> {
+        let dialogues = batch.dialogues;
         let [n, n_visual, d] = visual.dims();
         let before = dialogues[0].sentinel();
         let longest = dialogues
@@ -358,7 +365,17 @@ impl Trainee {
         let x = Tensor::cat(vec![head, visual, tail], 1);
         let [_, length, _] = x.dims();
         let mut cache = KvCache::new(&config.llm);
-        let hidden = llm.forward(x, &mut cache)?.reshape([n * length, d]);
+        let dropping = match (&self.lora, batch.dropout) {
+            (Some(lora), Some(seed)) => Some(lora.with_dropout(seed)),
+            _ => None,
+        };
+        let adapter = match (&dropping, &self.lora) {
+            (Some(dropping), _) => Some(dropping as &dyn Adapter),
+            (None, Some(lora)) => Some(lora as &dyn Adapter),
+            (None, None) => None,
+        };
+        let hidden = llm.forward_adapted(x, &mut cache, adapter)?;
+        let hidden = hidden.reshape([n * length, d]);
 
         // A token at input j stands at j + n_visual − 1, and the place before predicts it.
         let mut rows = Vec::new();

@@ -6,28 +6,30 @@ use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ParamId};
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::Device;
 use rayon::prelude::*;
 use vmad_model::{Builder, RandomWeights, Vmad};
-use vmad_package::{Manifest, name_matches};
+use vmad_package::Manifest;
 use vmad_prep::Tokenizer;
 
 use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
 use crate::config::{Stage, Tasks, TrainConfig};
 use crate::conversation::{Dialogue, Interviewer, NAMES, PHRASES};
-use crate::dssl::{DsslHeads, Memory, Observation};
+use crate::dssl::{DsslHeads, Memory};
 use crate::export::{ExportOptions, export, weights_hash};
 use crate::features::{FeatureStore, Frozen};
 use crate::heads::Heads;
+use crate::lora::Lora;
 use crate::losses::Losses;
+use crate::parallel::side_by_side;
 use crate::samples::{Pool, View, ViewId};
 use crate::start::{Start, StartWeights};
-use crate::step::{Batch, Found, Trainee};
+use crate::step::{Batch, Trainee};
 use crate::tokenizer::train_tokenizer;
 use crate::validation::{Glance, HeldOut, glance};
-use crate::worlds::Worlds;
+use crate::worlds::{Use, Worlds};
 
 /// Scenes whose words the tokenizer is learned from.
 const TOKENIZER_SCENES: usize = 1500;
@@ -101,7 +103,7 @@ impl Trainer {
         } else {
             let json = match &start {
                 Some((start, how)) if !how.fresh_tokenizer => start.tokenizer_json.clone(),
-                _ => train_tokenizer(corpus(&config).into_iter(), config.vocab_size)?,
+                _ => train_tokenizer(corpus(&config)?.into_iter(), config.vocab_size)?,
             };
             folder.write("run.toml", text.as_bytes())?;
             folder.write("tokenizer.json", &json)?;
@@ -129,7 +131,19 @@ impl Trainer {
             .with_weight_decay(o.weight_decay)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(o.clip_norm)))
             .init();
-        let trainee = Trainee { model, heads, dssl };
+        let mut lora_names = Vec::new();
+        let mut builder = Builder::new(&mut source, &mut lora_names);
+        let lora = match &config.lora {
+            Some(lora) => Some(Lora::new(&mut builder, &config.model.llm, lora)?),
+            None => None,
+        };
+        let model = config.frozen().apply(model, &names)?;
+        let trainee = Trainee {
+            model,
+            heads,
+            dssl,
+            lora,
+        };
         let (trainee, optimiser, progress) = match progress {
             Some(progress) => {
                 let (trainee, optimiser) = folder.load(&progress, trainee, optimiser)?;
@@ -141,7 +155,7 @@ impl Trainer {
             Some(dssl) => Some(folder.load_memory(&progress, dssl)?),
             None => None,
         };
-        let pool = Arc::new(Pool::new(&config));
+        let pool = Arc::new(Pool::new(&config)?);
         Ok(Self {
             features: features_of(&config, &folder, &names, &trainee)?,
             memory,
@@ -195,6 +209,7 @@ impl Trainer {
             scenes: &scenes,
             dialogues: &dialogues,
             descriptions: &descriptions,
+            dropout: Some(self.config.seed ^ step << 16),
             memory: self.memory.as_ref().map(counts),
         };
         let parts = side_by_side(&self.config, &self.device, &trainee, &batch)?;
@@ -234,7 +249,7 @@ impl Trainer {
                 let trainee = trainee.valid();
                 features.views(ids, &self.pool, &trainee, &self.config)
             }
-            None => Ok(self.pool.views(ids).into_iter().map(Arc::new).collect()),
+            None => Ok(self.pool.views(ids)?.into_iter().map(Arc::new).collect()),
         }
     }
 
@@ -271,10 +286,17 @@ impl Trainer {
     }
 
     /// Scenes that the run does not learn from, the first `n`.
+    ///
+    /// # Errors
+    /// A data set that cannot be read.
+    pub fn held_out(&self, n: usize) -> Result<Vec<HeldOut>, TrainError> {
+        HeldOut::first(&self.config, n)
+    }
+
+    /// Photographs of data sets that were left out, and why.
     #[must_use]
-    pub fn held_out(&self, n: usize) -> Vec<HeldOut> {
-        let scene = |index| HeldOut::new(&self.config, index);
-        (0..n).into_par_iter().map(scene).collect()
+    pub fn skipped(&self) -> Vec<(String, String)> {
+        self.pool.skipped()
     }
 
     /// What the model makes of held-out scenes as it stands.
@@ -339,7 +361,10 @@ impl Trainer {
         let Some(trainee) = &self.trainee else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let model = trainee.model.valid();
+        let mut model = trainee.model.valid();
+        if let Some(lora) = &trainee.lora {
+            model = lora.valid().merge(model, &self.names)?;
+        }
         export(
             &model,
             &self.names,
@@ -369,67 +394,6 @@ impl Drop for Trainer {
     }
 }
 
-/// What a micro-batch gave.
-struct MicroBatch {
-    losses: Losses,
-    gradients: GradientsParams,
-    observations: Vec<Observation>,
-}
-
-/// Losses and gradients of each micro-batch, in their order, so that sums come out the same.
-fn side_by_side(
-    config: &TrainConfig,
-    device: &Device,
-    trainee: &Trainee,
-    batch: &Batch,
-) -> Result<Vec<MicroBatch>, TrainError> {
-    let n = (batch.views.len() / config.micro_batches).max(1);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..batch.views.len())
-            .step_by(n)
-            .map(|start| {
-                // A graph of its own: threads would wait for each other in a shared one.
-                let trainee = trainee.clone().fork(device);
-                let part = batch.part(start, n);
-                scope.spawn(move || micro_batch(config, device, &trainee, &part))
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
-}
-
-fn micro_batch(
-    config: &TrainConfig,
-    device: &Device,
-    trainee: &Trainee,
-    batch: &Batch,
-) -> Result<MicroBatch, TrainError> {
-    let Found {
-        parts,
-        observations,
-    } = trainee.losses(config, batch, device)?;
-    let losses = parts.read(config)?;
-    // Where nothing counts (a batch of questions without masks, say) there is no gradient.
-    let gradients = match parts.total(config) {
-        Some(total) => {
-            let gradients = (total / config.micro_batches as f64).backward();
-            GradientsParams::from_grads(gradients, trainee)
-        }
-        None => GradientsParams::new(),
-    };
-    Ok(MicroBatch {
-        losses,
-        gradients,
-        observations,
-    })
-}
-
 /// The store of frozen encoders' features, where a run has any.
 fn features_of(
     config: &TrainConfig,
@@ -437,9 +401,10 @@ fn features_of(
     names: &[(String, ParamId)],
     trainee: &Trainee,
 ) -> Result<Option<FeatureStore>, TrainError> {
+    let ids = config.frozen().ids(names)?;
     let is_frozen = |part: &str| {
         let mut of_part = names.iter().filter(|(name, _)| name.starts_with(part));
-        of_part.all(|(name, _)| config.freeze.iter().any(|p| name_matches(p, name)))
+        of_part.all(|(_, id)| ids.contains(id))
     };
     let frozen = Frozen {
         clip: is_frozen("clip."),
@@ -461,7 +426,7 @@ fn features_of(
 
 /// What the tokenizer is learned from: the frame, the questions, and what is said about scenes of
 /// the run's worlds. Nothing of the categories that training does not see is among it.
-fn corpus(config: &TrainConfig) -> Vec<String> {
+fn corpus(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
     let frame = [
         config.conversation.system.clone(),
         format!(
@@ -476,13 +441,16 @@ fn corpus(config: &TrainConfig) -> Vec<String> {
         config.templates.answer_prefix.clone(),
     ];
     let phrases = PHRASES.iter().chain(&NAMES).map(|text| (*text).to_owned());
-    let worlds = Worlds::new(config);
+    let worlds = Worlds::new(config, Use::Learn)?;
     let n_scenes = TOKENIZER_SCENES.min(config.data.pool);
-    let said = (0..n_scenes).into_par_iter().flat_map_iter(|index| {
-        let sample = worlds.scene(index, TOKENIZER_SCENE_SIZE);
+    let said = (0..n_scenes).into_par_iter().map(|index| {
+        let sample = worlds.scene(index, TOKENIZER_SCENE_SIZE)?;
         let answers = sample.qa.into_iter().map(|qa| qa.answer);
-        answers.chain([sample.object, sample.normal_description])
+        Ok(answers
+            .chain([sample.object, sample.normal_description])
+            .collect())
     });
-    let said: Vec<String> = said.collect();
-    frame.into_iter().chain(phrases).chain(said).collect()
+    let said: Vec<Vec<String>> = said.collect::<Result<_, TrainError>>()?;
+    let said = said.into_iter().flatten();
+    Ok(frame.into_iter().chain(phrases).chain(said).collect())
 }

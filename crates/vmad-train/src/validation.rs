@@ -11,7 +11,7 @@ use crate::config::TrainConfig;
 use crate::conversation::Dialogue;
 use crate::samples::{View, look};
 use crate::step::{Batch, Trainee};
-use crate::worlds::Worlds;
+use crate::worlds::{Use, Worlds};
 
 /// From the seed of the scenes that a run learns from to that of the ones it is measured on.
 const SEED_OFFSET: u64 = 1_000_003;
@@ -40,18 +40,25 @@ pub struct Glance {
 }
 
 impl HeldOut {
-    /// Scene `index` of the run's worlds under another seed, at the difficulty of its last scenes.
-    pub(crate) fn new(config: &TrainConfig, index: usize) -> Self {
+    /// Scene `index` of the run's worlds under another seed, at the difficulty of its last scenes, or
+    /// a photograph that is held out.
+    fn new(config: &TrainConfig, worlds: &Worlds, index: usize) -> Result<Self, TrainError> {
+        let sample = worlds.scene(index, config.model.sam.image_size as u32)?;
+        let view = look(&config.model, &sample, None);
+        Ok(Self {
+            image: sample.image,
+            view,
+        })
+    }
+
+    /// The first `n` of a run.
+    pub(crate) fn first(config: &TrainConfig, n: usize) -> Result<Vec<Self>, TrainError> {
         let mut config = config.clone();
         config.data.seed = Some(config.data_seed().wrapping_add(SEED_OFFSET));
         config.data.difficulty_start = config.data.difficulty_end;
-        let worlds = Worlds::new(&config);
-        let sample = worlds.scene(index, config.model.sam.image_size as u32);
-        let view = look(&config.model, &worlds, &sample, None);
-        Self {
-            image: sample.image,
-            view,
-        }
+        let worlds = Worlds::new(&config, Use::HeldOut)?;
+        let scene = |index| Self::new(&config, &worlds, index);
+        (0..n).into_par_iter().map(scene).collect()
     }
 }
 
@@ -73,6 +80,7 @@ pub(crate) fn glance(
         scenes: &[],
         dialogues,
         descriptions: &[],
+        dropout: None,
         memory: None,
     };
     let glances = chunks.into_par_iter().map(|start| {

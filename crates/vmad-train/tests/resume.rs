@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use vmad_package::{Manifest, Threshold};
-use vmad_train::{ExportOptions, TrainConfig, TrainError, Trainer};
+use vmad_train::{ExportOptions, Part, TrainConfig, TrainError, Trainer};
 
 const CONFIG: &str = r#"
 name = "resume"
@@ -106,7 +106,7 @@ decoder_layers = 1
 decoder_ff = 16
 n_mask_tokens = 1
 cross_downsample = 2
-stem = "conv"
+stem = "overlap"
 similarity_prompt = true
 "#;
 
@@ -124,26 +124,157 @@ fn open_with(dir: &Path, config: &str) -> Result<Trainer, TrainError> {
     )
 }
 
-#[test]
-fn resuming_continues_exactly() {
+/// A run that is cut after two of three steps, against one that is not.
+fn check_resumption(name: &str, config: &str) {
     let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut trainer = open(whole.path()).unwrap();
-    let straight: Vec<f32> = (0..3)
-        .map(|_| trainer.step().unwrap().losses.total)
-        .collect();
+    let mut trainer = open_with(whole.path(), config).unwrap();
+    let straight: Vec<_> = (0..3).map(|_| trainer.step().unwrap().losses).collect();
 
-    let mut trainer = open(cut.path()).unwrap();
-    let mut resumed: Vec<f32> = (0..2)
-        .map(|_| trainer.step().unwrap().losses.total)
-        .collect();
-    assert!(trainer.checkpoint_due());
+    let mut trainer = open_with(cut.path(), config).unwrap();
+    let mut resumed: Vec<_> = (0..2).map(|_| trainer.step().unwrap().losses).collect();
+    assert!(trainer.checkpoint_due(), "{name}");
     trainer.save().unwrap();
     drop(trainer);
-    let mut trainer = open(cut.path()).unwrap();
-    assert_eq!(trainer.step_count(), 2);
-    resumed.push(trainer.step().unwrap().losses.total);
-    assert!(trainer.is_done());
-    assert_eq!(straight, resumed);
+    let mut trainer = open_with(cut.path(), config).unwrap();
+    assert_eq!(trainer.step_count(), 2, "{name}");
+    resumed.push(trainer.step().unwrap().losses);
+    assert!(trainer.is_done(), "{name}");
+    assert_eq!(straight, resumed, "{name}");
+}
+
+/// The configuration with lines of its top level replaced or added, and tables added at its end.
+fn with(top: &str, tables: &str) -> String {
+    format!("{top}\n{CONFIG}\n{tables}\n")
+}
+
+#[test]
+fn resuming_continues_exactly() {
+    check_resumption("the whole model", CONFIG);
+    check_resumption("seeing only", &with("stage = \"see\"", ""));
+    let worlds = "worlds = { workshop = 1.0 }\naugment = true\n";
+    let other_data = CONFIG.replacen("[data]\n", &format!("[data]\n{worlds}"), 1);
+    check_resumption("another world, augmented", &other_data);
+}
+
+/// Frozen encoders' features, DSSL's memory and LoRA's factors and dropout come back as well.
+#[test]
+fn resuming_continues_exactly_with_frozen_encoders_dssl_and_lora() {
+    let frozen = "freeze = [\"clip.*\", \"sam.image_encoder.*\"]";
+    let tables = "[lora]\nrank = 2\n\n[dssl]\nwarmup_steps = 1\nn_boxes = 2\nmin_normal = 1\n\
+                  class_key = \"any\"\n";
+    // Looks that come again, so that features are kept.
+    let config = with(frozen, tables).replacen("[data]\n", "[data]\nvariants = 1\n", 1);
+    check_resumption("frozen, DSSL, LoRA", &config);
+}
+
+#[test]
+fn dssl_has_a_loss_once_its_memory_is_filled() {
+    let tables = "[dssl]\nwarmup_steps = 0\nn_boxes = 2\nmin_normal = 1\nclass_key = \"any\"\n";
+    let config = with("", tables).replace("steps = 3", "steps = 6");
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = open_with(dir.path(), &config).unwrap();
+    let losses: Vec<f32> = (0..6)
+        .map(|_| trainer.step().unwrap().losses.part(Part::Dssl))
+        .collect();
+    assert_eq!(losses[0], 0.0, "an empty memory: {losses:?}");
+    assert!(losses.iter().any(|loss| *loss > 0.0), "{losses:?}");
+}
+
+#[test]
+fn frozen_encoders_give_the_same_step_as_encoders_that_run() {
+    let step = |top: &str, data: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let config = with(top, "").replacen("[data]\n", &format!("[data]\n{data}"), 1);
+        let mut trainer = open_with(dir.path(), &config).unwrap();
+        trainer.step().unwrap().losses.total
+    };
+    let frozen = "freeze = [\"clip.*\", \"sam.image_encoder.*\"]";
+    let kept = step(frozen, "variants = 1\n");
+    let computed = step("", "variants = 1\n");
+    // Features are kept as f16: 2⁻¹¹ relative, over a few layers.
+    assert!(
+        (kept - computed).abs() < 5e-3 * computed,
+        "{kept} against {computed}"
+    );
+}
+
+#[test]
+fn lora_trains_its_factors_and_is_merged_on_export() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = with("", "[lora]\nrank = 2\ndropout = 0.0\n");
+    let mut trainer = open_with(dir.path(), &config).unwrap();
+    let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+    export(&trainer, &before);
+    (0..2).for_each(|_| {
+        trainer.step().unwrap();
+    });
+    export(&trainer, &after);
+    let base = "llm.layers.0.self_attn";
+    for (part, changes) in [("q_proj", true), ("v_proj", true), ("k_proj", false)] {
+        let name = format!("{base}.{part}.weight");
+        let is_changed = stored(&before, &name) != stored(&after, &name);
+        assert_eq!(is_changed, changes, "{name}");
+    }
+}
+
+#[test]
+fn a_glance_at_held_out_scenes_changes_nothing() {
+    let (watched, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut trainer = open(watched.path()).unwrap();
+    let scenes = trainer.held_out(3).unwrap();
+    let glances = trainer.glance(&scenes).unwrap();
+    assert_eq!(glances.len(), 3);
+    for glance in &glances {
+        assert_eq!(glance.map.len(), glance.side * glance.side);
+        assert_eq!(glance.truth.len(), glance.map.len());
+        assert!(glance.map.iter().all(|p| (0.0..=1.0).contains(p)));
+    }
+    let with_glance = trainer.step().unwrap().losses;
+    let without = open(plain.path()).unwrap().step().unwrap().losses;
+    assert_eq!(with_glance, without);
+}
+
+/// A data set of ten small scenes.
+fn dataset(dir: &Path) {
+    let scenes = vmad_data::Generator::new(1, vmad_data::Split::Train, 48);
+    let go_on = &mut |_, _| std::ops::ControlFlow::Continue(());
+    vmad_data::write_dataset(dir, &scenes, 10, go_on).unwrap();
+}
+
+#[test]
+fn a_run_learns_from_a_data_set_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    dataset(&data);
+    let folder = |on_bad_image: &str| {
+        let folder = format!("[[data.folders]]\npath = {data:?}\nshare = 1.0\n");
+        let only = format!("[data]\nworlds = {{}}\non_bad_image = \"{on_bad_image}\"\n");
+        with("", &folder).replacen("[data]\n", &only, 1)
+    };
+    check_resumption("a folder", &folder("fail"));
+
+    // Every photograph but one is broken.
+    for index in 1..10 {
+        std::fs::write(data.join(format!("images/{index:06}.png")), "broken").unwrap();
+    }
+    let trouble = dir.path().join("fail");
+    std::fs::create_dir(&trouble).unwrap();
+    let error = open_with(&trouble, &folder("fail"))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("images/0000"), "{error}");
+    let patience = dir.path().join("skip");
+    std::fs::create_dir(&patience).unwrap();
+    let mut trainer = open_with(&patience, &folder("skip")).unwrap();
+    trainer.step().unwrap();
+    let skipped = trainer.skipped();
+    assert!(!skipped.is_empty());
+    assert!(
+        skipped
+            .iter()
+            .all(|(path, why)| path.ends_with(".png") && !why.is_empty())
+    );
 }
 
 fn export(trainer: &Trainer, out: &Path) -> Manifest {

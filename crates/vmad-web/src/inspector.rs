@@ -3,17 +3,18 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use futures::StreamExt;
 use futures::lock::{Mutex, MutexGuard};
-use js_sys::Function;
-use vmad_engine::{CancelToken, Chosen, Engine, EventStream, choose_knowing};
-use wasm_bindgen::JsValue;
+use futures::{StreamExt, stream};
+use js_sys::{Function, Promise};
+use vmad_engine::{CancelToken, Chosen, Engine, EventStream, Specimen, choose_knowing};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 
 use crate::failure::Failure;
 use crate::fetch::FetchSource;
 use crate::host::BrowserHost;
-use crate::message::{self, DeviceInfo, SessionReport};
+use crate::message::{self, CalibrationPhoto, DeviceInfo, SessionReport};
 
 /// A session with a model. Calls must not overlap, except for [`Self::cancel`].
 #[wasm_bindgen]
@@ -76,7 +77,12 @@ impl WasmInspector {
     ) -> Result<(), JsValue> {
         let query = message::from_js(query)?;
         let (mut engine, cancel) = self.begin()?;
-        tell(engine.inspect(image, query, &cancel), &on_event).await
+        tell(
+            engine.inspect(image, query, &cancel),
+            message::event,
+            &on_event,
+        )
+        .await
     }
 
     /// Asks a further question about the photograph. Events go to `on_event`.
@@ -91,7 +97,38 @@ impl WasmInspector {
     ) -> Result<(), JsValue> {
         let generation = message::from_js(options)?;
         let (mut engine, cancel) = self.begin()?;
-        tell(engine.ask(question, generation, &cancel), &on_event).await
+        let events = engine.ask(question, generation, &cancel);
+        tell(events, message::event, &on_event).await
+    }
+
+    /// Finds thresholds for the photographs that `next` hands out: each call resolves to a
+    /// `CalibrationPhoto`, or to `null` after the last one. Events go to `on_event`.
+    ///
+    /// # Errors
+    /// What is wrong with the options or the photographs as a whole, as an `Error` with a code; and
+    /// whatever `next` throws.
+    pub async fn calibrate(
+        &self,
+        next: Function,
+        options: JsValue,
+        on_event: Function,
+    ) -> Result<(), JsValue> {
+        let options = message::from_js(options)?;
+        let (mut engine, cancel) = self.begin()?;
+        let thrown = RefCell::new(None);
+        let photos = stream::unfold((), |()| async {
+            match photo_from(&next).await {
+                Ok(photo) => photo.map(|photo| (photo, ())),
+                Err(error) => {
+                    *thrown.borrow_mut() = Some(error);
+                    cancel.cancel();
+                    None
+                }
+            }
+        });
+        let events = engine.calibrate(photos, options, &cancel);
+        tell(events, message::calibration_event, &on_event).await?;
+        thrown.take().map_or(Ok(()), Err)
     }
 
     /// Gives up the running call, which ends with the event `done` and the reason `cancelled`.
@@ -134,9 +171,23 @@ impl WasmInspector {
     }
 }
 
-async fn tell(mut events: EventStream<'_>, on_event: &Function) -> Result<(), JsValue> {
+/// The next photograph, `None` after the last one.
+async fn photo_from(next: &Function) -> Result<Option<Specimen>, JsValue> {
+    let promise: Promise = next.call0(&JsValue::NULL)?.unchecked_into();
+    let photo = JsFuture::from(promise).await?;
+    if photo.is_null() || photo.is_undefined() {
+        return Ok(None);
+    }
+    Ok(Some(photo.unchecked_into::<CalibrationPhoto>().into()))
+}
+
+async fn tell<E>(
+    mut events: EventStream<'_, E>,
+    encode: fn(&E) -> Result<JsValue, Failure>,
+    on_event: &Function,
+) -> Result<(), JsValue> {
     while let Some(event) = events.next().await {
-        let event = message::event(&event.map_err(Failure::from)?)?;
+        let event = encode(&event.map_err(Failure::from)?)?;
         on_event.call1(&JsValue::NULL, &event)?;
     }
     Ok(())

@@ -1,10 +1,12 @@
 //! What crosses to JavaScript, as `www/lib/protocol.ts` describes it.
 
-use js_sys::{Float32Array, WebAssembly};
+use js_sys::{Float32Array, Uint8Array, WebAssembly};
 use serde::{Serialize, de::DeserializeOwned};
 use vmad_engine::{
-    Chosen, DeviceKind, DeviceReason, Event, Inspection, Progress, Report, Stage, StopReason,
+    Calibration, CalibrationEvent, Chosen, DeviceKind, DeviceReason, EngineError, Event,
+    Inspection, Label, Photo, Progress, Report, Scored, Specimen, Stage, StopReason,
 };
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::failure::Failure;
@@ -65,6 +67,75 @@ pub(crate) fn event(event: &Event) -> Result<JsValue, Failure> {
         Event::Result(inspection) => Told::Result(inspection),
         &Event::Done { reason } => Told::Done { reason },
     })
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum ToldOfCalibration<'a> {
+    Scored(&'a Scored),
+    Skipped {
+        name: &'a str,
+        code: &'a str,
+        message: &'a str,
+    },
+    Calibration(&'a Calibration),
+    Done {
+        reason: StopReason,
+    },
+}
+
+pub(crate) fn calibration_event(event: &CalibrationEvent) -> Result<JsValue, Failure> {
+    to_js(&match event {
+        CalibrationEvent::Scored(scored) => ToldOfCalibration::Scored(scored),
+        CalibrationEvent::Skipped {
+            name,
+            code,
+            message,
+        } => ToldOfCalibration::Skipped {
+            name,
+            code,
+            message,
+        },
+        CalibrationEvent::Calibration(found) => ToldOfCalibration::Calibration(found),
+        &CalibrationEvent::Done { reason } => ToldOfCalibration::Done { reason },
+    })
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// `CalibrationPhoto` of the protocol.
+    pub(crate) type CalibrationPhoto;
+
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &CalibrationPhoto) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn defective(this: &CalibrationPhoto) -> bool;
+    /// The file, unless it could not be read.
+    #[wasm_bindgen(method, getter)]
+    fn image(this: &CalibrationPhoto) -> Option<Uint8Array>;
+    /// Why it could not be read.
+    #[wasm_bindgen(method, getter)]
+    fn failure(this: &CalibrationPhoto) -> Option<String>;
+}
+
+impl From<CalibrationPhoto> for Specimen {
+    fn from(photo: CalibrationPhoto) -> Self {
+        Self {
+            name: photo.name(),
+            label: if photo.defective() {
+                Label::Defective
+            } else {
+                Label::Good
+            },
+            object: None,
+            photo: match photo.image() {
+                Some(bytes) => Ok(Photo::File(bytes.to_vec())),
+                None => Err(EngineError::Unreadable {
+                    reason: photo.failure().unwrap_or_default(),
+                }),
+            },
+        }
+    }
 }
 
 pub(crate) fn progress(progress: Progress) -> Result<JsValue, Failure> {

@@ -2,13 +2,22 @@
  * Stands in for the wasm module where a test needs an engine that stalls, fails or answers exactly
  * so. The question steers it; the map is a bump whose place is fixed.
  */
-import type { EngineModule, OnEvent, WasmInspector } from "../../../www/lib/engine.js";
-import type { DeviceInfo, Generation, Query, Report } from "../../../www/lib/protocol.js";
+import type { EngineModule, NextPhoto, OnEvent, WasmInspector } from "../../../www/lib/engine.js";
+import type {
+  CalibrateEvent,
+  CalibrationOptions,
+  DeviceInfo,
+  Generation,
+  Query,
+  Report,
+  Scored,
+} from "../../../www/lib/protocol.js";
 
 const WORDS =
   "A dark scratch runs across the upper right of the part. It interrupts the coating and is deeper than the grain around it.";
 const MANY_WORDS = 400;
 const MODEL_THRESHOLD = 0.42;
+const MODEL_MAP_THRESHOLD = 0.5;
 
 /** Ends the current task, so that messages such as `cancel` get their turn. */
 function nextTask(ms = 0): Promise<void> {
@@ -50,7 +59,7 @@ class FakeInspector implements WasmInspector {
       score: peak - 0.02,
       threshold: query.threshold ?? MODEL_THRESHOLD,
       anomalous: peak - 0.02 >= (query.threshold ?? MODEL_THRESHOLD),
-      mapThreshold: 0.5,
+      mapThreshold: query.mapThreshold ?? MODEL_MAP_THRESHOLD,
       regions: [],
       answer,
       segProduced: true,
@@ -71,6 +80,63 @@ class FakeInspector implements WasmInspector {
         : ["It ", "may ", "<b>spread</b>", " under load."];
     const finished = await this.#write(words, onEvent);
     onEvent({ kind: "done", reason: finished ? "end" : "cancelled" });
+  }
+
+  /** The number in a photograph's name is its score in hundredths above 0.2, or 0.7 if defective. */
+  async calibrate(
+    next: NextPhoto,
+    { quantile = 0.95 }: CalibrationOptions,
+    onEvent: OnEvent<CalibrateEvent>,
+  ): Promise<void> {
+    this.#isCancelled = false;
+    const scores: Scored[] = [];
+    let nSkipped = 0;
+    for (;;) {
+      const photo = await next();
+      await nextTask(this.#pauseMs);
+      if (this.#wasCancelled()) {
+        onEvent({ kind: "done", reason: "cancelled" });
+        return;
+      }
+      if (!photo) break;
+      const { name, defective } = photo;
+      try {
+        if (!photo.image) throw new Error(photo.failure);
+        await sizeOf(photo.image);
+        const hundredths = Number(/\d+/.exec(name)?.[0] ?? 0);
+        const score = (defective ? 0.7 : 0.2) + hundredths / 100;
+        scores.push({ name, defective, score, peak: score + 0.05 });
+        onEvent({ kind: "scored", name, defective, score, peak: score + 0.05 });
+      } catch (thrown) {
+        nSkipped += 1;
+        onEvent({ kind: "skipped", name, code: "not-an-image", message: String(thrown) });
+      }
+    }
+    const good = scores.filter(({ defective }) => !defective).map(({ score }) => score);
+    if (good.length === 0) throw failure("no-good-part", "no photograph can be used");
+    const rank = Math.min(good.length, Math.ceil((good.length + 1) * quantile - 1e-9));
+    const highest = good.sort((a, b) => a - b)[rank - 1] ?? 0;
+    const method = {
+      kind: "quantile",
+      asked: quantile,
+      promised: rank / (good.length + 1),
+      nNeeded: Math.ceil(quantile / (1 - quantile) - 1e-6),
+    } as const;
+    const nDefective = scores.length - good.length;
+    onEvent({
+      kind: "calibration",
+      image:
+        nDefective > 0
+          ? { threshold: 0.7, method: { kind: "f1", f1: 1 } }
+          : { threshold: highest + 0.001, method },
+      pixel: { threshold: highest + 0.05, method },
+      own: { image: MODEL_THRESHOLD, pixel: MODEL_MAP_THRESHOLD },
+      nGood: good.length,
+      nDefective,
+      nSkipped,
+      scores,
+    });
+    onEvent({ kind: "done", reason: "end" });
   }
 
   cancel(): void {

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use vmad_data::{Record, read_dataset};
+use vmad_data::{LabelledPhoto, Record, read_dataset};
 use vmad_eval::baseline::{Covariance, Padim, PatchCore, PatchGrid};
 use vmad_eval::{Accumulator, EvalOptions, ImageResult, Mask, Report, ScoreMap};
 use vmad_prep::{ScoreMode, image_score};
 
 use crate::args::{DeviceArg, Usage};
+use crate::dataset::{DATA_HELP, DatasetArgs, OpenDataset};
+use crate::eval::truth;
 use crate::interrupt::Stop;
 use crate::progress;
 use crate::text::print;
@@ -29,12 +31,14 @@ Unlike the model itself, padim and patchcore are not zero-shot.";
 
 /// Measure a plain detector on labelled photographs, to compare a model with
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = format!("{HELP}\n\n{DATA_HELP}"))]
 pub(crate) struct BaselineArgs {
     /// Folder of the model package whose encoders look, the one with model.json
     package: PathBuf,
-    /// Folder with annotations.json, sidecar.json and images
+    /// Folder of the data set
     data: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// What detects
     #[arg(long, value_enum)]
     method: Method,
@@ -61,9 +65,6 @@ pub(crate) struct BaselineArgs {
     /// Print one JSON object instead of a Markdown table
     #[arg(long)]
     json: bool,
-    /// Use only the first N photographs of DATA
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
     /// Which device computes features
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
@@ -100,13 +101,7 @@ impl Method {
 const NEIGHBOURHOOD: usize = 1;
 
 pub(crate) fn run(args: BaselineArgs) -> Result<()> {
-    let mut records = read_dataset(&args.data)?.records;
-    if let Some(limit) = args.limit {
-        records.truncate(limit as usize);
-    }
-    if records.is_empty() {
-        bail!("{} has no photographs", args.data.display());
-    }
+    let mut dataset = args.dataset.open(&args.data)?;
     let normal = match (&args.normal, args.method.statistic()) {
         (Some(folder), None) => normal_records(folder, &args)?,
         (None, Some(_)) => Vec::new(),
@@ -120,7 +115,8 @@ pub(crate) fn run(args: BaselineArgs) -> Result<()> {
         Some(statistic) => Eye::of_pixels(&args.package, statistic)?,
         None => Eye::of_features(&args.package, args.device, args.features)?,
     };
-    let report = measure(&mut eye, &args, records, &normal, &stop)?;
+    let report = measure(&mut eye, &args, &mut dataset, &normal, &stop)?;
+    dataset.finish()?;
     if args.json {
         let json = serde_json::to_string_pretty(&report).context("encoding the report")?;
         print(&format!("{json}\n"))
@@ -135,8 +131,8 @@ fn normal_records(folder: &Path, args: &BaselineArgs) -> Result<Vec<Record>> {
     if place(folder) == place(&args.data) {
         bail!("--normal must hold other photographs than those that are measured");
     }
-    let mut records = read_dataset(folder)?.records;
-    records.retain(|record| !record.is_defective());
+    let mut records = read_dataset(folder, None)?.records;
+    records.retain(|record| !record.is_defective);
     Ok(records)
 }
 
@@ -144,10 +140,11 @@ fn normal_records(folder: &Path, args: &BaselineArgs) -> Result<Vec<Record>> {
 fn measure(
     eye: &mut Eye,
     args: &BaselineArgs,
-    mut records: Vec<Record>,
+    dataset: &mut OpenDataset,
     normal: &[Record],
     stop: &Stop,
 ) -> Result<Report> {
+    let OpenDataset { records, loader } = dataset;
     records.sort_by(|a, b| a.category.cmp(&b.category));
     let mut accumulator = Accumulator::new(EvalOptions::default())?;
     let bar = progress::count(records.len() as u64, "photographs");
@@ -162,39 +159,35 @@ fn measure(
                     records.len()
                 );
             }
+            bar.inc(1);
+            let Some(photo) = loader.load(record)? else {
+                continue;
+            };
             let (score, map) = detector
                 .judge(eye, record)
                 .with_context(|| record.path.display().to_string())?;
-            accumulator.add(record.category.as_str(), result(record, score, map))?;
-            bar.inc(1);
+            let result = result(record, photo, score, map)?;
+            accumulator.add(record.category.as_str(), result)?;
         }
         accumulator.close(&first.category)?;
     }
     bar.finish_and_clear();
-    let mut report = accumulator.finish()?;
-    // A detector says nothing, which is not the same as saying something wrong.
-    report.scores.normal_called_normal = None;
-    for category in report.categories.values_mut() {
-        category.scores.normal_called_normal = None;
-    }
-    Ok(report)
+    Ok(accumulator.finish()?)
 }
 
-fn result(record: &Record, score: f32, map: ScoreMap) -> ImageResult {
-    let mask = record.mask();
-    ImageResult {
+/// A detector says nothing, which is not the same as saying something wrong: no answers.
+fn result(record: &Record, photo: LabelledPhoto, score: f32, map: ScoreMap) -> Result<ImageResult> {
+    Ok(ImageResult {
         score,
         map: Some(map),
-        mask: Some(Mask {
+        truth: truth(record, photo.mask.as_ref())?,
+        mask: photo.mask.map(|mask| Mask {
             width: mask.width() as usize,
             height: mask.height() as usize,
             values: mask.iter().map(|value| *value != 0).collect(),
         }),
-        is_defective: record.is_defective(),
-        truth_kind: None,
-        answer_kind: None,
-        says_normal: false,
-    }
+        answers: Vec::new(),
+    })
 }
 
 /// What has been learned of a category.

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use vmad_data::{Record, read_dataset};
+use vmad_data::{OnBadImage, PhotoLoader, Record, read_dataset};
 use vmad_engine::{Ask, CancelToken, Engine, Query, Stage};
-use vmad_eval::Report;
+use vmad_eval::{EvalOptions, Report};
 
 use crate::args::{DeviceArg, Length};
 use crate::bench::median;
-use crate::eval::evaluate;
+use crate::dataset::OpenDataset;
+use crate::eval::{Plan, evaluate};
 use crate::files::{read_manifest, read_photo};
 use crate::interrupt::Stop;
 use crate::session;
@@ -50,14 +51,23 @@ pub(super) fn measure(
     device: DeviceArg,
     stop: &Stop,
 ) -> Result<Measured> {
-    let records = read_dataset(data)?.records;
-    let mut engine = session::open(package, device, &CancelToken::new())?;
-    let timed = records.get(..n_timed).unwrap_or(&records);
-    let speed = speed(&mut engine, timed, stop)?;
-    let length = Length {
-        max_new_tokens: None,
+    let mut dataset = OpenDataset {
+        records: read_dataset(data, None)?.records,
+        loader: PhotoLoader::new(OnBadImage::Fail),
     };
-    let report = evaluate(&mut engine, records.clone(), length, stop)?;
+    let records = &dataset.records;
+    let mut engine = session::open(package, device, &CancelToken::new())?;
+    let timed = records.get(..n_timed).unwrap_or(records);
+    let speed = speed(&mut engine, timed, stop)?;
+    let plan = Plan {
+        ask: &[Ask::Description],
+        length: Length {
+            max_new_tokens: None,
+        },
+        // The spread over seeds stands beside the figures.
+        options: EvalOptions::default(),
+    };
+    let report = evaluate(&plan, &mut engine, &mut dataset, stop, &mut |_, _| Ok(()))?;
     let manifest = read_manifest(package)?;
     let of_projector = |name: &str| name.starts_with("projector.") || name.starts_with("ltc.");
     let tensors = manifest.tensors().iter();

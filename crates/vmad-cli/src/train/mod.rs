@@ -123,7 +123,7 @@ fn train(trainer: &mut Trainer, args: &TrainArgs, stop: &Stop) -> Result<()> {
         .steps_now
         .map_or(u64::MAX, |n| trainer.step_count().saturating_add(n));
     std::thread::spawn(trainer.render_ahead());
-    let watch = Watch::new(trainer, &args.run);
+    let watch = Watch::new(trainer, &args.run)?;
     let mut is_saved = true;
     while !trainer.is_done() && trainer.step_count() < last_now && !stop.is_asked() {
         let report = trainer.step()?;
@@ -141,6 +141,13 @@ fn train(trainer: &mut Trainer, args: &TrainArgs, stop: &Stop) -> Result<()> {
         trainer.save()?;
     }
     news.bar.finish_and_clear();
+    let skipped = trainer.skipped();
+    if !skipped.is_empty() {
+        eprintln!("photographs left out: {}", skipped.len());
+        for (path, why) in skipped {
+            eprintln!("  {}", text::plain(&format!("{path}: {why}")));
+        }
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plotters::prelude::*;
-use vmad_eval::{auroc, pixel_auroc};
+use vmad_eval::auroc;
 use vmad_prep::RgbImage;
 use vmad_prep::overlay::{encode_png, overlay_rgb};
 use vmad_prep::resize::{Filter, resize};
@@ -30,11 +30,11 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Renders the scenes that the run is measured on.
-    pub fn new(trainer: &Trainer, folder: &Path) -> Self {
-        Self {
+    pub fn new(trainer: &Trainer, folder: &Path) -> Result<Self> {
+        Ok(Self {
             folder: folder.to_owned(),
-            scenes: trainer.held_out(N_SCENES),
-        }
+            scenes: trainer.held_out(N_SCENES)?,
+        })
     }
 
     /// Writes all three, and gives a line for people.
@@ -62,17 +62,15 @@ impl Figures {
         let highest = |glance: &Glance| glance.map.iter().copied().fold(0.0, f32::max);
         let scores: Vec<f32> = glances.iter().map(highest).collect();
         let labels: Vec<bool> = glances.iter().map(|g| !g.kinds.is_empty()).collect();
-        let maps: Vec<&[f32]> = glances.iter().map(|g| g.map.as_slice()).collect();
-        let masks: Vec<Vec<bool>> = glances
-            .iter()
-            .map(|g| g.truth.iter().map(|share| *share > 127).collect())
-            .collect();
+        let cells: Vec<f32> = glances.iter().flat_map(|g| g.map.iter().copied()).collect();
+        let truths = glances.iter().flat_map(|g| g.truth.iter());
+        let in_defect: Vec<bool> = truths.map(|share| *share > 127).collect();
         let defective: Vec<&Glance> = glances.iter().filter(|g| !g.kinds.is_empty()).collect();
         let right = defective.iter().filter(|g| g.kinds.contains(&g.seen));
         let share = right.count() as f64 / defective.len().max(1) as f64;
         Ok(Self {
             image_auroc: auroc(&scores, &labels)?,
-            pixel_auroc: pixel_auroc(&maps, &masks)?,
+            pixel_auroc: auroc(&cells, &in_defect)?,
             kind_right: (!defective.is_empty()).then_some(share),
         })
     }

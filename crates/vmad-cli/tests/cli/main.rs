@@ -4,7 +4,9 @@
 mod baseline;
 mod common;
 mod data;
+mod eval;
 mod inspect;
+mod layouts;
 mod reproduce;
 mod train;
 

@@ -6,16 +6,16 @@ use super::{Painter, Spot};
 use crate::math::{Rgb, cos, length, lum, mix3, noise, scale3, sin, smooth};
 
 /// A straight stroke with round ends.
-struct Stroke {
-    from: Spot,
-    to: Spot,
+pub(super) struct Stroke {
+    pub from: Spot,
+    pub to: Spot,
     /// Half its width in pixels.
-    half: f32,
+    pub half: f32,
 }
 
 impl Painter<'_> {
     /// Points along a bent line, with the position along it in 0..1.
-    fn curve(&self, spot: Spot, len: f32, angle: f32, bend: f32) -> Vec<(Spot, f32)> {
+    pub(super) fn curve(&self, spot: Spot, len: f32, angle: f32, bend: f32) -> Vec<(Spot, f32)> {
         const STEPS: usize = 24;
         let (c, s) = (cos(angle), sin(angle));
         (0..=STEPS)
@@ -31,7 +31,7 @@ impl Painter<'_> {
     }
 
     /// How much each pixel is covered by strokes, 0..1, for all that are.
-    fn ink(&self, strokes: &[Stroke]) -> Vec<(usize, f32)> {
+    pub(super) fn ink(&self, strokes: &[Stroke]) -> Vec<(usize, f32)> {
         let side = self.scene.side as u32;
         let Some(mut mask) = Mask::new(side, side) else {
             return Vec::new();

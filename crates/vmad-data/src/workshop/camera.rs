@@ -119,10 +119,18 @@ impl Camera {
         (-d[0] / d[2].max(0.3), -d[1] / d[2].max(0.3))
     }
 
-    /// Sets the exposure for a scene of this mean albedo.
-    pub(super) fn meter(&mut self, mean: f32, rng: &mut Rng) {
+    /// Sets the exposure by the scene's albedo, as a camera's meter does; only the brightest
+    /// fiftieth may burn out.
+    pub(super) fn meter(&mut self, scene: &Scene, rng: &mut Rng) {
+        let mut levels: Vec<f32> = scene.rgb.iter().step_by(37).map(|c| lum(*c)).collect();
+        let mean = levels.iter().sum::<f32>() / levels.len() as f32;
+        let at = levels.len() * 49 / 50;
+        let bright = *levels.select_nth_unstable_by(at, f32::total_cmp).1;
         let wanted = mix(mean, rng.range(0.28, 0.62), rng.range(0.2, 0.9));
-        let gain = (wanted / mean.max(0.02)).clamp(0.6, 1.8);
+        let gain = (wanted / mean.max(0.02))
+            .clamp(0.6, 1.8)
+            .min(0.95 / bright.max(0.05))
+            .max(0.14 / mean.max(0.02));
         self.gain = self.gain.map(|c| c * gain);
     }
 

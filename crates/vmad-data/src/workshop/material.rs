@@ -93,8 +93,6 @@ pub(super) struct Material {
     pub look: &'static str,
     /// Names of products of it that fill the frame.
     pub sheets: &'static [&'static str],
-    /// Whether its pattern is the material itself and no colour word helps.
-    pub round: bool,
 }
 
 impl Material {

@@ -25,8 +25,9 @@ pub(super) fn any(rng: &mut Rng) -> Colour {
     if rng.chance(0.36) {
         return neutral(rng);
     }
-    // Hue centre, half width, saturation and value ranges.
-    const HUES: [(f32, f32, [f32; 2], [f32; 2], &str); 10] = [
+    /// Hue centre, half width, saturation and value ranges, name.
+    type Hue = (f32, f32, [f32; 2], [f32; 2], &'static str);
+    const HUES: [Hue; 10] = [
         (0.00, 0.025, [0.55, 0.92], [0.45, 0.85], "red"),
         (0.07, 0.020, [0.60, 0.92], [0.70, 0.95], "orange"),
         (0.14, 0.020, [0.45, 0.90], [0.70, 0.95], "yellow"),

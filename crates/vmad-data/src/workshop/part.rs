@@ -1,8 +1,9 @@
 //! A part: outline, section, material and features, and its way into a scene.
 
-use super::feature::{self, Dress};
+use super::dress::{self, Dress};
+use super::form::{self, Form};
 use super::material::{Material, Skin};
-use super::outline::{self, Form, Outline};
+use super::outline::Outline;
 use super::{families, palette};
 use crate::math::{Rgb, Rng, cos, mix, mix3, scale3, sin, smooth};
 use crate::scene::Scene;
@@ -42,7 +43,7 @@ pub(super) struct Pose {
 impl Part {
     /// A part of any form; `like` keeps its material different from that colour.
     pub(super) fn draw(rng: &mut Rng, like: Rgb) -> Self {
-        let form = outline::draw(rng);
+        let form = form::draw(rng);
         let mut material = families::solid(rng);
         for _ in 0..4 {
             if palette::distance(material.base.rgb, like) > 0.16 {
@@ -60,7 +61,7 @@ impl Part {
                 _ => Section::Level(bevel),
             }
         };
-        let dress = feature::dress(rng, &form.outline, material.base.rgb, 0.8);
+        let dress = dress::draw(rng, &form.outline, material.base.rgb, 0.8);
         let trim = rng.chance(0.12).then(|| {
             (
                 palette::against(rng, material.base.rgb).rgb,
@@ -79,7 +80,7 @@ impl Part {
     /// A surface that fills the frame.
     pub(super) fn surface(rng: &mut Rng) -> Self {
         let material = families::product(rng);
-        let dress = feature::dress(rng, &Outline::Endless, material.base.rgb, 0.9);
+        let dress = dress::draw(rng, &Outline::Endless, material.base.rgb, 0.9);
         Self {
             form: Form {
                 outline: Outline::Endless,

@@ -2,6 +2,7 @@
 
 use super::field::{cells, fbm, noise, random};
 use crate::math::{cos, floor, length, mix, sin, smooth};
+use std::f32::consts::FRAC_1_SQRT_2;
 use std::f32::consts::{PI, TAU};
 
 /// What a pattern says of one point.
@@ -195,11 +196,14 @@ impl Pattern {
                 let (ix, iy) = (floor(x), floor(y));
                 let (fx, fy) = (x - ix - 0.5, y - iy - 0.5);
                 let lean = if (ix as i32 + iy as i32) & 1 == 0 {
-                    0.7071
+                    FRAC_1_SQRT_2
                 } else {
-                    -0.7071
+                    -FRAC_1_SQRT_2
                 };
-                let (a, b) = (0.7071 * fx + lean * fy, 0.7071 * fy - lean * fx);
+                let (a, b) = (
+                    FRAC_1_SQRT_2 * fx + lean * fy,
+                    FRAC_1_SQRT_2 * fy - lean * fx,
+                );
                 let d = length(a / 0.46, b / 0.13);
                 let t = 1.0 - smooth(0.75, 1.05, d);
                 even(t)

@@ -2,8 +2,9 @@
 
 use super::camera::Camera;
 use super::families;
+use super::form::Form;
 use super::material::Material;
-use super::outline::{Form, Outline};
+use super::outline::Outline;
 use super::part::{Owner, Part, Pose};
 use crate::math::{Rgb, Rng, length, lum, scale3, smooth};
 use crate::scene::{Scene, box_blur};

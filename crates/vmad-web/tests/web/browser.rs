@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Error, Float32Array, Function, Reflect, Uint8Array};
+use js_sys::{Array, Error, Float32Array, Function, Reflect, Uint8Array};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use vmad_engine::{DeviceChoice, EngineError, choose, nano};
 use vmad_web::WasmInspector;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
@@ -152,6 +152,34 @@ impl Inspector {
         let question = question.to_owned();
         self.inner
             .ask(question, to_js(&options), heard.function())
+            .await?;
+        Ok(heard.events())
+    }
+
+    /// Calibrates with photographs: name, whether it shows a defective part, and the file unless it
+    /// cannot be read.
+    pub async fn calibrate(
+        &self,
+        photos: &[(&str, bool, Option<&[u8]>)],
+        options: Value,
+    ) -> Result<Vec<JsValue>, JsValue> {
+        let waiting = Array::new();
+        for (name, defective, image) in photos {
+            let photo = to_js(&json!({ "name": name, "defective": defective, "failure": "gone" }));
+            if let Some(bytes) = image {
+                let bytes = Uint8Array::from(*bytes);
+                Reflect::set(&photo, &JsValue::from_str("image"), &bytes).unwrap();
+            }
+            waiting.push(&photo);
+        }
+        let hand_out = Function::new_with_args(
+            "photos",
+            "return () => Promise.resolve(photos.shift() ?? null);",
+        );
+        let next = hand_out.call1(&JsValue::NULL, &waiting)?.unchecked_into();
+        let heard = Listener::new(|_| ());
+        self.inner
+            .calibrate(next, to_js(&options), heard.function())
             .await?;
         Ok(heard.events())
     }

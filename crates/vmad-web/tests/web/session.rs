@@ -7,8 +7,8 @@ use serde_json::json;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
 use crate::browser::{
-    COFFEE, COINS, Server, from_js, has_gpu, in_another_task, map, number, of_kind, reason, text,
-    words,
+    COFFEE, COINS, Server, code, from_js, has_gpu, in_another_task, map, number, of_kind, reason,
+    text, words,
 };
 
 /// Largest difference of two anomaly maps, 0 to 1, of the same quantised weights. Both devices
@@ -119,6 +119,53 @@ async fn a_cancelled_answer_leaves_the_session_usable() {
     let events = inspector.ask("Is it deep?", short).await.unwrap();
     assert_ne!(reason(&events), "cancelled");
     assert!(!words(&events).is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn thresholds_come_from_photographs_handed_out_one_by_one() {
+    let inspector = Server::new("calibrate", []).open("cpu").await.unwrap();
+    inspector.inspect(COINS, json!({})).await.unwrap();
+    let photos = [
+        ("coins.png", false, Some(COINS)),
+        ("gone.png", false, None),
+        ("coffee.jpg", false, Some(COFFEE)),
+    ];
+    let options = json!({ "object": "coin", "quantile": 0.5 });
+    let events = inspector.calibrate(&photos, options).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| text(event, "kind")).collect();
+    assert_eq!(
+        kinds,
+        ["scored", "skipped", "scored", "calibration", "done"]
+    );
+    assert_eq!(text(&events[1], "code"), "file-unreadable");
+    let found: serde_json::Value = from_js(events[3].clone());
+    assert_eq!(
+        (&found["nGood"], &found["nSkipped"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(found["image"]["method"]["kind"], "quantile");
+    assert_eq!(found["image"]["method"]["nNeeded"], 1);
+    assert_eq!(found["scores"][1]["name"], "coffee.jpg");
+
+    // Thresholds are passed on, and the conversation has not been touched.
+    let (image, pixel) = (&found["image"]["threshold"], &found["pixel"]["threshold"]);
+    let answer = inspector.ask("Why?", json!({ "maxNewTokens": 2 })).await;
+    assert_ne!(reason(&answer.unwrap()), "cancelled");
+    let query = json!({ "object": "coin", "threshold": image, "mapThreshold": pixel });
+    let events = inspector.inspect(COINS, query).await.unwrap();
+    let result: serde_json::Value = from_js(of_kind(&events, "result").pop().unwrap());
+    assert_eq!(
+        (&result["threshold"], &result["mapThreshold"]),
+        (image, pixel)
+    );
+    for (photos, options, expected) in [
+        (&photos[1..2], json!({}), "no-good-part"),
+        (&photos[..1], json!({ "quantile": 1 }), "bad-query"),
+        (&photos[..1], json!({ "share": 0.5 }), "bad-query"),
+    ] {
+        let result = inspector.calibrate(photos, options).await;
+        assert_eq!(code(result), expected);
+    }
 }
 
 #[wasm_bindgen_test]
