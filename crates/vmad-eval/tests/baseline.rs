@@ -101,7 +101,7 @@ fn padim() -> Result<(), EvalError> {
 fn patchcore() -> Result<(), EvalError> {
     for case in fixture().patchcore {
         let core = PatchCore::fit(&grids(case.shape, &case.normal)?, case.share)?;
-        assert_eq!(core.len(), case.n_bank, "{}", case.name);
+        assert_eq!(core.n_patches(), case.n_bank, "{}", case.name);
         let test = &grids(case.shape, &[case.test])?[0];
         let plain = core.judge(test, None)?;
         check(&case.name, &plain.map, &case.map);

@@ -10,10 +10,10 @@ use vmad_eval::baseline::{PatchGrid, Planes, difference_of_gaussians, local_z_sc
 use vmad_model::VmadConfig;
 use vmad_model::config::ClipFit;
 use vmad_prep::resize::{Filter, resize};
-use vmad_prep::{Limits, Prior, RgbImage, SamFrame, decode, sam_pixels, upscale_logits};
+use vmad_prep::{Prior, RgbImage, SamFrame, sam_pixels, upscale_logits};
 
 use crate::args::DeviceArg;
-use crate::files::{read_manifest, read_photo};
+use crate::files::read_manifest;
 use crate::session;
 
 /// Features that are compared.
@@ -45,7 +45,7 @@ const FLOOR: f32 = 0.02;
 pub(super) struct Eye {
     config: VmadConfig,
     looks_at: LooksAt,
-    /// Where the photograph of the last look lies in SAM's square.
+    /// Where the photograph whose features were seen last lies in SAM's square.
     frame: SamFrame,
 }
 
@@ -81,21 +81,18 @@ impl Eye {
         }
     }
 
-    fn open(&mut self, path: &Path) -> Result<RgbImage> {
-        let image = decode(&read_photo(path)?, &Limits::default())?;
-        let size = self.config.sam.image_size as u32;
-        self.frame = SamFrame::new(image.width(), image.height(), size);
-        Ok(image)
-    }
-
     /// The features of a photograph.
-    pub fn features(&mut self, path: &Path) -> Result<PatchGrid> {
-        let image = self.open(path)?;
+    pub fn features(&mut self, image: &RgbImage) -> Result<PatchGrid> {
+        self.frame = self.frame_of(image);
         let LooksAt::Features(engine, layer) = &mut self.looks_at else {
             bail!("only pixels are looked at");
         };
         engine.start_trace();
-        let events = engine.inspect(Photo::Rgb(image), Query::default(), &CancelToken::new());
+        let events = engine.inspect(
+            Photo::Rgb(image.clone()),
+            Query::default(),
+            &CancelToken::new(),
+        );
         session::finish(events)?;
         let trace = engine.take_trace().context("the engine kept no trace")?;
         match layer {
@@ -108,7 +105,12 @@ impl Eye {
         }
     }
 
-    /// A map over the grid of features, on the photograph of the last look.
+    fn frame_of(&self, image: &RgbImage) -> SamFrame {
+        let (width, height) = image.dimensions();
+        SamFrame::new(width, height, self.config.sam.image_size as u32)
+    }
+
+    /// A map over the grid of features, on the photograph whose features were seen last.
     pub fn on_photograph(&self, map: &[f32]) -> Result<ScoreMap> {
         match &self.looks_at {
             LooksAt::Features(_, Layer::Clip) => Ok(from_clip(
@@ -123,20 +125,19 @@ impl Eye {
     }
 
     /// The map of a photograph's pixels.
-    pub fn statistic(&mut self, path: &Path) -> Result<ScoreMap> {
-        let image = self.open(path)?;
+    pub fn statistic(&self, image: &RgbImage) -> Result<ScoreMap> {
         let LooksAt::Pixels(statistic) = self.looks_at else {
             bail!("only features are looked at");
         };
         let size = self.config.sam.image_size;
         if statistic == Statistic::Prior {
-            let (pixels, frame) = sam_pixels(&image, size as u32);
+            let (pixels, frame) = sam_pixels(image, size as u32);
             let side = self.config.sam.mask_side();
             let map = Prior::new(&pixels, &frame).for_sam(side as u32);
             return from_sam(&map, side, &frame);
         }
-        let (width, height) = self.frame.resized;
-        let small = resize(&image, width, height, Filter::Bilinear);
+        let (width, height) = self.frame_of(image).resized;
+        let small = resize(image, width, height, Filter::Bilinear);
         let (width, height) = (width as usize, height as usize);
         let plane = |c: usize| {
             small

@@ -2,14 +2,15 @@
 
 mod eye;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use vmad_data::{LabelledPhoto, Record, read_dataset};
+use vmad_data::{LabelledPhoto, Part, PhotoLoader, Record, read_dataset};
 use vmad_eval::baseline::{Covariance, Padim, PatchCore, PatchGrid};
 use vmad_eval::{Accumulator, EvalOptions, ImageResult, Mask, Report, ScoreMap};
-use vmad_prep::{ScoreMode, image_score};
+use vmad_prep::{RgbImage, ScoreMode, image_score};
 
 use crate::args::{DeviceArg, Usage};
 use crate::dataset::{DATA_HELP, DatasetArgs, OpenDataset};
@@ -25,8 +26,9 @@ const HELP: &str = "Example:
   vmad baseline models/tiny /tmp/unseen --normal /tmp/normal --method patchcore
 
 Prints the report of `vmad eval` for a detector without language: padim and patchcore know the good
-photographs of the same category among those of --normal, as the package's encoders see them; the
-other methods know nothing, and take of the package only the size at which it looks at a photograph.
+photographs of the same category among those of --normal, as the package's encoders see them (of a
+data set with training photographs these, so that DATA and DATA2 may be the same folder); the other
+methods know nothing, and take of the package only the size at which it looks at a photograph.
 Unlike the model itself, padim and patchcore are not zero-shot.";
 
 /// Measure a plain detector on labelled photographs, to compare a model with
@@ -42,7 +44,7 @@ pub(crate) struct BaselineArgs {
     /// What detects
     #[arg(long, value_enum)]
     method: Method,
-    /// Another such folder, whose photographs without a defect are what is normal
+    /// Folder of a data set whose photographs without a defect are what is normal
     #[arg(long, value_name = "DATA2",
           required_if_eq_any([("method", "padim"), ("method", "patchcore")]))]
     normal: Option<PathBuf>,
@@ -103,7 +105,7 @@ const NEIGHBOURHOOD: usize = 1;
 pub(crate) fn run(args: BaselineArgs) -> Result<()> {
     let mut dataset = args.dataset.open(&args.data)?;
     let normal = match (&args.normal, args.method.statistic()) {
-        (Some(folder), None) => normal_records(folder, &args)?,
+        (Some(folder), None) => normal_records(folder, &dataset.records)?,
         (None, Some(_)) => Vec::new(),
         _ => {
             let message = "--normal belongs to the methods padim and patchcore, and only to them";
@@ -125,14 +127,26 @@ pub(crate) fn run(args: BaselineArgs) -> Result<()> {
     }
 }
 
-/// The photographs that show what is normal.
-fn normal_records(folder: &Path, args: &BaselineArgs) -> Result<Vec<Record>> {
-    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if place(folder) == place(&args.data) {
+/// The photographs that show what is normal. A data set that has training photographs of its own
+/// keeps them for this.
+fn normal_records(folder: &Path, measured: &[Record]) -> Result<Vec<Record>> {
+    let mut records = read_dataset(folder, None)?.records;
+    let is_train = |record: &Record| record.part == Some(Part::Train);
+    if records.iter().any(is_train) {
+        records.retain(is_train);
+    }
+    records.retain(|record| !record.is_defective);
+    let place = |record: &Record| {
+        let path = record.path.canonicalize();
+        path.unwrap_or_else(|_| record.path.clone())
+    };
+    let measured: HashSet<PathBuf> = measured.iter().map(place).collect();
+    if records
+        .iter()
+        .any(|record| measured.contains(&place(record)))
+    {
         bail!("--normal must hold other photographs than those that are measured");
     }
-    let mut records = read_dataset(folder, None)?.records;
-    records.retain(|record| !record.is_defective);
     Ok(records)
 }
 
@@ -150,7 +164,13 @@ fn measure(
     let bar = progress::count(records.len() as u64, "photographs");
     for group in records.chunk_by(|a, b| a.category == b.category) {
         let Some(first) = group.first() else { continue };
-        let detector = Detector::learn(eye, args, &first.category, normal, stop)?;
+        let detector = {
+            let good = normal
+                .iter()
+                .filter(|record| record.category == first.category);
+            let learned = Detector::learn(eye, args, loader, good, stop);
+            learned.with_context(|| format!("what is normal of category {}", first.category))?
+        };
         for record in group {
             if stop.is_asked() {
                 bail!(
@@ -164,7 +184,7 @@ fn measure(
                 continue;
             };
             let (score, map) = detector
-                .judge(eye, record)
+                .judge(eye, &photo.image)
                 .with_context(|| record.path.display().to_string())?;
             let result = result(record, photo, score, map)?;
             accumulator.add(record.category.as_str(), result)?;
@@ -198,50 +218,48 @@ enum Detector {
 }
 
 impl Detector {
-    fn learn(
+    /// Learns from good photographs.
+    fn learn<'r>(
         eye: &mut Eye,
         args: &BaselineArgs,
-        category: &str,
-        normal: &[Record],
+        loader: &mut PhotoLoader,
+        good: impl Iterator<Item = &'r Record>,
         stop: &Stop,
     ) -> Result<Self> {
         if args.method.statistic().is_some() {
             return Ok(Self::Pixels);
         }
         let shots = args.shots.map_or(usize::MAX, |n| n as usize);
-        let good = normal.iter().filter(|record| record.category == category);
         let mut images = Vec::new();
         for record in good.take(shots) {
             if stop.is_asked() {
-                bail!("stopped while looking at normal photographs of {category}");
+                bail!("stopped");
             }
-            let seen = eye.features(&record.path);
+            let Some(photo) = loader.load(record)? else {
+                continue;
+            };
+            let seen = eye.features(&photo.image);
             images.push(seen.with_context(|| record.path.display().to_string())?);
         }
-        let learned = match args.method {
-            Method::Padim => {
-                let covariance = args.ridge.map_or(Covariance::LedoitWolf, Covariance::Ridge);
-                Padim::fit(&images, covariance).map(Self::Padim)
-            }
-            _ => {
-                let images: Vec<PatchGrid> = images
-                    .iter()
-                    .map(|image| image.neighbourhood_mean(NEIGHBOURHOOD))
-                    .collect();
-                let neighbours = args.reweight.map(|n| n as usize);
-                PatchCore::fit(&images, args.coreset).map(|core| Self::PatchCore(core, neighbours))
-            }
-        };
-        learned.with_context(|| format!("what is normal of category {category}"))
+        if args.method == Method::Padim {
+            let covariance = args.ridge.map_or(Covariance::LedoitWolf, Covariance::Ridge);
+            return Ok(Self::Padim(Padim::fit(&images, covariance)?));
+        }
+        let images: Vec<PatchGrid> = images
+            .iter()
+            .map(|image| image.neighbourhood_mean(NEIGHBOURHOOD))
+            .collect();
+        let core = PatchCore::fit(&images, args.coreset)?;
+        Ok(Self::PatchCore(core, args.reweight.map(|n| n as usize)))
     }
 
     /// Score and map of a photograph. The score is the model's own way from a map to a number,
     /// except for PatchCore's reweighted one.
-    fn judge(&self, eye: &mut Eye, record: &Record) -> Result<(f32, ScoreMap)> {
+    fn judge(&self, eye: &mut Eye, image: &RgbImage) -> Result<(f32, ScoreMap)> {
         let (map, score) = match self {
-            Self::Pixels => (eye.statistic(&record.path)?, None),
+            Self::Pixels => (eye.statistic(image)?, None),
             Self::Padim(padim) => {
-                let distances = padim.map(&eye.features(&record.path)?)?;
+                let distances = padim.map(&eye.features(image)?)?;
                 (eye.on_photograph(&distances)?, None)
             }
             Self::PatchCore(core, neighbours) => {

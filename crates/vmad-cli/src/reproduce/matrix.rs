@@ -262,6 +262,8 @@ impl Evaluation {
 
 #[cfg(test)]
 mod tests {
+    use vmad_train::TrainConfig;
+
     use super::*;
 
     fn table(text: &str) -> Table {
@@ -337,6 +339,25 @@ mod tests {
             let error = error.unwrap_or_default();
             assert!(error.contains(named), "{named:?} in {error:?}");
         }
+    }
+
+    /// The matrix of the repository gives configurations that training takes.
+    #[test]
+    fn the_paper_s_matrix_is_sound() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut matrix = Matrix::read(&root.join("models/reproduce.toml"))?;
+        matrix.base = root.join(&matrix.base);
+        let folder = tempfile::tempdir()?;
+        let mut n_visual = BTreeSet::new();
+        for run in matrix.runs(2, None)? {
+            let path = folder.path().join("config.toml");
+            std::fs::write(&path, &run.config)?;
+            let config = TrainConfig::read(&path).with_context(|| run.name())?;
+            assert_eq!((config.name, config.seed), (run.variant, run.seed));
+            n_visual.insert(config.model.projector.n_visual());
+        }
+        assert_eq!(n_visual, BTreeSet::from([64, 256]));
+        Ok(())
     }
 
     #[test]

@@ -145,10 +145,10 @@ fn at(i: usize, j: usize) -> usize {
 fn scatter(centred: &[Vec<f64>], d: usize) -> Vec<f64> {
     let mut matrix = vec![0.0; at(d, 0)];
     for x in centred {
-        for i in 0..d {
+        for (i, own) in x.iter().enumerate() {
             let row = &mut matrix[at(i, 0)..=at(i, i)];
             for (value, other) in row.iter_mut().zip(x) {
-                *value += x[i] * other;
+                *value += own * other;
             }
         }
     }
@@ -238,7 +238,7 @@ mod tests {
     fn what_cannot_be_learned_from_is_refused() -> Result<(), EvalError> {
         let (one, other) = (grid(&[1.0, 2.0])?, PatchGrid::new(1, 2, 1, vec![0.0; 2])?);
         let fit = |images: &[PatchGrid], ridge| Padim::fit(images, Covariance::Ridge(ridge));
-        assert!(fit(&[one.clone()], 0.01).is_err());
+        assert!(fit(std::slice::from_ref(&one), 0.01).is_err());
         assert!(fit(&[one.clone(), other.clone()], 0.01).is_err());
         assert!(fit(&[one.clone(), one.clone()], f64::NAN).is_err());
         assert!(fit(&[one.clone(), one], 0.01)?.map(&other).is_err());

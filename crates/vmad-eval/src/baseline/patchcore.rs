@@ -58,14 +58,8 @@ impl PatchCore {
 
     /// Patches in the bank.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn n_patches(&self) -> usize {
         self.bank.len() / self.shape.2
-    }
-
-    /// Always false: a bank holds at least one patch.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bank.is_empty()
     }
 
     /// Compares an image with the bank.
@@ -190,7 +184,7 @@ mod tests {
         assert_eq!(core.judge(&row(&[1.0, 4.0, 13.0])?, Some(1))?.score, 0.0);
         // Equal patches of a bank that is thinned out to one.
         let core = PatchCore::fit(&[row(&[2.0, 2.0, 2.0])?], 0.01)?;
-        assert_eq!(core.len(), 1);
+        assert_eq!(core.n_patches(), 1);
         assert_eq!(core.judge(&row(&[2.0; 3])?, Some(9))?.score, 0.0);
         Ok(())
     }
@@ -199,8 +193,8 @@ mod tests {
     fn what_cannot_be_learned_from_is_refused() -> Result<(), EvalError> {
         let one = row(&[1.0, 2.0])?;
         assert!(PatchCore::fit(&[], 0.5).is_err());
-        assert!(PatchCore::fit(&[one.clone()], 0.0).is_err());
-        assert!(PatchCore::fit(&[one.clone()], f64::NAN).is_err());
+        assert!(PatchCore::fit(std::slice::from_ref(&one), 0.0).is_err());
+        assert!(PatchCore::fit(std::slice::from_ref(&one), f64::NAN).is_err());
         assert!(PatchCore::fit(&[one.clone(), row(&[1.0])?], 0.5).is_err());
         assert!(
             PatchCore::fit(&[one], 0.5)?
