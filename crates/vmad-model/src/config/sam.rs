@@ -134,16 +134,20 @@ impl SamConfig {
             "every size of sam must lie between 1 and 1048576",
         )?;
         check(
-            self.image_size % self.patch_size == 0,
+            self.image_size.is_multiple_of(self.patch_size),
             "sam.image_size must be a multiple of patch_size",
         )?;
         match &self.encoder {
             SamEncoder::Vit(vit) => vit.validate(self.patch_size)?,
             SamEncoder::TinyVit(tiny) => tiny.validate(self.patch_size)?,
         }
-        check(self.d_out % 8 == 0, "sam.d_out must be a multiple of 8")?;
         check(
-            self.d_out % (self.decoder_heads * self.cross_downsample) == 0,
+            self.d_out.is_multiple_of(8),
+            "sam.d_out must be a multiple of 8",
+        )?;
+        check(
+            self.d_out
+                .is_multiple_of(self.decoder_heads * self.cross_downsample),
             "sam.d_out must be a multiple of decoder_heads * cross_downsample",
         )
     }
@@ -157,7 +161,7 @@ impl SamVitConfig {
             "every size of sam must lie between 1 and 1048576",
         )?;
         check(
-            self.d_model % self.n_heads == 0,
+            self.d_model.is_multiple_of(self.n_heads),
             "sam.d_model must be a multiple of n_heads",
         )?;
         check(

@@ -21,6 +21,10 @@ use crate::weights::{Builder, Init};
 const EPS: f64 = 1e-5;
 
 /// The convolution itself.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a model holds a few dozen; boxes would not save anything"
+)]
 #[derive(Module, Debug)]
 enum Kernel {
     /// 1×1: a linear layer on channels-last maps, which may be quantised.
