@@ -263,9 +263,7 @@ impl Detector {
                 (eye.on_photograph(&distances)?, None)
             }
             Self::PatchCore(core, neighbours) => {
-                let seen = eye
-                    .features(&record.path)?
-                    .neighbourhood_mean(NEIGHBOURHOOD);
+                let seen = eye.features(image)?.neighbourhood_mean(NEIGHBOURHOOD);
                 let verdict = core.judge(&seen, *neighbours)?;
                 let score = neighbours.map(|_| verdict.score);
                 (eye.on_photograph(&verdict.map)?, score)
