@@ -15,6 +15,7 @@ mod interrupt;
 mod nano;
 mod package;
 mod progress;
+mod references;
 mod session;
 mod synth;
 mod text;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use vmad_engine::CancelToken;
 use vmad_model::VmadConfig;
-use vmad_model::config::ProjectorConfig;
+use vmad_model::config::{ProjectorConfig, SimilaritySource};
 use vmad_package::{Manifest, Storage};
 
 use crate::args::DeviceArg;
@@ -173,11 +173,15 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         row(
             "sam",
             format!(
-                "{} px, {} layers of width {}{}",
+                "{} px, {} layers of width {}{}{}",
                 sam.image_size,
                 sam.n_layers,
                 sam.d_model,
-                similarity(sam.similarity_prompt)
+                similarity(sam.similarity_prompt),
+                match sam.similarity_source {
+                    SimilaritySource::Pixels => "",
+                    SimilaritySource::Clip => " of CLIP's features",
+                }
             ),
         ),
     ]

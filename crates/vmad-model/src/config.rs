@@ -280,6 +280,31 @@ pub struct SamConfig {
     /// An extension of ours, not part of the paper: see ARCHITECTURE.md.
     #[serde(default)]
     pub similarity_prompt: bool,
+    /// What that prior compares.
+    // Written where it is not the default, so that hashes of configurations from before hold.
+    #[serde(default, skip_serializing_if = "SimilaritySource::is_pixels")]
+    pub similarity_source: SimilaritySource,
+}
+
+/// What the patch-similarity prior of SAM's mask prompt compares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SimilaritySource {
+    /// Hand-made statistics of pixels, known before any encoder has run.
+    #[default]
+    Pixels,
+    /// CLIP's features ([`VmadConfig::similarity_tap`]).
+    Clip,
+}
+
+impl SimilaritySource {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over a reference"
+    )]
+    fn is_pixels(&self) -> bool {
+        *self == Self::Pixels
+    }
 }
 
 impl SamConfig {
@@ -311,10 +336,23 @@ pub enum Stem {
 }
 
 impl VmadConfig {
-    /// Whether any part takes the patch-similarity prior.
+    /// Whether any part takes the patch-similarity prior from pixels.
     #[must_use]
     pub fn needs_prior(&self) -> bool {
-        self.clip.similarity_prompt || self.sam.similarity_prompt
+        self.clip.similarity_prompt || self.sam_compares(SimilaritySource::Pixels)
+    }
+
+    /// Whether SAM's mask prompt is a prior from this source.
+    #[must_use]
+    pub fn sam_compares(&self, source: SimilaritySource) -> bool {
+        self.sam.similarity_prompt && self.sam.similarity_source == source
+    }
+
+    /// Which of `clip.taps` [`SimilaritySource::Clip`] compares: the second, whose features know
+    /// their surroundings and are not yet about the picture as a whole; with one tap, that.
+    #[must_use]
+    pub fn similarity_tap(&self) -> usize {
+        self.clip.taps.len().saturating_sub(1).min(1)
     }
 
     /// Checks that the parts fit each other.
@@ -401,6 +439,10 @@ impl VmadConfig {
         check(
             s.window > 0 || s.global_blocks.len() >= s.n_layers,
             "sam.window must be positive",
+        )?;
+        check(
+            s.similarity_prompt || s.similarity_source == SimilaritySource::Pixels,
+            "sam.similarity_source needs similarity_prompt",
         )?;
         check(s.d_out % 8 == 0, "sam.d_out must be a multiple of 8")?;
         check(
