@@ -92,12 +92,7 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn new(
-        image: &Path,
-        map: &AnomalyMap,
-        verdict: &'a Inspection,
-        n_references: usize,
-    ) -> Self {
+    fn new(image: &Path, map: &AnomalyMap, verdict: &'a Inspection, n_references: usize) -> Self {
         Self {
             image: image.display().to_string(),
             width: map.width,

@@ -280,12 +280,19 @@ mod tests {
             assert!((sum - f32::from(u8::from(i < 8))).abs() < 1e-6, "{i}");
             assert!(row[..2].iter().chain(&row[6..]).all(|w| *w == 0.0), "{i}");
         }
-        assert_eq!(weights[3 * 8..4 * 8], [0.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            weights[3 * 8..4 * 8],
+            [0.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0, 0.0]
+        );
         // Cropped to the middle 32 of 64 columns: CLIP saw none of the others.
         let across = Axis::new(64.0, 32.0, 8);
         assert!((0..8).all(|i| across.holds(i)));
         let seen: Vec<usize> = (0..16)
-            .filter(|i| across.weights(16, 64.0)[i * 8..(i + 1) * 8].iter().any(|w| *w != 0.0))
+            .filter(|i| {
+                across.weights(16, 64.0)[i * 8..(i + 1) * 8]
+                    .iter()
+                    .any(|w| *w != 0.0)
+            })
             .collect();
         assert_eq!(seen, (4..12).collect::<Vec<_>>());
     }

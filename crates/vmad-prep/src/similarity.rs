@@ -219,7 +219,8 @@ fn measure(
     map.valid = inner;
 
     let cells = describe(picture.rgb, picture.width, size, inner, config);
-    let features = Whitening::fit(&cells.features, config, config.axes.max(1)).apply(&cells.features);
+    let features =
+        Whitening::fit(&cells.features, config, config.axes.max(1)).apply(&cells.features);
     let nearest = nearest_cells(&features, inner, config);
     let mut found = logarithms(&nearest, median(&nearest.distance), config);
     if let Some(bank) = bank {

@@ -188,8 +188,7 @@ impl Trainee {
         };
         let image = self.sam_embedding(&run.model, batch.views, device);
         let prior = self.sam_prior(&run.model, &read.compared, batch.views, &read.marked);
-        let logits =
-            self.mask_logits(&run.model, read.seg_hidden, image, prior, &read.marked);
+        let logits = self.mask_logits(&run.model, read.seg_hidden, image, prior, &read.marked);
         Ok((activation::sigmoid(logits), activation::softmax(classes, 2)))
     }
 

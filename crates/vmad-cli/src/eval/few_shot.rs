@@ -84,7 +84,10 @@ impl FewShot {
 /// A category's own folder. Its name may come from a file: it must not lead elsewhere.
 fn folder_of(folder: &Path, category: &str) -> PathBuf {
     let mut parts = Path::new(category).components();
-    let is_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+    let is_name = matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    );
     let own = folder.join(category);
     if is_name && own.is_dir() {
         own

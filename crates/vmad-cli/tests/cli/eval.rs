@@ -198,7 +198,12 @@ fn a_report_with_references_says_that_it_is_not_zero_shot() {
         report["provenance"]["references"]["protocol"],
         "few-shot, 2 references: not the zero-shot protocol"
     );
-    let table = ["--few-shot", folder, "--reference", before.to_str().unwrap()];
+    let table = [
+        "--few-shot",
+        folder,
+        "--reference",
+        before.to_str().unwrap(),
+    ];
     let table = eval(&data, &table).succeeds();
     assert!(table.contains("not the zero-shot protocol"), "{table}");
     assert!(table.contains("references: few-shot"), "{table}");

@@ -82,7 +82,9 @@ fn a_model_without_the_prior_takes_no_references() -> Outcome {
     engine.config.clip.similarity_prompt = false;
     engine.config.sam.similarity_prompt = false;
     assert_eq!(set(&mut engine, Vec::new())?, 0);
-    let error = set(&mut engine, good(1)).err().map(|error| error.to_string());
+    let error = set(&mut engine, good(1))
+        .err()
+        .map(|error| error.to_string());
     assert!(error.is_some_and(|error| error.contains("similarity_prompt")));
     Ok(())
 }
@@ -99,7 +101,10 @@ fn the_mask_prompt_can_come_from_clips_features() -> Outcome {
         let events = all(engine.inspect(photo(), query, &CancelToken::new()))?;
         let trace = engine.take_trace().unwrap_or_default();
         let prompt = trace.get("sam.mask_prompt");
-        assert_eq!(prompt.map(|found| found.shape.clone()), Some(vec![1, 16, 16]));
+        assert_eq!(
+            prompt.map(|found| found.shape.clone()),
+            Some(vec![1, 16, 16])
+        );
         assert_ne!(prompt.map(|found| found.data.clone()), from_pixels);
         assert_eq!(trace.get("clip.similarity").is_some(), similarity_prompt);
         let [verdict] = results(&events)[..] else {

@@ -2,16 +2,17 @@
 //! (Roth et al. 2022, PatchCore), over the hand-made features of this module.
 //!
 //! Two distances meet in each cell. That within the picture says how rare the cell is there; that
-//! to the references says how unlike anything normal it is, counted in the distances that the
-//! references have among each other. Where the second is usual, the smaller of the two holds: what
+//! to the references says how unlike anything normal it is. The second is counted in the distance
+//! that the references' cells usually have among each other, and where the cell's nearest lies
+//! further from the others, in that: where good parts differ, this one may. Where it is usual, the
+//! smaller of the two holds: what
 //! is common among good parts is excused, however rare in the picture. Where it is twice the usual
 //! or more, the larger holds: what has no like among good parts is suspicious, however often the
 //! picture repeats it. In between one passes into the other.
 
 use super::{
     Channel, Features, Logarithms, Nearest, Picture, QUERIES, SimilarityConfig, Whitening,
-    cells_over, describe, exclude_disc, exclude_radius, logarithms, measure, median, smallest,
-    squared_distances,
+    cells_over, describe, exclude_radius, logarithms, measure, median, smallest, squared_distances,
 };
 
 /// ln of the ratio to the usual distance from which on a cell certainly has no like.
@@ -21,14 +22,23 @@ const UNLIKE: f32 = std::f32::consts::LN_2;
 /// other picture infinitely unlike it.
 const LEAST: f32 = 0.05;
 
+/// How many times the usual distance a rare cell of the references may at most lend to what is near
+/// it.
+const TOLERANCE: f32 = 8.0;
+
 /// The cells of one photograph of a good part.
+///
+/// It is cut into cells four times, shifted by half a cell each way: what is small lies otherwise in
+/// its cells in each photograph.
 #[derive(Debug, Clone)]
 pub struct Reference {
     config: SimilarityConfig,
-    /// Columns and rows.
-    grid: (usize, usize),
     /// Not standardised.
     features: Features,
+    /// Where each cell lies, in cells.
+    places: Vec<(f32, f32)>,
+    /// Columns and rows, for the reach of a cell's neighbourhood.
+    grid: (usize, usize),
     /// Indices of all cells, those with the least like in their own photograph first.
     rarest: Vec<usize>,
     /// Median distance of the cells within the photograph.
@@ -53,26 +63,55 @@ impl Reference {
         };
         let mut reference = Self {
             config: config.clone(),
-            grid: (0, 0),
             features: Features::new(),
+            places: Vec::new(),
+            grid: (0, 0),
             rarest: Vec::new(),
             typical: 0.0,
         };
         let Some(size) = picture.size() else {
             return reference;
         };
-        let (columns, rows) = cells_over(size, config);
-        let map = measure(&picture, config, None);
-        let lines = map.channel(Channel::Absolute).chunks(map.width).take(rows);
-        let absolute: Vec<f32> = lines.flat_map(|line| &line[..columns]).copied().collect();
-        reference.grid = (columns, rows);
-        reference.features = describe(rgb, width, size, reference.grid, config).absolute();
+        reference.grid = cells_over(size, config);
+        let half = config.cell / 2;
+        let mut absolute = Vec::new();
+        for (x, y) in [(0, 0), (half, 0), (0, half), (half, half)] {
+            let is_again = half == 0 && !absolute.is_empty();
+            if x < size.0 && y < size.1 && !is_again {
+                let part = cropped(rgb, width, (x, y), size);
+                absolute.extend(reference.add(&part, (size.0 - x, size.1 - y), (x, y)));
+            }
+        }
         reference.rarest = (0..absolute.len()).collect();
         reference
             .rarest
             .sort_by(|&i, &j| absolute[j].total_cmp(&absolute[i]));
         reference.typical = median(&absolute).exp();
         reference
+    }
+
+    /// Adds the cells of a part that begins at `from`; says how rare each is in it.
+    fn add(&mut self, rgb: &[u8], size: (usize, usize), from: (usize, usize)) -> Vec<f32> {
+        let picture = Picture {
+            rgb,
+            width: size.0,
+            height: size.1,
+            valid: size,
+        };
+        let grid = cells_over(size, &self.config);
+        let cells = describe(rgb, size.0, size, grid, &self.config).absolute();
+        self.features.resize(cells.len(), Vec::new());
+        for (all, feature) in self.features.iter_mut().zip(cells) {
+            all.extend(feature);
+        }
+        let shift = |pixels: usize| pixels as f32 / self.config.cell.max(1) as f32;
+        let (dx, dy) = (shift(from.0), shift(from.1));
+        for y in 0..grid.1 {
+            let row = (0..grid.0).map(|x| (x as f32 + dx, y as f32 + dy));
+            self.places.extend(row);
+        }
+        let map = measure(&picture, &self.config, None);
+        map.channel(Channel::Absolute).to_vec()
     }
 
     /// At most `n` cells: the rarest half, which an even choice would miss, and of the others every
@@ -101,14 +140,14 @@ pub struct ReferenceBank {
     own: Vec<f32>,
     /// Median of `own`, [`LEAST`] at least.
     usual: f32,
-    /// From distances in the bank to those within a picture.
-    unit: f32,
+    /// Median distance within a reference, to which `usual` corresponds.
+    typical: f32,
 }
 
 impl ReferenceBank {
-    /// Most cells that are kept, each reference having its even share. A picture of 32×32 cells
-    /// then costs at most four times what it costs to compare it with itself, and making the bank
-    /// at most sixteen times that.
+    /// Most cells that are kept, each reference having its even share. To compare a picture of
+    /// 32×32 cells with them costs at most some six times what it costs to compare it with itself,
+    /// and to make the bank at most some 24 times that.
     pub const MAX_CELLS: usize = 4096;
 
     /// `None` without any cell. References that were described by another configuration than the
@@ -133,22 +172,22 @@ impl ReferenceBank {
             for (all, feature) in features.iter_mut().zip(&reference.features) {
                 all.extend(chosen.iter().map(|&i| feature[i]));
             }
-            places.extend(chosen.into_iter().map(|cell| Place { photo, cell }));
+            let at = |i: usize| reference.places[i];
+            places.extend(chosen.into_iter().map(|i| Place { photo, at: at(i) }));
         }
         // All axes: a defect shows in those along which good parts hardly vary.
         let whitening = Whitening::fit(&features, &config, usize::MAX);
         let cells = whitening.apply(&features);
-        let lone = (used.len() == 1).then_some(first.grid);
-        let own = distances_within(&cells, &places, lone, &config);
-        let usual = median(&own).max(LEAST);
+        let lone = (used.len() == 1).then(|| exclude_radius(first.grid, &config));
+        let own = distances_within(&cells, &places, lone);
         let typical: Vec<f32> = used.iter().map(|reference| reference.typical).collect();
         Some(Self {
-            unit: median(&typical) / usual,
+            typical: median(&typical),
+            usual: median(&own).max(LEAST),
             config,
             whitening,
             cells,
             own,
-            usual,
         })
     }
 
@@ -164,17 +203,19 @@ impl ReferenceBank {
     /// Joins what a picture says of its own cells with what the references say of them.
     pub(super) fn judge(&self, own: Logarithms, cells: Features) -> Logarithms {
         let found = nearest_in(&self.whitening.apply(&cells), &self.cells);
+        let typical = self.typical;
+        let most = TOLERANCE * self.usual;
+        let tolerance = |j: usize| self.own[j].clamp(self.usual, most);
         // A copy of a reference is no more normal than another good part.
-        let floor = 0.5 * self.usual;
-        let distance = found.iter().map(|(d, _)| self.unit * d.max(floor));
+        let shares = found.iter().map(|&(d, j)| (d / tolerance(j)).max(0.5));
         let nearest = Nearest {
-            distance: distance.collect(),
+            distance: shares.map(|share| typical * share).collect(),
             theirs: found
                 .iter()
-                .map(|&(_, j)| self.unit * self.own[j])
+                .map(|&(_, j)| typical * (self.own[j] / tolerance(j)).min(1.0))
                 .collect(),
         };
-        let theirs = logarithms(&nearest, self.unit * self.usual, &self.config);
+        let theirs = logarithms(&nearest, typical, &self.config);
         let doubt = theirs.relative.iter();
         let doubt: Vec<f32> = doubt.map(|r| (r / UNLIKE).clamp(0.0, 1.0)).collect();
         let join = |own: &[f32], theirs: &[f32]| {
@@ -194,41 +235,48 @@ impl ReferenceBank {
     }
 }
 
+/// The area of a picture from a pixel on to `to`.
+fn cropped(rgb: &[u8], width: usize, from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
+    let lines = rgb.chunks_exact(3 * width).take(to.1).skip(from.1);
+    lines
+        .flat_map(|line| &line[3 * from.0..3 * to.0])
+        .copied()
+        .collect()
+}
+
 /// Where a cell of the bank comes from.
 struct Place {
     photo: usize,
-    cell: usize,
+    at: (f32, f32),
 }
 
-/// Distance per √axis of each cell of the bank to its nearest in another photograph, or in its own,
-/// of the grid `lone`, but outside its neighbourhood.
-fn distances_within(
-    cells: &Features,
-    places: &[Place],
-    lone: Option<(usize, usize)>,
-    config: &SimilarityConfig,
-) -> Vec<f32> {
+impl Place {
+    /// Whether another cell says nothing of how far good parts are from each other: it shows the
+    /// same photograph or, where that is the only one, nearly the same place of it.
+    fn rules_out(&self, other: &Self, lone: Option<f32>) -> bool {
+        match lone {
+            Some(radius) => {
+                let (dx, dy) = (self.at.0 - other.at.0, self.at.1 - other.at.1);
+                dx * dx + dy * dy <= radius * radius
+            }
+            None => self.photo == other.photo,
+        }
+    }
+}
+
+/// Distance per √axis of each cell of the bank to its nearest in another photograph, or in its own
+/// but outside its neighbourhood, whose radius `lone` is.
+fn distances_within(cells: &Features, places: &[Place], lone: Option<f32>) -> Vec<f32> {
     let n = places.len();
     let mut squares = [(); QUERIES].map(|()| vec![0.0f32; n]);
     let mut best = Vec::with_capacity(2);
     let mut out = Vec::with_capacity(n);
-    let lone = lone.map(|grid| (grid, exclude_radius(grid, config)));
     for start in (0..n).step_by(QUERIES) {
         squared_distances(cells, start, cells, &mut squares);
         for (place, row) in places[start..].iter().zip(&mut squares) {
-            match lone {
-                Some((grid, radius)) => {
-                    let mut near = vec![0.0; grid.0 * grid.1];
-                    exclude_disc(&mut near, place.cell, grid, radius);
-                    for (value, other) in row.iter_mut().zip(places) {
-                        *value += near[other.cell];
-                    }
-                }
-                None => {
-                    let pairs = row.iter_mut().zip(places);
-                    for (value, _) in pairs.filter(|(_, other)| other.photo == place.photo) {
-                        *value = f32::INFINITY;
-                    }
+            for (value, other) in row.iter_mut().zip(places) {
+                if place.rules_out(other, lone) {
+                    *value = f32::INFINITY;
                 }
             }
             smallest(row, 1, &mut best);
