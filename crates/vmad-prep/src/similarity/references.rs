@@ -5,10 +5,9 @@
 //! to the references says how unlike anything normal it is. The second is counted in the distance
 //! that the references' cells usually have among each other, and where the cell's nearest lies
 //! further from the others, in that: where good parts differ, this one may. Where it is usual, the
-//! smaller of the two holds: what
-//! is common among good parts is excused, however rare in the picture. Where it is twice the usual
-//! or more, the larger holds: what has no like among good parts is suspicious, however often the
-//! picture repeats it. In between one passes into the other.
+//! smaller of the two holds: what is common among good parts is excused, however rare in the
+//! picture. Where it is twice the usual or more, the larger holds: what has no like among good parts
+//! is suspicious, however often the picture repeats it. In between one passes into the other.
 
 use super::{
     Channel, Features, Logarithms, Nearest, Picture, QUERIES, SimilarityConfig, Whitening,
