@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use vmad_engine::CancelToken;
 use vmad_model::VmadConfig;
-use vmad_model::config::SamEncoder;
+use vmad_model::config::{SamEncoder, SimilaritySource};
 use vmad_package::{Manifest, Storage};
 
 use crate::args::DeviceArg;
@@ -175,9 +175,13 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         row(
             "sam",
             format!(
-                "{} px, {encoder}{}",
+                "{} px, {encoder}{}{}",
                 sam.image_size,
-                similarity(sam.similarity_prompt)
+                similarity(sam.similarity_prompt),
+                match sam.similarity_source {
+                    SimilaritySource::Pixels => "",
+                    SimilaritySource::Clip => " of CLIP's features",
+                }
             ),
         ),
     ]

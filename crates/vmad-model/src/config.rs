@@ -5,7 +5,7 @@ mod sam;
 
 use serde::{Deserialize, Serialize};
 
-pub use sam::{ConvNorm, SamConfig, SamEncoder, SamVitConfig, TinyVitConfig};
+pub use sam::{ConvNorm, SamConfig, SamEncoder, SamVitConfig, SimilaritySource, TinyVitConfig};
 
 use crate::ModelError;
 
@@ -140,10 +140,23 @@ pub enum Stem {
 }
 
 impl VmadConfig {
-    /// Whether any part takes the patch-similarity prior.
+    /// Whether any part takes the patch-similarity prior from pixels.
     #[must_use]
     pub fn needs_prior(&self) -> bool {
-        self.clip.similarity_prompt || self.sam.similarity_prompt
+        self.clip.similarity_prompt || self.sam_compares(SimilaritySource::Pixels)
+    }
+
+    /// Whether SAM's mask prompt is a prior from this source.
+    #[must_use]
+    pub fn sam_compares(&self, source: SimilaritySource) -> bool {
+        self.sam.similarity_prompt && self.sam.similarity_source == source
+    }
+
+    /// Which of `clip.taps` [`SimilaritySource::Clip`] compares: the second, whose features know
+    /// their surroundings and are not yet about the picture as a whole; with one tap, that.
+    #[must_use]
+    pub fn similarity_tap(&self) -> usize {
+        self.clip.taps.len().saturating_sub(1).min(1)
     }
 
     /// Checks that the parts fit each other.

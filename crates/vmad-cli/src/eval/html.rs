@@ -337,6 +337,7 @@ fn facts(report: &Report, provenance: Provenance) -> Vec<(&'static str, String)>
         protocol,
         asked,
         device,
+        references,
     } = provenance;
     let mut facts = vec![
         ("model", model),
@@ -350,6 +351,10 @@ fn facts(report: &Report, provenance: Provenance) -> Vec<(&'static str, String)>
     ];
     if let Some(recipe) = recipe {
         facts.insert(3, ("generated with", recipe));
+    }
+    if let Some(references) = references {
+        facts.push(("references", references.protocol));
+        facts.push(("SHA-256 of the references", references.sha256));
     }
     if let Some(bootstrap) = report.bootstrap {
         let drawn = format!("{}, seed {}", bootstrap.n_resamples, bootstrap.seed);

@@ -34,6 +34,19 @@ pub struct SamConfig {
     ///
     /// An extension of ours, not part of the paper: see ARCHITECTURE.md.
     pub similarity_prompt: bool,
+    /// What that prior compares.
+    pub similarity_source: SimilaritySource,
+}
+
+/// What the patch-similarity prior of SAM's mask prompt compares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SimilaritySource {
+    /// Hand-made statistics of pixels, known before any encoder has run.
+    #[default]
+    Pixels,
+    /// CLIP's features ([`super::VmadConfig::similarity_tap`]).
+    Clip,
 }
 
 /// The image encoder.
@@ -136,6 +149,10 @@ impl SamConfig {
         check(
             self.image_size.is_multiple_of(self.patch_size),
             "sam.image_size must be a multiple of patch_size",
+        )?;
+        check(
+            self.similarity_prompt || self.similarity_source == SimilaritySource::Pixels,
+            "sam.similarity_source needs similarity_prompt",
         )?;
         match &self.encoder {
             SamEncoder::Vit(vit) => vit.validate(self.patch_size)?,
@@ -244,6 +261,9 @@ struct Written {
     stem: Option<Stem>,
     #[serde(default)]
     similarity_prompt: bool,
+    // Written where it is not the default, so that hashes of configurations from before hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    similarity_source: Option<SimilaritySource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoder: Option<WrittenEncoder>,
 }
@@ -302,6 +322,7 @@ impl TryFrom<Written> for SamConfig {
             n_mask_tokens: w.n_mask_tokens,
             cross_downsample: w.cross_downsample,
             similarity_prompt: w.similarity_prompt,
+            similarity_source: w.similarity_source.unwrap_or_default(),
         })
     }
 }
@@ -339,6 +360,8 @@ impl From<SamConfig> for Written {
             cross_downsample: c.cross_downsample,
             stem: vit.as_ref().map(|vit| vit.stem),
             similarity_prompt: c.similarity_prompt,
+            similarity_source: (c.similarity_source != SimilaritySource::Pixels)
+                .then_some(c.similarity_source),
             encoder,
         }
     }
