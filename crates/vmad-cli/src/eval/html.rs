@@ -1,7 +1,7 @@
 //! The report as one page that needs nothing beside itself: no script, no other file.
 //!
-//! `report.html` is the template. Whatever it inserts is escaped, but for the style sheet and the
-//! charts, which hold no text from outside.
+//! `report.html` is the template. Whatever it inserts is escaped, but for the style sheet, the charts
+//! and the addresses of the pictures, which hold no text from outside.
 
 use anyhow::{Context, Result};
 use minijinja::Environment;
