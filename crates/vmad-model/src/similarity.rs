@@ -214,12 +214,12 @@ mod tests {
         let mut distances = Vec::new();
         for i in 0..n {
             let mut like = Vec::new();
-            for j in 0..n {
+            for (j, is_valid) in valid.iter().enumerate() {
                 let (dx, dy) = ((i % grid).abs_diff(j % grid), (i / grid).abs_diff(j / grid));
                 let is_near = (dx * dx + dy * dy) as f32 <= (grid as f32 / 8.0).powi(2);
                 let dot: f32 = row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum();
                 let cosine = dot / norm(row(i)) / norm(row(j));
-                like.push(if is_near || !valid[j] { -1.0 } else { cosine });
+                like.push(if is_near || !is_valid { -1.0 } else { cosine });
             }
             like.sort_by(|a, b| b.total_cmp(a));
             let k = (n / 50).clamp(1, 8);
