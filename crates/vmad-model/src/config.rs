@@ -298,10 +298,6 @@ pub enum SimilaritySource {
 }
 
 impl SimilaritySource {
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde hands over a reference"
-    )]
     fn is_pixels(&self) -> bool {
         *self == Self::Pixels
     }
