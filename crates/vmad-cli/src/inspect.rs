@@ -111,10 +111,6 @@ impl<'a> Record<'a> {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference"
-)]
 fn is_zero(n: &usize) -> bool {
     *n == 0
 }

@@ -282,7 +282,7 @@ mod tests {
         }
         assert_eq!(
             weights[3 * 8..4 * 8],
-            [0.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0, 0.0]
+            [0.0, 0.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0]
         );
         // Cropped to the middle 32 of 64 columns: CLIP saw none of the others.
         let across = Axis::new(64.0, 32.0, 8);
