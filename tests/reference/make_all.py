@@ -1,6 +1,6 @@
 """Writes every fixture of `tests/fixtures/model`, `tests/fixtures/eval` and `tests/fixtures/data`.
 
-    python make_all.py [clip llama sam ltc projectors ablation metrics baselines coco composed dssl]
+    python make_all.py [clip llama sam ltc projectors ablation metrics baselines coco composed dssl tiny_vit]
 """
 
 import sys
@@ -18,6 +18,7 @@ import ltc
 import metrics
 import projectors
 import sam
+import tiny_vit
 
 PARTS = {
     "clip": clip.main,
@@ -31,6 +32,7 @@ PARTS = {
     "metrics": metrics.main,
     "coco": coco.main,
     "baselines": baselines.main,
+    "tiny_vit": tiny_vit.main,
 }
 
 

@@ -1,6 +1,7 @@
 //! `vmad eval`.
 
 mod choices;
+mod few_shot;
 mod html;
 mod look;
 mod pictures;
@@ -17,6 +18,7 @@ use vmad_data::{MMAD, Record};
 use vmad_engine::{Ask, CancelToken, Engine};
 use vmad_eval::{Accumulator, Bootstrap, Comparison, EvalOptions, GRID_SIDE, Report, compare};
 
+use self::few_shot::FewShot;
 use self::look::Inspector;
 pub(crate) use self::look::Seen;
 use self::rows::{Kept, metrics_table, write_csv};
@@ -33,6 +35,7 @@ const HELP: &str = "Example:
   vmad eval models/tiny /tmp/unseen --json
   vmad eval models/tiny mvtec_anomaly_detection --on-bad-image skip
   vmad eval models/tiny /tmp/unseen --mmad --out report
+  vmad eval models/tiny mvtec_anomaly_detection --few-shot good-parts --json
 
 Every photograph is inspected as `vmad inspect --ask description` does, with
 the object's name and nothing else. Metrics are shares from 0 to 1, null where the data does not
@@ -96,6 +99,10 @@ pub(crate) struct EvalArgs {
     /// How training and test data relate, for the report: cross-category, cross-dataset, …
     #[arg(long, value_name = "NAME", default_value = "not stated")]
     protocol: String,
+    /// Photographs of good parts that the model compares with: those in FOLDER/CATEGORY or, where
+    /// there is no such folder, in FOLDER; at most 16. This is not the zero-shot protocol
+    #[arg(long, value_name = "FOLDER", conflicts_with = "mmad")]
+    few_shot: Option<PathBuf>,
     /// Compare with the report.json of an earlier run
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
@@ -112,6 +119,9 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
     let data = &args.data;
     let mut dataset = args.dataset.open(data)?;
     let reference = args.reference.as_deref().map(read_report).transpose()?;
+    let few_shot = args.few_shot.as_deref();
+    let few_shot = few_shot.map(|folder| FewShot::open(folder, &dataset.records));
+    let few_shot = few_shot.transpose()?;
     let questions = args.mmad.as_ref().map(|file| {
         let own = data.join(MMAD);
         choices::questions(file.as_deref().unwrap_or(&own), args.dataset.limit)
@@ -127,16 +137,18 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
         crate::text::plain(&engine.device().to_string())
     );
     let mut kept = Kept::default();
-    let provenance = provenance::of(&args, &engine, &dataset.records)?;
     let plan = Plan {
         ask: &args.ask,
         length: args.length,
         options: args.settings.options(),
     };
+    let mut provenance = provenance::of(&args, &engine, &dataset.records)?;
+    provenance.references = few_shot.as_ref().map(FewShot::provenance).transpose()?;
     let mut report = evaluate(
         &plan,
         &mut engine,
         &mut dataset,
+        few_shot.as_ref(),
         &stop,
         &mut |record, seen| match args.out {
             Some(_) => kept.keep(data, record, seen),
@@ -178,6 +190,7 @@ pub(crate) fn evaluate(
     plan: &Plan,
     engine: &mut Engine,
     dataset: &mut OpenDataset,
+    few_shot: Option<&FewShot>,
     stop: &Stop,
     keep: &mut dyn FnMut(&Record, Seen) -> Result<()>,
 ) -> Result<Report> {
@@ -187,6 +200,9 @@ pub(crate) fn evaluate(
     let mut accumulator = Accumulator::new(plan.options)?;
     let bar = progress::count(records.len() as u64, "photographs");
     for group in records.chunk_by(|a, b| a.category == b.category) {
+        if let (Some(few_shot), Some(record)) = (few_shot, group.first()) {
+            few_shot.show(inspector.engine(), &record.category)?;
+        }
         for record in group {
             if stop.is_asked() {
                 bail!(
@@ -228,6 +244,10 @@ fn encoded(report: &Report) -> Result<String> {
 
 fn markdown(report: &Report, comparison: Option<&Comparison>) -> String {
     let mut text = report.to_markdown();
+    let measured = report.provenance.as_ref();
+    if let Some(references) = measured.and_then(|measured| measured.references.as_ref()) {
+        text.push_str(&format!("\nProtocol: {}.\n", references.protocol));
+    }
     if let Some(comparison) = comparison {
         text.push('\n');
         text.push_str(&comparison.to_markdown());

@@ -15,7 +15,7 @@ use crate::files::{create_folder, read_photo, write_whole};
 use crate::session::{self, AnomalyMap, Heard};
 use crate::text::{duration, plain, print_line};
 use crate::thresholds::{ObjectThreshold, ThresholdFile};
-use crate::{progress, trace};
+use crate::{progress, references, trace};
 
 const HELP: &str = "Examples:
   vmad inspect models/tiny photo.jpg
@@ -23,6 +23,7 @@ const HELP: &str = "Examples:
   vmad inspect models/tiny photo.jpg --ask impact
   vmad inspect models/tiny photo.jpg --ask \"Can the part still be used?\" --json
   vmad inspect models/tiny photo.jpg --object bolt --thresholds thresholds.json
+  vmad inspect models/tiny photo.jpg --reference good-1.jpg good-2.jpg
 
 --out writes NAME.mask.png, NAME.heatmap.png, NAME.overlay.png and NAME.json for a photograph
 NAME.*; a second photograph of the same name becomes NAME-2. --json prints one object a line for
@@ -54,6 +55,10 @@ pub(crate) struct InspectArgs {
     /// File of thresholds that `vmad calibrate --write` wrote; those of --object are used
     #[arg(long, value_name = "FILE.json", conflicts_with = "threshold")]
     thresholds: Option<PathBuf>,
+    /// Photographs of good parts, taken like IMAGE, to compare it with, at most 16; after the IMAGEs.
+    /// Models with similarity_prompt only. Thresholds found without them do not hold with them
+    #[arg(long = "reference", value_name = "GOOD", num_args = 1..)]
+    references: Vec<PathBuf>,
     /// Folder for masks, heat maps, overlays and results
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -79,12 +84,15 @@ struct Record<'a> {
     answer: &'a str,
     seg_produced: bool,
     device: &'a str,
+    /// Photographs of good parts that it was compared with.
+    #[serde(skip_serializing_if = "is_zero")]
+    n_references: usize,
     /// Stage and milliseconds.
     timings: &'a [(Stage, f64)],
 }
 
 impl<'a> Record<'a> {
-    fn new(image: &Path, map: &AnomalyMap, verdict: &'a Inspection) -> Self {
+    fn new(image: &Path, map: &AnomalyMap, verdict: &'a Inspection, n_references: usize) -> Self {
         Self {
             image: image.display().to_string(),
             width: map.width,
@@ -97,9 +105,14 @@ impl<'a> Record<'a> {
             answer: &verdict.answer,
             seg_produced: verdict.seg_produced,
             device: &verdict.device,
+            n_references,
             timings: &verdict.timings,
         }
     }
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 pub(crate) fn run(args: InspectArgs) -> Result<()> {
@@ -112,6 +125,7 @@ pub(crate) fn run(args: InspectArgs) -> Result<()> {
     }
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
     let own = own_thresholds(&args, &engine)?;
+    references::set(&mut engine, &args.references)?;
     let names = output_names(&args.images);
     let mut n_failed = 0;
     for (image, name) in args.images.iter().zip(&names) {
@@ -189,7 +203,7 @@ fn inspect(
     if let (Some(path), Some(tensors)) = (&args.trace, engine.take_trace()) {
         trace::write(path, &tensors)?;
     }
-    let record = Record::new(image, &map, &verdict);
+    let record = Record::new(image, &map, &verdict, engine.n_references());
     if let (Some(out), Some(photo)) = (&args.out, photo) {
         write_results(out, name, &photo, &map, &record)?;
     }
@@ -274,6 +288,10 @@ fn summary(record: &Record<'_>, device: &str) -> String {
             "  note     the model did not mark a defect itself; the mask is the scoring mode's"
                 .to_owned(),
         );
+    }
+    match record.n_references {
+        0 => {}
+        n => lines.push(format!("  compared with itself and {n} of good parts")),
     }
     let total: f64 = record.timings.iter().map(|(_, ms)| ms).sum();
     let stages: Vec<String> = record

@@ -16,6 +16,7 @@ mod interrupt;
 mod nano;
 mod package;
 mod progress;
+mod references;
 mod reproduce;
 mod session;
 mod synth;

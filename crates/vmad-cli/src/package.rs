@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use vmad_engine::CancelToken;
 use vmad_model::VmadConfig;
+use vmad_model::config::{SamEncoder, SimilaritySource};
 use vmad_package::{Manifest, Storage};
 
 use crate::args::DeviceArg;
@@ -134,6 +135,13 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         ..
     } = config;
     let kind = projector.kind();
+    let encoder = match &sam.encoder {
+        SamEncoder::Vit(vit) => format!("{} layers of width {}", vit.n_layers, vit.d_model),
+        SamEncoder::TinyVit(tiny) => format!(
+            "TinyViT with {:?} layers of widths {:?}",
+            tiny.depths, tiny.embed_dims
+        ),
+    };
     let similarity = |is_on: bool| if is_on { ", similarity prompt" } else { "" };
     vec![
         row(
@@ -167,11 +175,13 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         row(
             "sam",
             format!(
-                "{} px, {} layers of width {}{}",
+                "{} px, {encoder}{}{}",
                 sam.image_size,
-                sam.n_layers,
-                sam.d_model,
-                similarity(sam.similarity_prompt)
+                similarity(sam.similarity_prompt),
+                match sam.similarity_source {
+                    SimilaritySource::Pixels => "",
+                    SimilaritySource::Clip => " of CLIP's features",
+                }
             ),
         ),
     ]

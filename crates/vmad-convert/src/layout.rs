@@ -19,6 +19,8 @@ pub enum Layout {
     Projector,
     /// SAM as its authors released it.
     SamOriginal,
+    /// MobileSAM as its authors released it: SAM with TinyViT as its image encoder.
+    MobileSam,
     /// transformers' `SamModel`.
     HfSam,
     /// Honeybee's C-Abstractor or D-Abstractor.
@@ -68,6 +70,8 @@ pub fn recognise<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Layout,
         Layout::OpenAiClip
     } else if any("vision_encoder.") || any("shared_image_embedding.") {
         Layout::HfSam
+    } else if any("image_encoder.layers.") || any("image_encoder.patch_embed.seq.") {
+        Layout::MobileSam
     } else if any("image_encoder.blocks.") || any("mask_decoder.output_upscaling.") {
         Layout::SamOriginal
     } else if any("vision_model.") || any("model.vision_tower.") {

@@ -18,6 +18,11 @@ pub enum Mapped {
     Positions(String),
     /// A LoRA factor, which goes into the matrix beside it.
     Factor,
+    /// The weight of a convolution that a batch norm follows, called `c` and `bn` in one place: they
+    /// become weight and bias of one convolution of this name.
+    BatchNormed(String),
+    /// Part of a batch norm: taken together with the convolution before it.
+    Folded,
     /// Known, and of no use in a package.
     Ignore,
     /// In no table.
@@ -180,6 +185,74 @@ const SAM: &[Rule] = &[
 
 const SAM_IGNORED: &[Rule] = &[("pixel_{mean,std}", "")];
 
+// MobileSAM's image encoder. The neck is SAM's.
+const TINY_VIT: &[Rule] = &[
+    (
+        "image_encoder.layers.#.blocks.#.attn.{norm,qkv,proj}.{weight,bias}",
+        "sam.@",
+    ),
+    (
+        "image_encoder.layers.#.blocks.#.attn.attention_biases",
+        "sam.@",
+    ),
+    (
+        "image_encoder.layers.#.blocks.#.mlp.{norm,fc1,fc2}.{weight,bias}",
+        "sam.@",
+    ),
+];
+
+const TINY_VIT_CONVOLUTIONS: &[Rule] = &[
+    (
+        "image_encoder.patch_embed.seq.{0,2}.c.weight",
+        "sam.image_encoder.patch_embed.seq.$.c",
+    ),
+    (
+        "image_encoder.layers.#.blocks.#.{conv1,conv2,conv3,local_conv}.c.weight",
+        "sam.image_encoder.layers.$.blocks.$.$.c",
+    ),
+    (
+        "image_encoder.layers.#.downsample.conv{1,2,3}.c.weight",
+        "sam.image_encoder.layers.$.downsample.conv$.c",
+    ),
+];
+
+const TINY_VIT_NORMS: &[Rule] = &[
+    (
+        "image_encoder.patch_embed.seq.{0,2}.bn.{weight,bias,running_mean,running_var}",
+        "",
+    ),
+    (
+        "image_encoder.layers.#.blocks.#.{conv1,conv2,conv3,local_conv}.bn.{weight,bias,running_mean,running_var}",
+        "",
+    ),
+    (
+        "image_encoder.layers.#.downsample.conv{1,2,3}.bn.{weight,bias,running_mean,running_var}",
+        "",
+    ),
+];
+
+// Counters of training, a table that follows from the window's size, and the classifier that TinyViT
+// was pre-trained with.
+const TINY_VIT_IGNORED: &[Rule] = &[
+    (
+        "image_encoder.patch_embed.seq.{0,2}.bn.num_batches_tracked",
+        "",
+    ),
+    (
+        "image_encoder.layers.#.blocks.#.{conv1,conv2,conv3,local_conv}.bn.num_batches_tracked",
+        "",
+    ),
+    (
+        "image_encoder.layers.#.downsample.conv{1,2,3}.bn.num_batches_tracked",
+        "",
+    ),
+    (
+        "image_encoder.layers.#.blocks.#.attn.attention_bias_idxs",
+        "",
+    ),
+    ("image_encoder.{norm_head,head}.{weight,bias}", ""),
+];
+
 // transformers' SamModel → the original. Its `layers` are the original's `blocks` in the image
 // encoder only: the decoder's transformer has `layers` in both.
 const HF_SAM: &[Rule] = &[
@@ -319,7 +392,7 @@ pub fn package_name(layout: Layout, name: &str) -> Mapped {
         Layout::HfLlama => llama(name),
         Layout::Llava | Layout::Projector => llava(name),
         Layout::Lisa => lisa(name),
-        Layout::SamOriginal => by_table(SAM, SAM_IGNORED, name),
+        Layout::SamOriginal | Layout::MobileSam => sam(name),
         Layout::HfSam => match sam_original_from_hf(name) {
             Some(original) => by_table(SAM, &[], &original),
             None => Mapped::Unknown,
@@ -402,12 +475,25 @@ fn llava(name: &str) -> Mapped {
 }
 
 fn lisa(name: &str) -> Mapped {
-    if let Some(sam) = name.strip_prefix("model.visual_model.") {
-        by_table(SAM, SAM_IGNORED, sam)
+    if let Some(name) = name.strip_prefix("model.visual_model.") {
+        sam(name)
     } else if let Some(seg) = name.strip_prefix("model.text_hidden_fcs.") {
         by_table(SEG, &[], seg)
     } else {
         llava(name)
+    }
+}
+
+fn sam(name: &str) -> Mapped {
+    if let Some(target) = apply(TINY_VIT_CONVOLUTIONS, name) {
+        return Mapped::BatchNormed(target);
+    }
+    if apply(TINY_VIT_NORMS, name).is_some() {
+        return Mapped::Folded;
+    }
+    match by_table(TINY_VIT, TINY_VIT_IGNORED, name) {
+        Mapped::Unknown => by_table(SAM, SAM_IGNORED, name),
+        mapped => mapped,
     }
 }
 

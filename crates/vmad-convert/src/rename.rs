@@ -15,11 +15,16 @@ pub struct Renaming {
     pub written: BTreeMap<String, String>,
     /// LoRA factors that were merged.
     pub merged: Vec<String>,
+    /// Names of the checkpoint that were folded into the weight and bias of a convolution.
+    pub folded: Vec<String>,
     /// Names of the checkpoint that a package has no place for.
     pub ignored: Vec<String>,
     /// Names of the checkpoint that no table holds.
     pub unknown: Vec<String>,
 }
+
+/// Epsilon of a batch norm, PyTorch's default, which all layouts use.
+const BATCH_NORM_EPS: f64 = 1e-5;
 
 /// Hands every tensor of the checkpoint that belongs in a package to `visit`, under its package
 /// name and in a package's shape. One tensor is in memory at a time. A tensor that the checkpoint
@@ -49,6 +54,11 @@ pub fn for_each_package_tensor<E: From<ConvertError>>(
                 done.unknown.push(source.into());
                 continue;
             }
+            Mapped::Folded => {
+                done.folded.push(source.into());
+                continue;
+            }
+            Mapped::BatchNormed(name) => fold(checkpoint, source, &name)?.into(),
             Mapped::Name(name) => vec![Tensor {
                 name,
                 ..merged(checkpoint, checkpoint.read(source)?, lora_alpha)?
@@ -103,6 +113,57 @@ fn split(tensor: Tensor, names: Vec<String>) -> Result<Vec<Tensor>, ConvertError
             values: values.to_vec(),
         })
         .collect())
+}
+
+/// A convolution `….c.weight` and its batch norm `….bn` as one convolution `{name}.weight` and
+/// `{name}.bias`: with s = γ / √(σ² + ε), the weight is s·W and the bias β − s·μ.
+fn fold(checkpoint: &Checkpoint, source: &str, name: &str) -> Result<[Tensor; 2], ConvertError> {
+    let convolution = checkpoint.read(source)?;
+    let n_out = convolution.shape.first().copied().unwrap_or(0);
+    let place = source.strip_suffix("c.weight").unwrap_or(source);
+    let norm = |leaf: &str| {
+        let tensor = checkpoint.read(&format!("{place}bn.{leaf}"))?;
+        if n_out == 0 || tensor.shape != [n_out] {
+            return Err(ConvertError::Shape {
+                tensor: tensor.name,
+                shape: tensor.shape,
+                reason: "it should have one value for each output channel of its convolution",
+            });
+        }
+        Ok(tensor.values)
+    };
+    let (gamma, beta) = (norm("weight")?, norm("bias")?);
+    let (mean, variance) = (norm("running_mean")?, norm("running_var")?);
+    let scale: Vec<f64> = gamma
+        .iter()
+        .zip(variance)
+        .map(|(&gamma, variance)| f64::from(gamma) / (f64::from(variance) + BATCH_NORM_EPS).sqrt())
+        .collect();
+    let n_per_output = (convolution.values.len() / n_out).max(1);
+    let weight = convolution
+        .values
+        .chunks(n_per_output)
+        .zip(&scale)
+        .flat_map(|(kernel, scale)| kernel.iter().map(move |&w| (f64::from(w) * scale) as f32))
+        .collect();
+    let bias = beta
+        .iter()
+        .zip(mean)
+        .zip(&scale)
+        .map(|((&beta, mean), scale)| (f64::from(beta) - f64::from(mean) * scale) as f32)
+        .collect();
+    Ok([
+        Tensor {
+            name: format!("{name}.weight"),
+            shape: convolution.shape,
+            values: weight,
+        },
+        Tensor {
+            name: format!("{name}.bias"),
+            shape: vec![n_out],
+            values: bias,
+        },
+    ])
 }
 
 /// `[1, n, d]` or `[n, d]` → `[n', d]`, n' being the cells of a square grid.

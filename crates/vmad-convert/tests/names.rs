@@ -243,6 +243,67 @@ fn every_layout() {
             "abstractor.reference_points",
             Mapped::Ignore,
         ),
+        // MobileSAM
+        (
+            Layout::MobileSam,
+            "image_encoder.patch_embed.seq.2.c.weight",
+            Mapped::BatchNormed("sam.image_encoder.patch_embed.seq.2.c".into()),
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.0.blocks.1.conv3.c.weight",
+            Mapped::BatchNormed("sam.image_encoder.layers.0.blocks.1.conv3.c".into()),
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.2.downsample.conv2.c.weight",
+            Mapped::BatchNormed("sam.image_encoder.layers.2.downsample.conv2.c".into()),
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.3.blocks.1.local_conv.bn.running_var",
+            Mapped::Folded,
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.0.downsample.conv1.bn.num_batches_tracked",
+            Mapped::Ignore,
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.2.blocks.5.attn.attention_biases",
+            name("sam.image_encoder.layers.2.blocks.5.attn.attention_biases"),
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.2.blocks.5.attn.attention_bias_idxs",
+            Mapped::Ignore,
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.1.blocks.0.mlp.norm.bias",
+            name("sam.image_encoder.layers.1.blocks.0.mlp.norm.bias"),
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.norm_head.weight",
+            Mapped::Ignore,
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.neck.3.bias",
+            name("sam.image_encoder.neck.3.bias"),
+        ),
+        (
+            Layout::MobileSam,
+            "image_encoder.layers.1.blocks.0.mlp.fc3.bias",
+            Mapped::Unknown,
+        ),
+        (
+            Layout::Lisa,
+            "model.visual_model.image_encoder.patch_embed.seq.0.c.weight",
+            Mapped::BatchNormed("sam.image_encoder.patch_embed.seq.0.c".into()),
+        ),
     ];
     for (layout, source, expected) in cases {
         assert_eq!(
@@ -257,7 +318,7 @@ fn every_layout() {
 fn layouts_are_recognised() {
     let clip = "vision_model.pre_layrnorm.weight";
     let llama = "model.layers.0.mlp.up_proj.weight";
-    let cases: [(&[&str], Layout); 9] = [
+    let cases: [(&[&str], Layout); 10] = [
         (
             &[clip, "text_model.final_layer_norm.weight"],
             Layout::HfClip,
@@ -276,6 +337,13 @@ fn layouts_are_recognised() {
         (
             &["module.image_encoder.blocks.0.norm1.weight"],
             Layout::SamOriginal,
+        ),
+        (
+            &[
+                "mask_decoder.output_upscaling.0.weight",
+                "image_encoder.layers.1.blocks.0.attn.qkv.weight",
+            ],
+            Layout::MobileSam,
         ),
         (
             &["vision_encoder.layers.0.layer_norm1.weight"],

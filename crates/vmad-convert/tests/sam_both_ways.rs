@@ -1,4 +1,5 @@
-//! Golden test 8: SAM as released and SAM as transformers keeps it become the same package.
+//! Golden test 8: SAM as released and SAM as transformers keeps it become the same package; and
+//! MobileSAM becomes SAM with another image encoder, whose batch norms can be had back.
 
 mod common;
 
@@ -239,5 +240,191 @@ fn a_tensor_kept_twice_must_be_the_same() -> TestResult {
         package(&Checkpoint::open(&path)?),
         Err(ConvertError::Conflict { .. })
     ));
+    Ok(())
+}
+
+/// Names of TinyViT's convolutions with a batch norm, with the shape of each.
+fn mobile_convolutions() -> Vec<(String, [usize; 4])> {
+    const DIMS: [usize; 4] = [D, 6, 9, 10];
+    let mut list = vec![
+        ("patch_embed.seq.0".to_owned(), [D / 2, 3, 3, 3]),
+        ("patch_embed.seq.2".to_owned(), [D, D / 2, 3, 3]),
+    ];
+    for i in 0..N_BLOCKS {
+        let block = format!("layers.0.blocks.{i}");
+        list.push((format!("{block}.conv1"), [3 * D, D, 1, 1]));
+        list.push((format!("{block}.conv2"), [3 * D, 1, 3, 3]));
+        list.push((format!("{block}.conv3"), [D, 3 * D, 1, 1]));
+    }
+    for stage in 1..4 {
+        let (before, d) = (DIMS[stage - 1], DIMS[stage]);
+        let merge = format!("layers.{}.downsample", stage - 1);
+        list.push((format!("{merge}.conv1"), [d, before, 1, 1]));
+        list.push((format!("{merge}.conv2"), [d, 1, 3, 3]));
+        list.push((format!("{merge}.conv3"), [d, d, 1, 1]));
+        for i in 0..N_BLOCKS {
+            let local = format!("layers.{stage}.blocks.{i}.local_conv");
+            list.push((local, [d, 1, 3, 3]));
+        }
+    }
+    list
+}
+
+/// A tiny random MobileSAM under its public names: SAM's two other parts, and TinyViT.
+fn mobile_sam() -> State {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut state = original_sam();
+    state.retain(|name, _| {
+        !name.starts_with("image_encoder.") || name.starts_with("image_encoder.neck.")
+    });
+    let mut put = |name: String, shape: &[usize], low: f32| {
+        let n = shape.iter().product();
+        let values = (0..n).map(|_| rng.random_range(low..1.0)).collect();
+        state.insert(format!("image_encoder.{name}"), (shape.to_vec(), values));
+    };
+    for (name, shape) in mobile_convolutions() {
+        put(format!("{name}.c.weight"), &shape, -1.0);
+        for leaf in ["bias", "running_mean"] {
+            put(format!("{name}.bn.{leaf}"), &shape[..1], -1.0);
+        }
+        for leaf in ["weight", "running_var"] {
+            put(format!("{name}.bn.{leaf}"), &shape[..1], 0.1);
+        }
+    }
+    for (stage, d) in [(1, 6), (2, 9), (3, 10)] {
+        for i in 0..N_BLOCKS {
+            let block = format!("layers.{stage}.blocks.{i}");
+            put(format!("{block}.attn.attention_biases"), &[3, 4], -1.0);
+            for (name, n_out, n_in) in [("attn.qkv", 3 * d, d), ("attn.proj", d, d)] {
+                put(format!("{block}.{name}.weight"), &[n_out, n_in], -1.0);
+                put(format!("{block}.{name}.bias"), &[n_out], -1.0);
+            }
+            for (name, n_out, n_in) in [("mlp.fc1", 4 * d, d), ("mlp.fc2", d, 4 * d)] {
+                put(format!("{block}.{name}.weight"), &[n_out, n_in], -1.0);
+                put(format!("{block}.{name}.bias"), &[n_out], -1.0);
+            }
+            for name in ["attn.norm", "mlp.norm"] {
+                put(format!("{block}.{name}.weight"), &[d], -1.0);
+                put(format!("{block}.{name}.bias"), &[d], -1.0);
+            }
+        }
+    }
+    state
+}
+
+#[test]
+fn mobile_sam_both_ways() -> TestResult {
+    /// Rounding of the folded values to f32, 2⁻²⁴, and of the values had back, a few times over.
+    const TOLERANCE: f32 = 1e-6;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("mobile_sam.safetensors");
+    let public = mobile_sam();
+    let mut file = public.clone();
+    let ignored = [
+        "layers.1.downsample.conv1.bn.num_batches_tracked",
+        "layers.1.blocks.0.attn.attention_bias_idxs",
+        "norm_head.weight",
+        "head.bias",
+    ];
+    for name in ignored {
+        file.insert(format!("image_encoder.{name}"), (vec![1], vec![7.0]));
+    }
+    write(&path, &file, Dtype::F32)?;
+    let (layout, ours) = package(&Checkpoint::open(&path)?)?;
+    assert_eq!(layout, Layout::MobileSam);
+
+    // Back: the statistics are known, so scale, shift and kernel follow from what was folded.
+    let mut back = State::new();
+    for (name, (shape, values)) in &ours {
+        let name = name.strip_prefix("sam.").unwrap_or(name);
+        let Some(conv) = name.strip_suffix(".c.weight") else {
+            if !name.ends_with(".c.bias") {
+                back.insert(name.to_owned(), (shape.clone(), values.clone()));
+            }
+            continue;
+        };
+        let norm = |leaf: &str| &public[&format!("{conv}.bn.{leaf}")].1;
+        let (mean, variance, gamma) = (norm("running_mean"), norm("running_var"), norm("weight"));
+        let (_, bias) = &ours[&format!("sam.{conv}.c.bias")];
+        let sigma: Vec<f32> = variance.iter().map(|v| (v + 1e-5).sqrt()).collect();
+        let per_output = values.len() / sigma.len();
+        let kernel = values
+            .iter()
+            .enumerate()
+            .map(|(i, value)| value * sigma[i / per_output] / gamma[i / per_output])
+            .collect();
+        let beta = (0..sigma.len())
+            .map(|i| bias[i] + mean[i] * gamma[i] / sigma[i])
+            .collect();
+        back.insert(name.to_owned(), (shape.clone(), kernel));
+        back.insert(format!("{conv}.bn.bias"), (vec![sigma.len()], beta));
+        for leaf in ["weight", "running_mean", "running_var"] {
+            let name = format!("{conv}.bn.{leaf}");
+            let statistics = public[&name].clone();
+            back.insert(name, statistics);
+        }
+    }
+    assert!(
+        back.keys().eq(public.keys()),
+        "every public name, and no other"
+    );
+    for (name, (shape, values)) in &public {
+        let (back_shape, back_values) = &back[name];
+        assert_eq!(back_shape, shape, "{name}");
+        for (i, (value, expected)) in back_values.iter().zip(values).enumerate() {
+            let difference = (value - expected).abs();
+            assert!(
+                difference <= TOLERANCE * expected.abs().max(1.0),
+                "{name}[{i}] is {value}, and was {expected}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Against PyTorch: `tests/reference/tiny_vit.py` writes the encoder as released and as a package
+/// holds it.
+#[test]
+fn folding_is_what_pytorch_computes() -> TestResult {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/model");
+    let open = |name: &str| Checkpoint::open(format!("{fixtures}/{name}.safetensors"));
+    let (layout, mut ours) = package(&open("tiny_vit_public")?)?;
+    assert_eq!(layout, Layout::MobileSam);
+    let expected = open("tiny_vit")?;
+    for name in expected.names().filter(|name| name.starts_with("sam.")) {
+        let tensor = expected.read(name)?;
+        // The same steps in f64, rounded once.
+        assert_eq!(
+            ours.remove(name),
+            Some((tensor.shape, tensor.values)),
+            "{name}"
+        );
+    }
+    assert!(ours.is_empty(), "left over: {:?}", ours.keys());
+    Ok(())
+}
+
+#[test]
+fn a_norm_must_fit_its_convolution() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("mobile_sam.safetensors");
+    let mut state = mobile_sam();
+    let name = "image_encoder.patch_embed.seq.0.bn.running_var";
+    for (replacement, message) in [
+        (
+            Some((vec![1], vec![1.0])),
+            "one value for each output channel",
+        ),
+        (None, "no tensor"),
+    ] {
+        state.remove(name);
+        state.extend(replacement.map(|tensor| (name.to_owned(), tensor)));
+        write(&path, &state, Dtype::F32)?;
+        let error = package(&Checkpoint::open(&path)?)
+            .err()
+            .map(|e| e.to_string());
+        let error = error.unwrap_or_default();
+        assert!(error.contains(message) && error.contains(name), "{error}");
+    }
     Ok(())
 }

@@ -63,6 +63,14 @@ pub enum EngineError {
         /// Photographs that came, those of defective parts and unusable ones included.
         n_photos: usize,
     },
+    /// A photograph of a good part cannot be used as a reference.
+    #[error("reference {name}: {reason}")]
+    Reference {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: Box<EngineError>,
+    },
     /// A setting of the query is out of its range.
     #[error("{field} is {value}: {rule}")]
     BadQuery {
@@ -123,6 +131,7 @@ impl EngineError {
             Self::Prep(error) => prep_code(error),
             Self::Unreadable { .. } => "file-unreadable",
             Self::NoGoodPart { .. } => "no-good-part",
+            Self::Reference { reason, .. } => reason.code(),
             Self::BadQuery { .. } => "bad-query",
             Self::NoImage => "no-image",
             Self::ContextFull { .. } => "question-too-long",

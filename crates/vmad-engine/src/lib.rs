@@ -39,6 +39,7 @@ mod load;
 pub mod nano;
 mod pace;
 mod query;
+mod references;
 mod sampling;
 mod session;
 mod source;
@@ -59,6 +60,7 @@ pub use event::{Event, Inspection, Memory, Progress, Report, Stage, StopReason};
 pub use host::{CancelToken, Host, SystemHost};
 pub use load::Engine;
 pub use query::{Ask, Generation, Photo, Query};
+pub use references::ReferencePhoto;
 pub use sampling::Sampler;
 #[cfg(not(target_family = "wasm"))]
 pub use source::FolderSource;

@@ -11,7 +11,7 @@ use vmad_package::{
     Conversation, Joiner, MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ShardReader, ShardTensor,
     Storage, Templates, TensorData, TensorEntry,
 };
-use vmad_prep::{ClipMode, Tokenizer};
+use vmad_prep::{ClipMode, ReferenceBank, Tokenizer};
 
 use crate::pace::read;
 use crate::session::Session;
@@ -33,6 +33,8 @@ pub struct Engine {
     pub(crate) session: Option<Session>,
     pub(crate) trace: Option<Trace>,
     pub(crate) timings: Vec<(Stage, f64)>,
+    pub(crate) references: Option<ReferenceBank>,
+    pub(crate) n_references: usize,
     loading: Vec<(Stage, f64)>,
     weights_bytes: u64,
     peak_shard_bytes: u64,
@@ -163,6 +165,8 @@ impl Engine {
             session: None,
             trace: None,
             timings: Vec::new(),
+            references: None,
+            n_references: 0,
         })
     }
 

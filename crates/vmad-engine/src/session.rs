@@ -12,7 +12,10 @@
 use std::rc::Rc;
 
 use burn::tensor::{Tensor, TensorData};
+use vmad_model::clip::taps;
+use vmad_model::config::SimilaritySource;
 use vmad_model::llama::KvCache;
+use vmad_model::similarity::sam_prior;
 use vmad_prep::{
     IMAGE_SENTINEL, Limits, PrepError, Prior, Region, RgbImage, SamFrame, ScoreMode, anomaly_map,
     clip_pixels, decode, image_score, regions, sam_pixels, upscale_logits,
@@ -107,6 +110,7 @@ impl Engine {
         EventStream::new(move |out| async move {
             let n_stages = 7
                 + u64::from(self.config.needs_prior())
+                + u64::from(self.config.sam_compares(SimilaritySource::Clip))
                 + match query.ask {
                     crate::Ask::None => 0,
                     crate::Ask::Free(_) => 2,
@@ -223,7 +227,7 @@ impl Engine {
 
         let side = self.config.sam.image_size;
         let (sam_values, frame) = sam_pixels(photo, side as u32);
-        let (clip_prior, sam_prior) = self.weigh(&sam_values, &frame, pace).await?;
+        let (clip_prior, for_sam) = self.weigh(&sam_values, &frame, pace).await?;
 
         pace.begin(Stage::Clip).await?;
         let side = self.config.clip.image_size;
@@ -249,13 +253,17 @@ impl Engine {
         pace.begin(Stage::Projector).await?;
         let visual = self.model.project(&states, &self.config);
         settle(Stage::Projector, &visual).await?;
-        drop(states);
         if let Some(trace) = &mut self.trace {
             trace
                 .add_tensor("projector.out", Stage::Projector, &visual, 2)
                 .await?;
         }
         pace.end(Stage::Projector);
+        let for_sam = match for_sam {
+            None => self.weigh_features(&states, &frame, pace).await?,
+            prior => prior,
+        };
+        drop(states);
 
         pace.begin(Stage::Sam).await?;
         let side = self.config.sam.image_size;
@@ -274,7 +282,7 @@ impl Engine {
             frame,
             visual,
             image,
-            prior: sam_prior,
+            prior: for_sam,
         })
     }
 
@@ -289,7 +297,7 @@ impl Engine {
             return Ok((None, None));
         }
         pace.begin(Stage::Prior).await?;
-        let prior = Prior::new(sam_values, frame);
+        let prior = self.prior_of(sam_values, frame);
         let mode = self.clip_mode();
         let mut give = |name: &str, values: Vec<f32>, channels: usize, side: usize| {
             let shape = [1, channels, side, side];
@@ -304,12 +312,35 @@ impl Engine {
             let values = prior.for_clip(side as u32, mode);
             give("clip.similarity", values, Prior::CLIP_CHANNELS, side)
         });
-        let for_sam = sam.similarity_prompt.then(|| {
+        let for_sam = self.config.sam_compares(SimilaritySource::Pixels).then(|| {
             let side = sam.mask_side();
             give("sam.mask_prompt", prior.for_sam(side as u32), 1, side)
         });
         pace.end(Stage::Prior);
         Ok((for_clip, for_sam))
+    }
+
+    /// The patch-similarity prior of SAM's branch where it compares CLIP's features.
+    async fn weigh_features(
+        &mut self,
+        states: &[Tensor<3>],
+        frame: &SamFrame,
+        pace: &mut Pace,
+    ) -> Result<Option<Tensor<4>>, EngineError> {
+        if !self.config.sam_compares(SimilaritySource::Clip) {
+            return Ok(None);
+        }
+        pace.begin(Stage::Prior).await?;
+        let tap = taps(states, &self.config.clip).swap_remove(self.config.similarity_tap());
+        let prior = sam_prior(tap, &self.config, &[frame.original]);
+        settle(Stage::Prior, &prior).await?;
+        if let Some(trace) = &mut self.trace {
+            trace
+                .add_tensor("sam.mask_prompt", Stage::Prior, &prior, 3)
+                .await?;
+        }
+        pace.end(Stage::Prior);
+        Ok(Some(prior))
     }
 
     /// The scoring pass; afterwards there is a session.
@@ -461,18 +492,22 @@ impl Engine {
 
 async fn decoded(photo: Photo, pace: &mut Pace) -> Result<RgbImage, EngineError> {
     pace.begin(Stage::Decode).await?;
-    let image = match photo {
-        Photo::File(bytes) => decode(&bytes, &Limits::default())?,
-        Photo::Rgb(image) => {
-            let (width, height) = image.dimensions();
-            if width == 0 || height == 0 {
-                return Err(PrepError::NoPixels { width, height }.into());
-            }
-            image
-        }
-    };
+    let image = decode_photo(photo)?;
     pace.end(Stage::Decode);
     Ok(image)
+}
+
+/// A photograph's pixels; there is one at least.
+pub(crate) fn decode_photo(photo: Photo) -> Result<RgbImage, EngineError> {
+    match photo {
+        Photo::File(bytes) => Ok(decode(&bytes, &Limits::default())?),
+        Photo::Rgb(image) => match image.dimensions() {
+            (width, height) if width == 0 || height == 0 => {
+                Err(PrepError::NoPixels { width, height }.into())
+            }
+            _ => Ok(image),
+        },
+    }
 }
 
 /// Ids of a further turn, with those that close the one before.

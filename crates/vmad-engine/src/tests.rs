@@ -16,6 +16,7 @@ use crate::{
 
 mod calibrating;
 mod choosing;
+mod comparing;
 mod giving_up;
 mod packages;
 

@@ -113,6 +113,11 @@ fn reservations(report: &Report, reference: &Report) -> Vec<String> {
     differ("SHA-256 of the labels", now, before);
     let (now, before) = of(|p| p.protocol.clone());
     differ("protocol", now, before);
+    let (now, before) = of(|p| match &p.references {
+        Some(references) => format!("{} ({})", references.protocol, references.sha256),
+        None => "none".to_owned(),
+    });
+    differ("references", now, before);
     let (now, before) = of(|p| p.asked.join(", "));
     differ("asked for", now, before);
     let size = |report: &Report| format!("{}x{}", report.grid.0, report.grid.1);

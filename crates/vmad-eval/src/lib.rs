@@ -34,5 +34,5 @@ pub use judge::{
 pub use pixels::{PixelSet, RankedPixels};
 pub use pro::{ProVariant, ZSAD_THRESHOLDS};
 pub use rank::{CurvePoint, F1Max, auroc, average_precision, curve, f1_max};
-pub use report::{CategoryReport, Provenance, Report, Scores, text_table};
+pub use report::{CategoryReport, Provenance, References, Report, Scores, text_table};
 pub use text::{Claim, Lexicon, Parsed};

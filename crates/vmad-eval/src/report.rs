@@ -146,6 +146,18 @@ pub struct Provenance {
     pub asked: Vec<String>,
     /// The device that computed.
     pub device: String,
+    /// Photographs of good parts that the model was shown; absent in zero-shot measurements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<References>,
+}
+
+/// Photographs of good parts that the model was shown before it was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct References {
+    /// How many there were, and that this is not the zero-shot protocol.
+    pub protocol: String,
+    /// SHA-256 of a line for each: its category and the SHA-256 of its file.
+    pub sha256: String,
 }
 
 /// A whole evaluation.

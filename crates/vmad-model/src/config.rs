@@ -1,8 +1,11 @@
 //! The sizes of every part. One serialisable value describes a whole model.
 
 mod projector;
+mod sam;
 
 use serde::{Deserialize, Serialize};
+
+pub use sam::{ConvNorm, SamConfig, SamEncoder, SamVitConfig, SimilaritySource, TinyVitConfig};
 
 use crate::ModelError;
 
@@ -122,64 +125,6 @@ impl LlamaConfig {
     }
 }
 
-/// SAM (Kirillov et al. 2023): ViT image encoder, prompt encoder and mask decoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SamConfig {
-    /// Side of the padded input square, pixels.
-    pub image_size: usize,
-    /// Side of a patch, pixels.
-    pub patch_size: usize,
-    /// Width of the encoder.
-    pub d_model: usize,
-    /// Encoder blocks.
-    pub n_layers: usize,
-    /// Encoder heads.
-    pub n_heads: usize,
-    /// Width of the encoder's feed-forward layer.
-    pub d_ff: usize,
-    /// Side of an attention window, patches.
-    pub window: usize,
-    /// Blocks with global attention.
-    pub global_blocks: Vec<usize>,
-    /// Channels of the image embedding and width of the decoder.
-    pub d_out: usize,
-    /// Epsilon of the encoder's norms.
-    pub layer_norm_eps: f64,
-    /// Heads of the decoder.
-    pub decoder_heads: usize,
-    /// Two-way blocks of the decoder.
-    pub decoder_layers: usize,
-    /// Width of the decoder's feed-forward layer.
-    pub decoder_ff: usize,
-    /// Mask tokens; mask 0 is the single-mask output.
-    pub n_mask_tokens: usize,
-    /// Factor by which cross-attention narrows its inner width.
-    pub cross_downsample: usize,
-    /// How pixels become patch features.
-    #[serde(default)]
-    pub stem: Stem,
-    /// Whether the patch-similarity prior is given to the dense mask prompt.
-    ///
-    /// An extension of ours, not part of the paper: see ARCHITECTURE.md.
-    #[serde(default)]
-    pub similarity_prompt: bool,
-}
-
-impl SamConfig {
-    /// Patches along one side.
-    #[must_use]
-    pub fn grid(&self) -> usize {
-        self.image_size / self.patch_size
-    }
-
-    /// Side of the mask decoder's logits.
-    #[must_use]
-    pub fn mask_side(&self) -> usize {
-        self.grid() * 4
-    }
-}
-
 /// How an encoder turns pixels into patch features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -195,10 +140,23 @@ pub enum Stem {
 }
 
 impl VmadConfig {
-    /// Whether any part takes the patch-similarity prior.
+    /// Whether any part takes the patch-similarity prior from pixels.
     #[must_use]
     pub fn needs_prior(&self) -> bool {
-        self.clip.similarity_prompt || self.sam.similarity_prompt
+        self.clip.similarity_prompt || self.sam_compares(SimilaritySource::Pixels)
+    }
+
+    /// Whether SAM's mask prompt is a prior from this source.
+    #[must_use]
+    pub fn sam_compares(&self, source: SimilaritySource) -> bool {
+        self.sam.similarity_prompt && self.sam.similarity_source == source
+    }
+
+    /// Which of `clip.taps` [`SimilaritySource::Clip`] compares: the second, whose features know
+    /// their surroundings and are not yet about the picture as a whole; with one tap, that.
+    #[must_use]
+    pub fn similarity_tap(&self) -> usize {
+        self.clip.taps.len().saturating_sub(1).min(1)
     }
 
     /// Checks that the parts fit each other.
@@ -206,15 +164,7 @@ impl VmadConfig {
     /// # Errors
     /// [`ModelError::Config`] names the first contradiction.
     pub fn validate(&self) -> Result<(), ModelError> {
-        let check = |holds: bool, what: &str| {
-            if holds {
-                Ok(())
-            } else {
-                Err(ModelError::Config(what.to_owned()))
-            }
-        };
-        let bounded = |value: usize| (1..=1 << 20).contains(&value);
-        let (c, l, s) = (&self.clip, &self.llm, &self.sam);
+        let (c, l) = (&self.clip, &self.llm);
         let sizes = [
             c.image_size,
             c.patch_size,
@@ -229,18 +179,6 @@ impl VmadConfig {
             l.n_kv_heads,
             l.d_ff,
             l.max_positions,
-            s.image_size,
-            s.patch_size,
-            s.d_model,
-            s.n_layers,
-            s.n_heads,
-            s.d_ff,
-            s.d_out,
-            s.decoder_heads,
-            s.decoder_layers,
-            s.decoder_ff,
-            s.n_mask_tokens,
-            s.cross_downsample,
         ];
         check(
             sizes.into_iter().all(bounded),
@@ -274,43 +212,37 @@ impl VmadConfig {
             l.n_heads % l.n_kv_heads == 0,
             "llm.n_heads must be a multiple of n_kv_heads",
         )?;
-        check(
-            s.image_size % s.patch_size == 0,
-            "sam.image_size must be a multiple of patch_size",
-        )?;
-        check(
-            s.d_model % s.n_heads == 0,
-            "sam.d_model must be a multiple of n_heads",
-        )?;
-        check(
-            s.window > 0 || s.global_blocks.len() >= s.n_layers,
-            "sam.window must be positive",
-        )?;
-        check(s.d_out % 8 == 0, "sam.d_out must be a multiple of 8")?;
-        check(
-            s.d_out % (s.decoder_heads * s.cross_downsample) == 0,
-            "sam.d_out must be a multiple of decoder_heads * cross_downsample",
-        )?;
-        let stem_fits = |stem: Stem, patch_size: usize, d_model: usize| {
-            let first_stride = match stem {
-                Stem::Patch => return true,
-                Stem::Conv => 2,
-                Stem::Overlap => 4,
-            };
-            patch_size.is_power_of_two()
-                && patch_size >= first_stride
-                && d_model.is_multiple_of(patch_size / first_stride)
-        };
-        const STEM: &str = "stem = conv (overlap) needs a patch_size that is a power of two from 2 \
-                            (4) on, and a d_model that is a multiple of a half (quarter) of it";
-        check(
-            stem_fits(c.stem, c.patch_size, c.d_model),
-            &format!("clip.{STEM}"),
-        )?;
-        check(
-            stem_fits(s.stem, s.patch_size, s.d_model),
-            &format!("sam.{STEM}"),
-        )?;
+        self.sam.validate()?;
+        stem_fits("clip", c.stem, c.patch_size, c.d_model)?;
         self.projector.validate(c, l)
     }
+}
+
+fn check(holds: bool, what: &str) -> Result<(), ModelError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ModelError::Config(what.to_owned()))
+    }
+}
+
+fn bounded(size: usize) -> bool {
+    (1..=1 << 20).contains(&size)
+}
+
+fn stem_fits(part: &str, stem: Stem, patch_size: usize, d_model: usize) -> Result<(), ModelError> {
+    let first_stride = match stem {
+        Stem::Patch => return Ok(()),
+        Stem::Conv => 2,
+        Stem::Overlap => 4,
+    };
+    check(
+        patch_size.is_power_of_two()
+            && patch_size >= first_stride
+            && d_model.is_multiple_of(patch_size / first_stride),
+        &format!(
+            "{part}.stem = conv (overlap) needs a patch_size that is a power of two from 2 (4) on, \
+             and a d_model that is a multiple of a half (quarter) of it"
+        ),
+    )
 }

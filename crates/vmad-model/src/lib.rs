@@ -10,6 +10,7 @@ pub mod llama;
 pub mod nn;
 pub mod projector;
 pub mod sam;
+pub mod similarity;
 mod stem;
 mod vmad;
 pub mod weights;

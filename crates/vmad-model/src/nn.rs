@@ -222,7 +222,21 @@ impl LayerNorm {
     /// # Errors
     /// As the weight source's.
     pub fn new(b: &mut Builder, d: usize, eps: f64) -> Result<Self, ModelError> {
-        let weight = b.dense("weight", [d], Init::Ones)?;
+        Self::with_scale(b, d, eps, Init::Ones)
+    }
+
+    /// A norm over `d` channels whose scale starts as `scale`; with zeros, what it ends is silent
+    /// at first.
+    ///
+    /// # Errors
+    /// As the weight source's.
+    pub fn with_scale(
+        b: &mut Builder,
+        d: usize,
+        eps: f64,
+        scale: Init,
+    ) -> Result<Self, ModelError> {
+        let weight = b.dense("weight", [d], scale)?;
         let bias = b.dense("bias", [d], Init::Zeros)?;
         Ok(Self { weight, bias, eps })
     }

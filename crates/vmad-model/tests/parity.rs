@@ -3,15 +3,18 @@
 
 mod common;
 
-use burn::tensor::{Device, Tensor};
-use common::{Fixture, on_every_device};
+use std::collections::BTreeSet;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use common::{Fixture, Weights, on_every_device};
+use vmad_kernels::QuantWeight;
 use vmad_model::clip::ClipEncoder;
 use vmad_model::config::{ClipConfig, LlamaConfig, LtcConfig, ProjectorConfig, SamConfig};
 use vmad_model::llama::{KvCache, Llama};
 use vmad_model::nn::{Mlp, relu};
 use vmad_model::projector::{DeformableAttention, Ltc, Projector};
 use vmad_model::sam::{ImageEncoder, MaskDecoder, PromptEncoder};
-use vmad_model::{Builder, Init, Vmad, VmadConfig};
+use vmad_model::{Builder, Init, LoadedWeight, ModelError, Vmad, VmadConfig, WeightSource};
 
 #[test]
 fn clip_hidden_states() {
@@ -107,16 +110,84 @@ fn llama_grouped_query() {
     on_every_device(|device| check_llama("llama_gqa", device));
 }
 
+/// SAM's own, and MobileSAM's with either norm: windows that the map does not fill, one as large as
+/// the map and some larger.
 #[test]
 fn sam_image_encoder() {
-    let fixture = Fixture::read("sam_encoder");
+    for name in ["sam_encoder", "tiny_vit", "tiny_vit_layer"] {
+        let fixture = Fixture::read(name);
+        let config: SamConfig = fixture.config("sam");
+        on_every_device(|device| {
+            let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+            let mut root = Builder::new(&mut weights, &mut names);
+            let encoder = ImageEncoder::new(&mut root.at("sam.image_encoder"), &config).unwrap();
+            let image = encoder.forward(fixture.tensor("in.pixels", device));
+            fixture.check("out.image_embedding", image);
+            // Nothing of the fixture is left over.
+            let asked: BTreeSet<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(asked, fixture.weight_names(), "{name}");
+        });
+    }
+}
+
+/// TinyViT's matrices and 1×1 convolutions may be stored in int8, and then compute what their
+/// dequantised values do.
+#[test]
+fn tiny_vit_quantised() {
+    struct Int8<'a> {
+        dense: Weights<'a>,
+        device: &'a Device,
+        keep_packed: bool,
+    }
+    impl WeightSource for Int8<'_> {
+        fn take(
+            &mut self,
+            name: &str,
+            shape: &[usize],
+            init: Init,
+        ) -> Result<LoadedWeight, ModelError> {
+            let weight = self.dense.take(name, shape, init)?;
+            let is_matrix = match shape {
+                [_, _] => name.ends_with("weight"),
+                [_, d_in, 1, 1] => *d_in > 1,
+                _ => false,
+            };
+            let flat = match weight {
+                LoadedWeight::Dense(flat, _) if is_matrix => flat,
+                other => return Ok(other),
+            };
+            let (rows, values) = (shape[0], flat.into_data().iter().collect::<Vec<f32>>());
+            let cols = values.len() / rows;
+            let packed = vmad_quant::quantize_q8(&values, rows, cols).unwrap();
+            Ok(if self.keep_packed {
+                let (q, scales) = (packed.values(), packed.scales());
+                let weight = QuantWeight::from_q8(rows, cols, q, scales, self.device)?;
+                LoadedWeight::Quant(weight)
+            } else {
+                let data = TensorData::new(packed.dequantize(), [rows * cols]);
+                LoadedWeight::Dense(Tensor::from_data(data, self.device), shape.to_vec())
+            })
+        }
+    }
+    let fixture = Fixture::read("tiny_vit");
     let config: SamConfig = fixture.config("sam");
     on_every_device(|device| {
-        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
-        let mut root = Builder::new(&mut weights, &mut names);
-        let encoder = ImageEncoder::new(&mut root.at("sam.image_encoder"), &config).unwrap();
-        let image = encoder.forward(fixture.tensor("in.pixels", device));
-        fixture.check("out.image_embedding", image);
+        let [packed, dequantised] = [true, false].map(|keep_packed| {
+            let dense = fixture.weights(device);
+            let (mut source, mut names) = (
+                Int8 {
+                    dense,
+                    device,
+                    keep_packed,
+                },
+                Vec::new(),
+            );
+            let mut root = Builder::new(&mut source, &mut names);
+            let encoder = ImageEncoder::new(&mut root.at("sam.image_encoder"), &config).unwrap();
+            encoder.forward(fixture.tensor("in.pixels", device))
+        });
+        let difference = (packed - dequantised).abs().max().into_scalar::<f32>();
+        assert!(difference <= common::TOLERANCE, "difference {difference}");
     });
 }
 

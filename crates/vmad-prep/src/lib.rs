@@ -24,5 +24,6 @@ pub use mask::{Region, ScoreMode, anomaly_map, image_score, regions, union_max, 
 pub use pixels::{ClipMode, SamFrame, clip_pixels, sam_pixels};
 pub use prior::Prior;
 pub use prompt::{expanded_index, state_index};
+pub use similarity::{Reference, ReferenceBank};
 pub use text::{IMAGE_SENTINEL, Specials, StreamDecoder, Tokenizer};
 pub use threshold::{F1Max, Quantile, QuantileThreshold, f1_max, quantile_threshold};

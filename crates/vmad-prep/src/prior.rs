@@ -1,7 +1,10 @@
 //! The patch-similarity prior as the model's branches take it: what training and inference share.
 
 use crate::pixels::{ClipMode, SAM_MEAN, SAM_STD, SamFrame};
-use crate::similarity::{Channel, SimilarityConfig, SimilarityMap, self_similarity};
+use crate::similarity::{
+    Channel, Reference, ReferenceBank, SimilarityConfig, SimilarityMap, self_similarity,
+    similarity_against,
+};
 
 /// Brings the prior's range to about ±3, where a network's first layer is comfortable.
 const SCALE: f32 = 0.25;
@@ -17,29 +20,29 @@ impl Prior {
     /// Channels of [`Self::for_clip`].
     pub const CLIP_CHANNELS: usize = SimilarityMap::CHANNELS;
 
-    /// Measures a photograph within SAM's square.
+    /// Measures a photograph within SAM's square against itself.
     ///
     /// # Shapes
     /// - sam_pixels: `[3, frame.size, frame.size]`, as [`crate::sam_pixels`] gives them
     pub fn new(sam_pixels: &[f32], frame: &SamFrame) -> Self {
         let size = frame.size as usize;
-        let area = size * size;
-        // Too short an input leaves `rgb` too short as well, and the map zero.
-        let mut rgb = vec![0_u8; 3 * area.min(sam_pixels.len() / 3)];
-        for (channel, plane) in sam_pixels.chunks_exact(area.max(1)).take(3).enumerate() {
-            for (pixel, value) in plane.iter().enumerate() {
-                let byte = value * SAM_STD[channel] + SAM_MEAN[channel];
-                rgb[3 * pixel + channel] = byte.round().clamp(0.0, 255.0) as u8;
-            }
-        }
-        // Cells stay 8 pixels at 256, so that the grid and the cost do not grow with the input.
-        let config = SimilarityConfig {
-            cell: (size / 32).max(1),
-            ..SimilarityConfig::default()
-        };
-        let valid = (frame.resized.0 as usize, frame.resized.1 as usize);
+        let rgb = bytes(sam_pixels, frame);
         Self {
-            map: self_similarity(&rgb, size, size, valid, &config),
+            map: self_similarity(&rgb, size, size, valid(frame), &config(frame)),
+            frame: *frame,
+        }
+    }
+
+    /// Measures a photograph within SAM's square against photographs of good parts and against
+    /// itself ([`ReferenceBank`] says how the two are joined), on the scale of [`Self::new`].
+    ///
+    /// # Shapes
+    /// As for [`Self::new`]; the references are of the same size.
+    pub fn against(sam_pixels: &[f32], frame: &SamFrame, bank: &ReferenceBank) -> Self {
+        let size = frame.size as usize;
+        let rgb = bytes(sam_pixels, frame);
+        Self {
+            map: similarity_against(&rgb, size, size, valid(frame), bank),
             frame: *frame,
         }
     }
@@ -108,6 +111,44 @@ impl Prior {
         }
         values
     }
+}
+
+impl Reference {
+    /// Describes a photograph of a good part for [`Prior::against`].
+    ///
+    /// # Shapes
+    /// As for [`Prior::new`].
+    pub fn of_photo(sam_pixels: &[f32], frame: &SamFrame) -> Self {
+        let size = frame.size as usize;
+        let rgb = bytes(sam_pixels, frame);
+        Self::new(&rgb, size, size, valid(frame), &config(frame))
+    }
+}
+
+/// The square as RGB; too short where the pixels are, which leaves the map zero.
+fn bytes(sam_pixels: &[f32], frame: &SamFrame) -> Vec<u8> {
+    let area = (frame.size as usize).pow(2);
+    let mut rgb = vec![0_u8; 3 * area.min(sam_pixels.len() / 3)];
+    for (channel, plane) in sam_pixels.chunks_exact(area.max(1)).take(3).enumerate() {
+        for (pixel, value) in plane.iter().enumerate() {
+            let byte = value * SAM_STD[channel] + SAM_MEAN[channel];
+            rgb[3 * pixel + channel] = byte.round().clamp(0.0, 255.0) as u8;
+        }
+    }
+    rgb
+}
+
+/// Cells stay 8 pixels at 256, so that the grid and the cost do not grow with the input.
+fn config(frame: &SamFrame) -> SimilarityConfig {
+    SimilarityConfig {
+        cell: (frame.size as usize / 32).max(1),
+        ..SimilarityConfig::default()
+    }
+}
+
+/// Width and height of the photograph within the square.
+fn valid(frame: &SamFrame) -> (usize, usize) {
+    (frame.resized.0 as usize, frame.resized.1 as usize)
 }
 
 /// Two neighbouring cells and how far between them a sample lies.
@@ -186,5 +227,21 @@ mod tests {
         let prior = Prior::new(&[], &frame);
         assert!(prior.for_sam(8).iter().all(|v| *v == 0.0));
         assert_eq!(prior.for_clip(4, ClipMode::Pad).len(), 4 * 16);
+    }
+
+    #[test]
+    fn what_a_reference_shows_is_excused() {
+        let (pixels, frame) = sam_pixels(&photo(), 256);
+        let bank = ReferenceBank::new(&[Reference::of_photo(&pixels, &frame)]);
+        let bank = bank.unwrap_or_else(|| panic!("a photograph has cells"));
+        let alone = prior().for_sam(64);
+        let against = Prior::against(&pixels, &frame, &bank).for_sam(64);
+        let spot = 64 * 16 + 48;
+        assert!(
+            against[spot] < 0.0 && alone[spot] > 0.5,
+            "{}",
+            against[spot]
+        );
+        assert!(ReferenceBank::new(&[Reference::of_photo(&[], &frame)]).is_none());
     }
 }

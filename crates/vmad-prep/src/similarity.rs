@@ -15,6 +15,14 @@
 //!   far from its matches but so are they from theirs, whereas a defect's matches are ordinary.
 //!
 //! Plain loops over rows that vectorise, one thread, no hashing: the same input gives the same map.
+//!
+//! With photographs of good parts ([`ReferenceBank`]) each cell is compared with theirs as well.
+
+mod references;
+mod whitening;
+
+pub use references::{Reference, ReferenceBank};
+use whitening::Whitening;
 
 /// What [`self_similarity`] measures; [`Default`] is what was tuned on the synthetic train split.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,32 +148,85 @@ pub fn self_similarity(
     valid: (usize, usize),
     config: &SimilarityConfig,
 ) -> SimilarityMap {
+    let picture = Picture {
+        rgb,
+        width,
+        height,
+        valid,
+    };
+    measure(&picture, config, None)
+}
+
+/// Measures how unlike normal photographs each cell is, and how unlike the rest of its own image:
+/// see [`ReferenceBank`] for how the two are joined. Sizes and failures as for [`self_similarity`].
+pub fn similarity_against(
+    rgb: &[u8],
+    width: usize,
+    height: usize,
+    valid: (usize, usize),
+    bank: &ReferenceBank,
+) -> SimilarityMap {
+    let picture = Picture {
+        rgb,
+        width,
+        height,
+        valid,
+    };
+    measure(&picture, bank.config(), Some(bank))
+}
+
+/// What is measured: the arguments of [`self_similarity`].
+struct Picture<'a> {
+    rgb: &'a [u8],
+    width: usize,
+    height: usize,
+    valid: (usize, usize),
+}
+
+impl Picture<'_> {
+    /// Width and height in pixels of the area that counts; `None` where there is none.
+    fn size(&self) -> Option<(usize, usize)> {
+        let size = (self.valid.0.min(self.width), self.valid.1.min(self.height));
+        let n_bytes = self.width.checked_mul(self.height);
+        let n_bytes = n_bytes.and_then(|n| n.checked_mul(3))?;
+        (size.0 > 0 && size.1 > 0 && n_bytes <= self.rgb.len()).then_some(size)
+    }
+}
+
+/// Columns and rows of cells over an area, the last of them perhaps cut off.
+fn cells_over(size: (usize, usize), config: &SimilarityConfig) -> (usize, usize) {
     let cell = config.cell.max(1);
-    let grid = (width.div_ceil(cell), height.div_ceil(cell));
-    let size = (valid.0.min(width), valid.1.min(height));
-    let inner = (size.0.div_ceil(cell), size.1.div_ceil(cell));
+    (size.0.div_ceil(cell), size.1.div_ceil(cell))
+}
+
+fn measure(
+    picture: &Picture<'_>,
+    config: &SimilarityConfig,
+    bank: Option<&ReferenceBank>,
+) -> SimilarityMap {
+    let grid = cells_over((picture.width, picture.height), config);
+    let n = grid.0 * grid.1;
     let mut map = SimilarityMap {
         width: grid.0,
         height: grid.1,
-        data: vec![0.0; SimilarityMap::CHANNELS * grid.0 * grid.1],
-        valid: inner,
+        data: vec![0.0; SimilarityMap::CHANNELS * n],
+        valid: (0, 0),
     };
-    let n_bytes = width.checked_mul(height).and_then(|n| n.checked_mul(3));
-    if size.0 == 0 || size.1 == 0 || n_bytes.is_none_or(|n| n > rgb.len()) {
-        map.valid = (0, 0);
+    let Some(size) = picture.size() else {
         return map;
-    }
+    };
+    let inner = cells_over(size, config);
+    map.valid = inner;
 
-    let mut features = describe(rgb, width, size, inner, cell, config);
-    standardise(&mut features);
-    let features = whiten(
-        &features,
-        config.whitening_floor.max(1e-4),
-        config.axes.max(1),
-    );
+    let cells = describe(picture.rgb, picture.width, size, inner, config);
+    let features =
+        Whitening::fit(&cells.features, config, config.axes.max(1)).apply(&cells.features);
     let nearest = nearest_cells(&features, inner, config);
-    for (channel, values) in Channel::ALL.iter().zip(channels(&nearest, inner, config)) {
-        let n = grid.0 * grid.1;
+    let mut found = logarithms(&nearest, median(&nearest.distance), config);
+    if let Some(bank) = bank {
+        found = bank.judge(found, cells.absolute());
+    }
+    for (channel, values) in Channel::ALL.iter().zip(found.channels(inner, config)) {
         let plane = &mut map.data[*channel as usize * n..(*channel as usize + 1) * n];
         plane.fill(median(&values));
         for (to, from) in plane.chunks_mut(grid.0).zip(values.chunks(inner.0)) {
@@ -259,7 +320,8 @@ fn oriented_energies(plane: &Plane) -> [Plane; 4] {
 }
 
 /// Mean, deviation, maximum and minimum per cell.
-type Stats = [Vec<f32>; 4];
+type Stats = [Vec<f32>; N_STATS];
+const N_STATS: usize = 4;
 
 /// The pixels `[start, end)` of a plane `2^octave` times smaller that belong to cell `index`, never
 /// empty. A last cell cut off by the border reaches back to a full cell's width.
@@ -278,7 +340,7 @@ fn cell_stats(
     margin: usize,
 ) -> Stats {
     let (w, n) = (plane.width, grid.0 * grid.1);
-    let mut out: Stats = [(); 4].map(|()| vec![0.0; n]);
+    let mut out: Stats = [(); N_STATS].map(|()| vec![0.0; n]);
     let (mut sum, mut squares) = (vec![0.0f32; w], vec![0.0f32; w]);
     let (mut high, mut low) = (vec![0.0f32; w], vec![0.0f32; w]);
     for row in 0..grid.1 {
@@ -317,14 +379,35 @@ fn cell_stats(
 /// A description of every cell, feature-major: `[n_features][n_cells]`.
 type Features = Vec<Vec<f32>>;
 
+/// A picture's cells. Levels of brightness and colour count from those of its first pixel.
+struct Cells {
+    features: Features,
+    /// Luminance, red-green and yellow-blue of the first pixel.
+    origin: [f32; 3],
+}
+
+impl Cells {
+    /// Features that cells of different pictures share: levels count from black.
+    fn absolute(self) -> Features {
+        let mut features = self.features;
+        for (kinds, origin) in features.chunks_mut(N_STATS).zip(self.origin) {
+            // All but the deviation, which has no origin.
+            for i in [0, 2, 3] {
+                kinds[i].iter_mut().for_each(|v| *v += origin);
+            }
+        }
+        features
+    }
+}
+
 fn describe(
     rgb: &[u8],
     stride: usize,
     size: (usize, usize),
     grid: (usize, usize),
-    cell: usize,
     config: &SimilarityConfig,
-) -> Features {
+) -> Cells {
+    let cell = config.cell.max(1);
     let mut luminance = Plane::new(size.0, size.1);
     let mut red_green = Plane::new(size.0, size.1);
     let mut yellow_blue = Plane::new(size.0, size.1);
@@ -339,6 +422,7 @@ fn describe(
     }
 
     let mut features = Features::new();
+    let origin = [&luminance, &red_green, &yellow_blue].map(|plane| plane.data[0]);
     for plane in [&mut luminance, &mut red_green, &mut yellow_blue] {
         // Only differences matter later; about zero, deviations do not drown in rounding, and
         // those of a constant image are exactly zero.
@@ -371,104 +455,7 @@ fn describe(
             features.push(anisotropy);
         }
     }
-    features
-}
-
-/// Centres each feature on its median and scales it by the mean of its standard and its median
-/// deviation: the first alone hides a strong defect, the second alone explodes on plain grounds.
-fn standardise(features: &mut Features) {
-    for feature in features {
-        let n = feature.len() as f32;
-        let middle = median(feature);
-        let mean = feature.iter().sum::<f32>() / n;
-        let variance = feature.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / n;
-        let deviations: Vec<f32> = feature.iter().map(|v| (v - middle).abs()).collect();
-        // 1.48 makes the median deviation that of a normal distribution; the floor is about the
-        // rounding of 8-bit pixels.
-        let scale = (0.5 * (variance.sqrt() + 1.48 * median(&deviations))).max(0.01);
-        for v in feature {
-            *v = ((*v - middle) / scale).clamp(-8.0, 8.0);
-        }
-    }
-}
-
-/// Projects on the strongest principal axes, each scaled by 1/√(eigenvalue + floor).
-fn whiten(features: &Features, floor: f32, n_axes: usize) -> Features {
-    let m = features.len();
-    // Clipped harder than the features themselves, so that a defect does not whiten itself away.
-    let clipped: Features = features
-        .iter()
-        .map(|feature| {
-            let values: Vec<f32> = feature.iter().map(|v| v.clamp(-3.0, 3.0)).collect();
-            let mean = values.iter().sum::<f32>() / values.len() as f32;
-            values.iter().map(|v| v - mean).collect()
-        })
-        .collect();
-    let mut covariance = vec![0.0f32; m * m];
-    for i in 0..m {
-        for j in 0..=i {
-            let products = clipped[i].iter().zip(&clipped[j]).map(|(a, b)| a * b);
-            let value = products.sum::<f32>() / clipped[i].len() as f32;
-            covariance[i * m + j] = value;
-            covariance[j * m + i] = value;
-        }
-    }
-    let axes = diagonalise(&mut covariance, m);
-    let eigenvalue = |i: usize| covariance[i * m + i].max(0.0);
-    let mut order: Vec<usize> = (0..m).collect();
-    order.sort_by(|&i, &j| eigenvalue(j).total_cmp(&eigenvalue(i)));
-    order.truncate(n_axes);
-    order
-        .into_iter()
-        .map(|i| {
-            let axis = &axes[i * m..(i + 1) * m];
-            let scale = 1.0 / (eigenvalue(i) + floor).sqrt();
-            let mut out = vec![0.0f32; features[0].len()];
-            for (&weight, feature) in axis.iter().zip(features) {
-                for (o, v) in out.iter_mut().zip(feature) {
-                    *o += scale * weight * v;
-                }
-            }
-            out
-        })
-        .collect()
-}
-
-/// Cyclic Jacobi on a symmetric `[n, n]` matrix: leaves the eigenvalues on its diagonal and returns
-/// the eigenvectors as rows.
-fn diagonalise(matrix: &mut [f32], n: usize) -> Vec<f32> {
-    let mut axes = vec![0.0f32; n * n];
-    for i in 0..n {
-        axes[i * n + i] = 1.0;
-    }
-    for _sweep in 0..8 {
-        for p in 0..n {
-            for q in p + 1..n {
-                let off = matrix[p * n + q];
-                if off.abs() < 1e-6 {
-                    continue;
-                }
-                let theta = (matrix[q * n + q] - matrix[p * n + p]) / (2.0 * off);
-                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let c = 1.0 / (t * t + 1.0).sqrt();
-                let s = t * c;
-                rotate_rows(matrix, n, p, q, c, s);
-                for row in matrix.chunks_exact_mut(n) {
-                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                }
-                rotate_rows(&mut axes, n, p, q, c, s);
-            }
-        }
-    }
-    axes
-}
-
-/// Rotates rows `p < q` of an `[n, n]` matrix into each other.
-fn rotate_rows(matrix: &mut [f32], n: usize, p: usize, q: usize, c: f32, s: f32) {
-    let (head, tail) = matrix.split_at_mut(q * n);
-    for (a, b) in head[p * n..(p + 1) * n].iter_mut().zip(&mut tail[..n]) {
-        (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
-    }
+    Cells { features, origin }
 }
 
 /// Per cell: mean distance per √axis to its nearest cells, and the same averaged over them.
@@ -484,29 +471,17 @@ const QUERIES: usize = 4;
 fn nearest_cells(features: &Features, grid: (usize, usize), config: &SimilarityConfig) -> Nearest {
     let n = grid.0 * grid.1;
     let k = config.neighbours.max(1);
-    let radius = config.exclude_radius.max(0.0);
-    let radius = radius.min(0.25 * grid.0.max(grid.1) as f32);
+    let radius = exclude_radius(grid, config);
     let per_feature = 1.0 / (features.len().max(1) as f32).sqrt();
     let mut distance = vec![0.0; n];
     let mut found: Vec<Vec<usize>> = Vec::with_capacity(n);
     let mut squares = [(); QUERIES].map(|()| vec![0.0f32; n]);
     let mut best: Vec<(f32, usize)> = Vec::with_capacity(k + 1);
     for start in (0..n).step_by(QUERIES) {
-        squared_distances(features, start, &mut squares);
+        squared_distances(features, start, features, &mut squares);
         for (i, row) in (start..n).zip(&mut squares) {
             exclude_disc(row, i, grid, radius);
-            best.clear();
-            let mut worst = f32::INFINITY;
-            for (j, &d) in row.iter().enumerate() {
-                if d < worst {
-                    let at = best.partition_point(|b| b.0 <= d);
-                    best.insert(at, (d, j));
-                    best.truncate(k);
-                    if best.len() == k {
-                        worst = best[k - 1].0;
-                    }
-                }
-            }
+            smallest(row, k, &mut best);
             let sum: f32 = best.iter().map(|b| b.0.sqrt()).sum();
             distance[i] = per_feature * sum / best.len().max(1) as f32;
             found.push(best.iter().map(|b| b.1).collect());
@@ -522,14 +497,36 @@ fn nearest_cells(features: &Features, grid: (usize, usize), config: &SimilarityC
     Nearest { distance, theirs }
 }
 
-/// Squared distances of the cells `start..` to all cells; queries past the last cell repeat it.
-fn squared_distances(features: &Features, start: usize, out: &mut [Vec<f32>; QUERIES]) {
+/// The `k` smallest finite values of a row with their places, ascending.
+fn smallest(row: &[f32], k: usize, best: &mut Vec<(f32, usize)>) {
+    best.clear();
+    let mut worst = f32::INFINITY;
+    for (j, &d) in row.iter().enumerate() {
+        if d < worst {
+            let at = best.partition_point(|b| b.0 <= d);
+            best.insert(at, (d, j));
+            best.truncate(k);
+            if best.len() == k {
+                worst = best[k - 1].0;
+            }
+        }
+    }
+}
+
+/// Squared distances of the cells `start..` of `queries` to all of `features`; queries past the last
+/// cell repeat it.
+fn squared_distances(
+    queries: &Features,
+    start: usize,
+    features: &Features,
+    out: &mut [Vec<f32>; QUERIES],
+) {
     for row in out.iter_mut() {
         row.fill(0.0);
     }
     let [a, b, c, d] = out;
-    for feature in features {
-        let query = |i: usize| feature[(start + i).min(feature.len() - 1)];
+    for (feature, query) in features.iter().zip(queries) {
+        let query = |i: usize| query[(start + i).min(query.len() - 1)];
         let [qa, qb, qc, qd] = [query(0), query(1), query(2), query(3)];
         let front = a.iter_mut().zip(b.iter_mut());
         let back = c.iter_mut().zip(d.iter_mut());
@@ -540,6 +537,12 @@ fn squared_distances(features: &Features, start: usize, out: &mut [Vec<f32>; QUE
             *d += (v - qd) * (v - qd);
         }
     }
+}
+
+/// The configured radius, a quarter of the longer side where that is less.
+fn exclude_radius(grid: (usize, usize), config: &SimilarityConfig) -> f32 {
+    let radius = config.exclude_radius.max(0.0);
+    radius.min(0.25 * grid.0.max(grid.1) as f32)
 }
 
 /// Puts the cell itself and its spatial neighbours out of reach.
@@ -556,28 +559,45 @@ fn exclude_disc(row: &mut [f32], cell: usize, grid: (usize, usize), radius: f32)
     }
 }
 
-/// The maps in the order of [`Channel::ALL`], each `[rows, columns]` of the valid grid.
-fn channels(
-    nearest: &Nearest,
-    grid: (usize, usize),
-    config: &SimilarityConfig,
-) -> [Vec<f32>; SimilarityMap::CHANNELS] {
-    // Keeps 0/0 at 1 on constant images; far under any distance that noise makes.
-    const TINY: f32 = 1e-3;
-    let typical = median(&nearest.distance) + TINY;
+/// Keeps 0/0 at 1 on constant images; far under any distance that noise makes.
+const TINY: f32 = 1e-3;
+
+/// The channels but the fused one, each value of a cell of the valid grid.
+struct Logarithms {
+    relative: Vec<f32>,
+    absolute: Vec<f32>,
+    factor: Vec<f32>,
+}
+
+/// `typical` is the distance of a usual cell.
+fn logarithms(nearest: &Nearest, typical: f32, config: &SimilarityConfig) -> Logarithms {
+    let typical = typical + TINY;
     let floor = config.factor_floor.max(TINY);
     let relative = nearest.distance.iter();
     let relative = relative.map(|d| ((d + TINY) / typical).ln().clamp(-2.0, 4.0));
     let absolute = nearest.distance.iter();
-    let absolute: Vec<f32> = absolute.map(|d| (d + TINY).ln().clamp(-3.0, 3.0)).collect();
+    let absolute = absolute.map(|d| (d + TINY).ln().clamp(-3.0, 3.0));
     let pairs = nearest.distance.iter().zip(&nearest.theirs);
-    let factor: Vec<f32> = pairs
-        .map(|(d, theirs)| ((d + floor) / (theirs + floor)).ln().clamp(-2.0, 3.0))
-        .collect();
-    let sum = absolute.iter().zip(&factor);
-    let sum: Vec<f32> = sum.map(|(a, f)| a + config.factor_weight * f).collect();
-    let fused = smooth(&sum, grid);
-    [relative.collect(), absolute, factor, fused]
+    let factor = pairs.map(|(d, theirs)| ((d + floor) / (theirs + floor)).ln().clamp(-2.0, 3.0));
+    Logarithms {
+        relative: relative.collect(),
+        absolute: absolute.collect(),
+        factor: factor.collect(),
+    }
+}
+
+impl Logarithms {
+    /// The maps in the order of [`Channel::ALL`], each `[rows, columns]` of the valid grid.
+    fn channels(
+        self,
+        grid: (usize, usize),
+        config: &SimilarityConfig,
+    ) -> [Vec<f32>; SimilarityMap::CHANNELS] {
+        let sum = self.absolute.iter().zip(&self.factor);
+        let sum: Vec<f32> = sum.map(|(a, f)| a + config.factor_weight * f).collect();
+        let fused = smooth(&sum, grid);
+        [self.relative, self.absolute, self.factor, fused]
+    }
 }
 
 /// Binomial 3×3 smoothing; the border repeats.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vmad_model::VmadConfig;
+use vmad_model::config::{ConvNorm, SamEncoder};
 use vmad_package::{Conversation, Recipe, Templates};
 
 use crate::TrainError;
@@ -292,6 +293,16 @@ impl TrainConfig {
         }
         if let Some(lora) = &config.lora {
             lora.validate().map_err(|what| invalid(&what))?;
+        }
+        let has_statistics = matches!(
+            &config.model.sam.encoder,
+            SamEncoder::TinyVit(tiny) if tiny.norm == ConvNorm::Batch
+        );
+        if has_statistics && config.start.is_none() {
+            return Err(invalid(
+                "model.sam.encoder: norm = \"batch\" takes its statistics from public weights; a run \
+                 that starts from nothing needs norm = \"layer\"",
+            ));
         }
         if let Some(dssl) = &config.dssl {
             dssl.validate()

@@ -32,6 +32,14 @@ pub struct Frozen {
     pub sam: bool,
 }
 
+/// What features are computed with.
+pub struct Encoders {
+    /// The encoders, without gradients.
+    pub trainee: Trainee,
+    /// Where they are.
+    pub device: Device,
+}
+
 /// The features of a run.
 pub struct FeatureStore {
     folder: PathBuf,
@@ -83,7 +91,7 @@ impl FeatureStore {
         &mut self,
         ids: &[ViewId],
         pool: &Pool,
-        trainee: &Trainee,
+        encoders: &Encoders,
         config: &TrainConfig,
     ) -> Result<Vec<Arc<View>>, TrainError> {
         let mut missing: Vec<ViewId> = Vec::new();
@@ -100,7 +108,7 @@ impl FeatureStore {
         }
         if !missing.is_empty() {
             let looked = missing.par_iter().map(|id| {
-                let view = self.freeze(pool.view(*id)?, trainee, config)?;
+                let view = self.freeze(pool.view(*id)?, encoders, config)?;
                 self.write(*id, &view, config)?;
                 Ok((*id, Arc::new(view)))
             });
@@ -117,14 +125,13 @@ impl FeatureStore {
     fn freeze(
         &self,
         mut view: View,
-        trainee: &Trainee,
+        Encoders { trainee, device }: &Encoders,
         config: &TrainConfig,
     ) -> Result<View, TrainError> {
-        let device = Device::flex();
         let model = &config.model;
         if self.frozen.clip {
             let taps = |side: &ClipSide| -> Result<ClipSide, TrainError> {
-                let taps = trainee.clip_taps(model, &[side], &device);
+                let taps = trainee.clip_taps(model, &[side], device);
                 let taps = taps.into_iter().map(halves).collect::<Result<_, _>>()?;
                 Ok(ClipSide::Taps(taps))
             };
@@ -134,7 +141,7 @@ impl FeatureStore {
             }
         }
         if self.frozen.sam {
-            let image = trainee.sam_embedding(model, &[&view], &device);
+            let image = trainee.sam_embedding(model, &[&view], device);
             view.sam = SamSide::Embedding(halves(image)?);
         }
         Ok(view)

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use vmad_data::{Defect, DefectKind, Sample};
 use vmad_model::VmadConfig;
-use vmad_model::config::ClipFit;
+use vmad_model::config::{ClipFit, SimilaritySource};
 use vmad_prep::{ClipMode, Prior, RgbImage, SamFrame, clip_pixels, sam_pixels};
 
 use crate::TrainError;
@@ -34,7 +34,8 @@ pub struct View {
     pub clip: ClipSide,
     /// For the mask decoder.
     pub sam: SamSide,
-    /// `[1, mask_side, mask_side]`, the similarity prior for SAM; empty if unused.
+    /// `[1, mask_side, mask_side]`, the similarity prior for SAM; empty if unused or made of CLIP's
+    /// features.
     pub sam_prior: Vec<f32>,
     /// Where the photograph lies within SAM's square.
     pub frame: SamFrame,
@@ -281,7 +282,7 @@ pub(crate) fn look(
     let clip_prior = prior_for(model.clip.similarity_prompt, &|p| {
         p.for_clip(prior_side, mode)
     });
-    let sam_prior = prior_for(model.sam.similarity_prompt, &|p| {
+    let sam_prior = prior_for(model.sam_compares(SimilaritySource::Pixels), &|p| {
         p.for_sam(mask_side as u32)
     });
     // SAM's square has its padding right and below, the CLIP square on both sides.

@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use vmad_model::clip::taps;
-use vmad_model::config::ClipConfig;
+use vmad_model::config::{ClipConfig, SimilaritySource};
 use vmad_model::llama::{Adapter, KvCache};
+use vmad_model::similarity::sam_prior;
 use vmad_model::{Vmad, VmadConfig};
 
 use crate::TrainError;
@@ -97,6 +98,7 @@ impl Trainee {
             words,
             marked,
             seg_hidden,
+            compared,
         } = self.read(run, batch, device)?;
         if run.loss.patch != 0.0 {
             let loss = self.heads.patch_loss(last_tap.clone(), &truths);
@@ -121,7 +123,8 @@ impl Trainee {
             };
             let targets = marked.iter().map(|i| target(*i)).collect::<Vec<_>>();
             let (target, has_target) = mask_targets(&targets, device);
-            let logits = self.mask_logits(config, seg_hidden, image.clone(), views, &marked);
+            let prior = self.sam_prior(config, &compared, views, &marked);
+            let logits = self.mask_logits(config, seg_hidden, image.clone(), prior, &marked);
             parts.set(Part::Bce, bce(logits.clone(), target.clone()));
             parts.set(Part::Dice, dice(logits, target, has_target));
         }
@@ -142,6 +145,7 @@ impl Trainee {
         let sides: Vec<_> = batch.views.iter().map(|view| &view.clip).collect();
         let taps = self.clip_taps(config, &sides, device);
         let last_tap = taps[taps.len() - 1].clone();
+        let compared = taps[config.similarity_tap()].clone();
         Ok(match run.stage {
             Stage::See => Read {
                 last_tap,
@@ -149,6 +153,7 @@ impl Trainee {
                 words: None,
                 marked: (0..n).collect(),
                 seg_hidden: Tensor::zeros([n, config.llm.d_model], device),
+                compared,
             },
             Stage::Speak => {
                 let visual = self.model.projector.forward(&taps); // [n, n_visual, d_text]
@@ -159,6 +164,7 @@ impl Trainee {
                     words: Some((said.hidden, said.targets)),
                     marked: said.marked,
                     seg_hidden: said.seg_hidden,
+                    compared,
                 }
             }
         })
@@ -181,13 +187,8 @@ impl Trainee {
             None => self.heads.patch_classes(read.last_tap),
         };
         let image = self.sam_embedding(&run.model, batch.views, device);
-        let logits = self.mask_logits(
-            &run.model,
-            read.seg_hidden,
-            image,
-            batch.views,
-            &read.marked,
-        );
+        let prior = self.sam_prior(&run.model, &read.compared, batch.views, &read.marked);
+        let logits = self.mask_logits(&run.model, read.seg_hidden, image, prior, &read.marked);
         Ok((activation::sigmoid(logits), activation::softmax(classes, 2)))
     }
 
@@ -310,24 +311,48 @@ impl Trainee {
         self.model.sam_encoder.forward(pixels)
     }
 
+    /// The similarity prior of the marked views, `[marked, 1, mask_side, mask_side]`, where the
+    /// model takes one.
+    fn sam_prior(
+        &self,
+        config: &VmadConfig,
+        compared: &Tensor<3>,
+        views: &[&View],
+        marked: &[usize],
+    ) -> Option<Tensor<4>> {
+        if !config.sam.similarity_prompt {
+            return None;
+        }
+        let device = compared.device();
+        let (n, side) = (marked.len(), config.sam.mask_side());
+        Some(match config.sam.similarity_source {
+            SimilaritySource::Pixels => {
+                let values = marked
+                    .iter()
+                    .flat_map(|i| views[*i].sam_prior.iter().copied());
+                let data = TensorData::new(values.collect::<Vec<f32>>(), [n, 1, side, side]);
+                Tensor::from_data(data, &device)
+            }
+            SimilaritySource::Clip => {
+                let rows = marked.iter().map(|i| *i as i32).collect();
+                let tap = compared.clone().select(0, ints(rows, &device));
+                let photos: Vec<_> = marked.iter().map(|i| views[*i].frame.original).collect();
+                sam_prior(tap, config, &photos)
+            }
+        })
+    }
+
     /// Mask logits of the marked views, `[marked, mask_side²]`.
     fn mask_logits(
         &self,
         config: &VmadConfig,
         seg_hidden: Tensor<2>,
         image: Tensor<4>,
-        views: &[&View],
+        prior: Option<Tensor<4>>,
         marked: &[usize],
     ) -> Tensor<2> {
         let device = image.device();
         let (n, side) = (marked.len(), config.sam.mask_side());
-        let prior = config.sam.similarity_prompt.then(|| {
-            let values = marked
-                .iter()
-                .flat_map(|i| views[*i].sam_prior.iter().copied());
-            let data = TensorData::new(values.collect::<Vec<f32>>(), [n, 1, side, side]);
-            Tensor::<4>::from_data(data, &device)
-        });
         let rows = marked.iter().map(|i| *i as i32).collect();
         let image = image.select(0, ints(rows, &device));
         self.model
@@ -413,6 +438,8 @@ struct Read {
     marked: Vec<usize>,
     /// The states that predict it, `[marked, d_text]`.
     seg_hidden: Tensor<2>,
+    /// The tap that the similarity prior compares, if it compares any, `[n, grid², d_vision]`.
+    compared: Tensor<3>,
 }
 
 /// What the language model made of a batch of dialogues.

@@ -19,7 +19,7 @@ use crate::config::{Stage, Tasks, TrainConfig};
 use crate::conversation::{Dialogue, Interviewer, NAMES, PHRASES};
 use crate::dssl::{DsslHeads, Memory};
 use crate::export::{ExportOptions, export, weights_hash};
-use crate::features::{FeatureStore, Frozen};
+use crate::features::{Encoders, FeatureStore, Frozen};
 use crate::heads::Heads;
 use crate::lora::Lora;
 use crate::losses::Losses;
@@ -249,8 +249,11 @@ impl Trainer {
     fn views(&mut self, ids: &[ViewId], trainee: &Trainee) -> Result<Vec<Arc<View>>, TrainError> {
         match &mut self.features {
             Some(features) => {
-                let trainee = trainee.valid();
-                features.views(ids, &self.pool, &trainee, &self.config)
+                let encoders = Encoders {
+                    trainee: trainee.valid(),
+                    device: self.device.clone().inner(),
+                };
+                features.views(ids, &self.pool, &encoders, &self.config)
             }
             None => Ok(self.pool.views(ids)?.into_iter().map(Arc::new).collect()),
         }

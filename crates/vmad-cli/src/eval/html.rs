@@ -1,7 +1,7 @@
 //! The report as one page that needs nothing beside itself: no script, no other file.
 //!
-//! `report.html` is the template. Whatever it inserts is escaped, but for the style sheet and the
-//! charts, which hold no text from outside.
+//! `report.html` is the template. Whatever it inserts is escaped, but for the style sheet, the charts
+//! and the addresses of the pictures, which hold no text from outside.
 
 use anyhow::{Context, Result};
 use minijinja::Environment;
@@ -337,6 +337,7 @@ fn facts(report: &Report, provenance: Provenance) -> Vec<(&'static str, String)>
         protocol,
         asked,
         device,
+        references,
     } = provenance;
     let mut facts = vec![
         ("model", model),
@@ -350,6 +351,10 @@ fn facts(report: &Report, provenance: Provenance) -> Vec<(&'static str, String)>
     ];
     if let Some(recipe) = recipe {
         facts.insert(3, ("generated with", recipe));
+    }
+    if let Some(references) = references {
+        facts.push(("references", references.protocol));
+        facts.push(("SHA-256 of the references", references.sha256));
     }
     if let Some(bootstrap) = report.bootstrap {
         let drawn = format!("{}, seed {}", bootstrap.n_resamples, bootstrap.seed);

@@ -57,6 +57,11 @@ impl<'a> Inspector<'a> {
         }
     }
 
+    /// The model, for what is set between photographs.
+    pub fn engine(&mut self) -> &mut Engine {
+        self.engine
+    }
+
     /// The first question gives score and map; they would be the same with every other.
     pub fn look(&mut self, record: &Record, photo: LabelledPhoto) -> Result<Seen> {
         let LabelledPhoto { image, mask } = photo;

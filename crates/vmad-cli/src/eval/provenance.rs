@@ -27,6 +27,7 @@ pub(super) fn of(args: &EvalArgs, engine: &Engine, records: &[Record]) -> Result
         protocol: args.protocol.clone(),
         asked: args.ask.iter().map(|ask| name(ask).to_owned()).collect(),
         device: engine.device().to_string(),
+        references: None,
     })
 }
 

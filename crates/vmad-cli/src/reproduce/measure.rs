@@ -67,7 +67,9 @@ pub(super) fn measure(
         // The spread over seeds stands beside the figures.
         options: EvalOptions::default(),
     };
-    let report = evaluate(&plan, &mut engine, &mut dataset, stop, &mut |_, _| Ok(()))?;
+    let report = evaluate(&plan, &mut engine, &mut dataset, None, stop, &mut |_, _| {
+        Ok(())
+    })?;
     let manifest = read_manifest(package)?;
     let of_projector = |name: &str| name.starts_with("projector.") || name.starts_with("ltc.");
     let tensors = manifest.tensors().iter();

@@ -113,7 +113,10 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
     if stop.is_asked() {
         eprintln!("stopped; the same command goes on");
     }
-    keep(&args.out, &matrix, &results)?;
+    // Each finished run was kept at once.
+    if !args.out.join("results.json").exists() {
+        keep(&args.out, &matrix, &results)?;
+    }
     print(&plain(&tables::markdown(&matrix, &results)))
 }
 

@@ -32,7 +32,7 @@ fn every_detector_prints_the_report_of_eval() {
     let folder = tempfile::tempdir().unwrap();
     let (data, normal) = (folder.path().join("data"), folder.path().join("normal"));
     synth(&data, "5", "4");
-    synth(&normal, "6", "64");
+    synth(&normal, "6", "160");
     let normal = normal.to_str().unwrap();
     for (method, extra) in [
         ("padim", &["--normal", normal, "--shots", "3"][..]),

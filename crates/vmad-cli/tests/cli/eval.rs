@@ -183,3 +183,32 @@ fn questions_that_cannot_be_read_are_named() {
     std::fs::remove_file(data.join("mmad.json")).unwrap();
     eval(&data, &["--mmad"]).fails_with("mmad.json");
 }
+
+#[test]
+fn a_report_with_references_says_that_it_is_not_zero_shot() {
+    let (keep, data) = scenes("6", "4");
+    let (_good, references) = scenes("7", "2");
+    let photos = references.join("images");
+    let folder = photos.to_str().unwrap();
+    let before = keep.path().join("before.json");
+    std::fs::write(&before, eval(&data, &["--json"]).succeeds()).unwrap();
+
+    let report = eval(&data, &["--json", "--few-shot", folder]).succeeds();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(
+        report["provenance"]["references"]["protocol"],
+        "few-shot, 2 references: not the zero-shot protocol"
+    );
+    let table = [
+        "--few-shot",
+        folder,
+        "--reference",
+        before.to_str().unwrap(),
+    ];
+    let table = eval(&data, &table).succeeds();
+    assert!(table.contains("not the zero-shot protocol"), "{table}");
+    assert!(table.contains("references: few-shot"), "{table}");
+
+    let own = data.join("images");
+    eval(&data, &["--few-shot", own.to_str().unwrap()]).fails_with("both a reference");
+}

@@ -194,3 +194,17 @@ fn bench_prints_a_table() {
         assert!(text.contains(row), "{row} in {text}");
     }
 }
+
+#[test]
+fn references_are_compared_with_and_named_when_bad() {
+    let (coins, coffee) = (photo("coins.png"), photo("coffee.jpg"));
+    let alone = lines(&inspect(&[&coins, "--json"]).succeeds());
+    let against = inspect(&[&coins, "--json", "--reference", &coffee, &coins]).succeeds();
+    let against = lines(&against);
+    assert!(alone[0].get("n_references").is_none());
+    assert_eq!(against[0]["n_references"], 2);
+    assert_ne!(against[0]["score"], alone[0]["score"]);
+    let people = inspect(&[&coins, "--reference", &coins]).succeeds();
+    assert!(people.contains("and 1 of good parts"), "{people}");
+    inspect(&[&coins, "--reference", "gone.png"]).fails_with("reference gone.png");
+}

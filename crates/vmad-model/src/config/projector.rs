@@ -178,11 +178,7 @@ impl ProjectorConfig {
 }
 
 fn check(holds: bool, what: &str) -> Result<(), ModelError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(ModelError::Config(format!("projector: {what}")))
-    }
+    super::check(holds, &format!("projector: {what}"))
 }
 
 fn check_regions(grid: usize, stride: usize) -> Result<(), ModelError> {

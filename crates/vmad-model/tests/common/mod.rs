@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken fixture must fail the test")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -94,6 +94,14 @@ impl Fixture {
             actual[at],
             expected[at]
         );
+    }
+
+    /// Names of the fixture's weights.
+    pub fn weight_names(&self) -> BTreeSet<&str> {
+        let names = self.tensors.keys().map(String::as_str);
+        names
+            .filter(|name| !name.starts_with("in.") && !name.starts_with("out."))
+            .collect()
     }
 
     /// The fixture's weights on `device`.

@@ -1,5 +1,6 @@
 //! Tests of the similarity prior.
 
+use super::whitening::diagonalise;
 use super::*;
 
 /// A weave with a little noise from a fixed recurrence.
@@ -143,4 +144,126 @@ fn diagonalise_recovers_a_hand_made_matrix() {
     values.sort_unstable_by(f32::total_cmp);
     assert!((values[0] - 1.0).abs() < 1e-5 && (values[1] - 3.0).abs() < 1e-5);
     assert!(axes.iter().all(|v| (v.abs() - 0.5f32.sqrt()).abs() < 1e-5));
+}
+
+/// Paints a round bore into a picture of 256 pixels.
+fn bore(rgb: &mut [u8], centre: (usize, usize)) {
+    for y in 0..256_usize {
+        for x in 0..256_usize {
+            let square = x.abs_diff(centre.0).pow(2) + y.abs_diff(centre.1).pow(2);
+            if square < 81 {
+                rgb[3 * (y * 256 + x)..][..3].copy_from_slice(&[25, 25, 30]);
+            }
+        }
+    }
+}
+
+/// A weave of another noise, which with a bore is a good part.
+fn good_part(shift: usize, centre: (usize, usize)) -> Vec<u8> {
+    let mut rgb = weave(256, 256 + shift);
+    rgb.drain(..3 * 256 * shift);
+    bore(&mut rgb, centre);
+    rgb
+}
+
+fn bank_of(parts: &[Vec<u8>]) -> ReferenceBank {
+    let config = SimilarityConfig::default();
+    let references: Vec<Reference> = parts
+        .iter()
+        .map(|rgb| Reference::new(rgb, 256, 256, (256, 256), &config))
+        .collect();
+    ReferenceBank::new(&references).unwrap_or_else(|| panic!("there are cells"))
+}
+
+/// Mean of a channel over the cells of a box of pixels, and over all cells outside of the boxes.
+fn inside_and_out(map: &SimilarityMap, channel: Channel, boxes: &[[usize; 4]]) -> (f32, f32) {
+    let mut sums = [(0.0, 0); 2];
+    for (i, value) in map.channel(channel).iter().enumerate() {
+        let (x, y) = (i % 32 * 8, i / 32 * 8);
+        let holds = |b: &[usize; 4]| (b[0]..b[2]).contains(&x) && (b[1]..b[3]).contains(&y);
+        let sum = &mut sums[usize::from(!boxes.iter().any(holds))];
+        *sum = (sum.0 + value, sum.1 + 1);
+    }
+    let [inside, outside] = sums.map(|(sum, n)| sum / n as f32);
+    (inside, outside)
+}
+
+#[test]
+fn references_excuse_what_they_show_and_accuse_what_they_do_not() {
+    // The weave repeats every 6 pixels, cells every 8: blots 24 or 48 apart are equal, and find their
+    // like among each other; the bore has no like in its picture.
+    let blots: Vec<[usize; 4]> = (0..12)
+        .map(|i| [24 + i % 4 * 48, 24 + i / 4 * 48])
+        .map(|[x, y]| [x, y, x + 16, y + 16])
+        .collect();
+    let hole = [[112, 224, 128, 240]];
+    let mut rgb = good_part(9, (120, 232));
+    for b in &blots {
+        blot(&mut rgb, 256, (b[0], b[1]), (b[2], b[3]));
+    }
+    let alone = self_similarity(&rgb, 256, 256, (256, 256), &SimilarityConfig::default());
+    let (own_blots, _) = inside_and_out(&alone, Channel::Fused, &blots);
+    let (own_hole, _) = inside_and_out(&alone, Channel::Fused, &hole);
+    assert!(own_hole > own_blots + 1.0, "{own_hole} {own_blots}");
+
+    let parts: Vec<Vec<u8>> = (1..=12)
+        .map(|i| good_part(i, (40 + 13 * i, 60 + 11 * i)))
+        .collect();
+    for n in [1, 3, 12] {
+        let bank = bank_of(&parts[..n]);
+        let map = similarity_against(&rgb, 256, 256, (256, 256), &bank);
+        let (at_blots, beside) = inside_and_out(&map, Channel::Fused, &blots);
+        let (at_hole, _) = inside_and_out(&map, Channel::Fused, &hole);
+        assert!(at_blots > own_blots + 1.0, "{n}: {at_blots} {own_blots}");
+        assert!(at_hole < own_hole - 3.0, "{n}: {at_hole} {own_hole}");
+        assert!(at_blots > at_hole + 1.0, "{n}: {at_blots} {at_hole}");
+        assert!(at_blots > beside + 2.0, "{n}: {at_blots} {beside}");
+
+        let plain = good_part(20, (70, 50));
+        let map = similarity_against(&plain, 256, 256, (256, 256), &bank);
+        let typical = median(map.channel(Channel::Relative));
+        // On the scale of the picture's own map, where a usual cell has 0.
+        assert!(typical.abs() < 0.5, "{n}: {typical}");
+    }
+}
+
+#[test]
+fn odd_references_stay_finite() {
+    let config = SimilarityConfig::default();
+    let sizes = [(1, 1), (8, 8), (9, 17), (64, 3), (0, 0), (256, 256)];
+    let mut references = Vec::new();
+    for (width, height) in sizes {
+        let plain = vec![137; 3 * width * height];
+        let one = Reference::new(&plain, width, height, (width, height), &config);
+        for given in [vec![one.clone()], vec![one.clone(), one.clone()]] {
+            let bank = ReferenceBank::new(&given);
+            assert_eq!(bank.is_none(), width == 0, "{width}×{height}");
+            for (width, height) in sizes {
+                let rgb = weave(width, height);
+                let size = (width, height);
+                let map = bank
+                    .iter()
+                    .map(|bank| similarity_against(&rgb, width, height, size, bank));
+                for map in map {
+                    assert!(map.data.iter().all(|v| v.is_finite()), "{width}×{height}");
+                }
+            }
+        }
+        references.push(one);
+    }
+    let coarse = SimilarityConfig { cell: 16, ..config };
+    references.push(Reference::new(&weave(64, 64), 64, 64, (64, 64), &coarse));
+    assert!(ReferenceBank::new(&references).is_some());
+}
+
+#[test]
+fn a_bank_is_bounded() {
+    let config = SimilarityConfig::default();
+    let rgb = good_part(1, (40, 90));
+    let reference = Reference::new(&rgb, 256, 256, (256, 256), &config);
+    for n in [1, 5, 40] {
+        let bank = ReferenceBank::new(&vec![reference.clone(); n]);
+        let n_cells = bank.map_or(0, |bank| bank.n_cells());
+        assert_eq!(n_cells, n * (4096 / n), "{n}");
+    }
 }

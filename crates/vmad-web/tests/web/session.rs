@@ -161,7 +161,7 @@ async fn thresholds_come_from_photographs_handed_out_one_by_one() {
     for (photos, options, expected) in [
         (&photos[1..2], json!({}), "no-good-part"),
         (&photos[..1], json!({ "quantile": 1 }), "bad-query"),
-        (&photos[..1], json!({ "share": 0.5 }), "bad-query"),
+        (&photos[..1], json!({ "quantile": "high" }), "bad-query"),
     ] {
         let result = inspector.calibrate(photos, options).await;
         assert_eq!(code(result), expected);

@@ -1,0 +1,299 @@
+//! The patch-similarity prior on CLIP's own features, for SAM's dense mask prompt
+//! ([`SimilaritySource::Clip`](crate::config::SimilaritySource)). Ours, not the paper's, which
+//! compares patches in training only.
+//!
+//! The distance of a patch is one less its mean cosine with the patches of the same photograph that
+//! are most like it, its neighbours and CLIP's padding left out. The map is the logarithm of that
+//! distance over the photograph's median: 0 is typical. No operation here reads a result back.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::config::{ClipFit, VmadConfig};
+
+/// Added to distances: keeps 0/0 at 1 on plain pictures.
+const TINY: f64 = 1e-3;
+/// Bounds of the map, those of the prior from pixels.
+const RANGE: (f64, f64) = (-2.0, 4.0);
+
+/// How many patches a distance is averaged over: one in 50, as 20 of 1024 cells in the prior from
+/// pixels, at most 8.
+fn n_nearest(grid: usize) -> usize {
+    (grid * grid / 50).clamp(1, 8)
+}
+
+/// The map of each photograph over SAM's square; zero outside of what CLIP has seen.
+///
+/// No gradient goes into the features: the map is an input, as the prior from pixels is.
+///
+/// # Shapes
+/// - tap: [`VmadConfig::similarity_tap`], `[batch, grid², d_vision]`
+/// - photos: width and height of each photograph in pixels
+/// - output: `[batch, 1, mask_side, mask_side]`
+#[must_use]
+pub fn sam_prior(tap: Tensor<3>, config: &VmadConfig, photos: &[(u32, u32)]) -> Tensor<4> {
+    let device = tap.device();
+    let (grid, side) = (config.clip.grid(), config.sam.mask_side());
+    let batch = photos.len();
+    let (mut valid, mut rows, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+    for &(width, height) in photos {
+        let longest = width.max(height).max(1) as f32;
+        let square = match config.clip_mode {
+            ClipFit::Pad => longest,
+            ClipFit::Crop => width.min(height).max(1) as f32,
+        };
+        let across = Axis::new(width as f32, square, grid);
+        let down = Axis::new(height as f32, square, grid);
+        for row in 0..grid {
+            valid.extend((0..grid).map(|column| down.holds(row) && across.holds(column)));
+        }
+        columns.extend(across.weights(side, longest));
+        rows.extend(down.weights(side, longest));
+    }
+    let weights =
+        |values| Tensor::<3>::from_data(TensorData::new(values, [batch, side, grid]), &device);
+    let map = self_similarity(tap, &valid).reshape([batch, grid, grid]);
+    weights(rows)
+        .matmul(map)
+        .matmul(weights(columns).transpose())
+        .reshape([batch, 1, side, side])
+}
+
+/// How unlike the rest of its photograph each patch is.
+///
+/// # Shapes
+/// - features: `[batch, grid², d]`
+/// - valid: `[batch, grid²]`, false for patches of padding; one of each photograph is true
+/// - output: `[batch, grid²]`
+fn self_similarity(features: Tensor<3>, valid: &[bool]) -> Tensor<2> {
+    let features = features.detach();
+    let device = features.device();
+    let [batch, n, _] = features.dims();
+    let grid = n.isqrt();
+    let norm = (features.clone() * features.clone()).sum_dim(2).sqrt();
+    let unit = features / (norm + 1e-6); // [batch, n, d]
+
+    let counts: Vec<f32> = valid.iter().map(|is| f32::from(u8::from(*is))).collect();
+    let middles: Vec<f32> = counts
+        .chunks(n)
+        .map(|photo| ((photo.iter().sum::<f32>() - 1.0) / 2.0).floor())
+        .collect();
+    let valid = Tensor::<2>::from_data(TensorData::new(counts, [batch, n]), &device);
+    let far = Tensor::<3>::from_data(TensorData::new(far(grid), [1, n, n]), &device);
+    let candidates = far * valid.clone().reshape([batch, 1, n]); // [batch, n, n]
+
+    // What is no candidate counts as least like, so that it comes last.
+    let mut cosine = (unit.clone().matmul(unit.transpose()) + 1.0) * candidates - 1.0;
+    let places = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, 1, n]);
+    let places = places.expand([batch, n, n]);
+    let k = n_nearest(grid);
+    let mut sum = Tensor::<3>::zeros([batch, n, 1], &device);
+    for _ in 0..k {
+        let (most, at) = cosine.clone().max_dim_with_indices(2);
+        sum = sum + most;
+        let taken = places.clone().equal(at.expand([batch, n, n])).float();
+        cosine = cosine - taken * 4.0;
+    }
+    let distance = (sum / k as f64).neg() + 1.0;
+    let distance = distance.clamp_min(0.0).reshape([batch, n]);
+    let middles = Tensor::<2>::from_data(TensorData::new(middles, [batch, 1]), &device);
+    let typical = median(distance.clone(), valid, middles);
+    ((distance + TINY) / (typical + TINY))
+        .log()
+        .clamp(RANGE.0, RANGE.1)
+}
+
+/// The lower median of the valid values, by counting: sorting would read them back.
+///
+/// # Shapes
+/// - values, valid: `[batch, n]`
+/// - middles: `[batch, 1]`, how many valid values are to come before it
+/// - output: `[batch, 1]`
+fn median(values: Tensor<2>, valid: Tensor<2>, middles: Tensor<2>) -> Tensor<2> {
+    let [batch, n] = values.dims();
+    let of_row = values.clone().reshape([batch, n, 1]).expand([batch, n, n]);
+    let others = values.clone().reshape([batch, 1, n]).expand([batch, n, n]);
+    let counts = valid.clone().reshape([batch, 1, n]);
+    let count = |holds: Tensor<3>| (holds * counts.clone()).sum_dim(2).reshape([batch, n]);
+    let below = count(others.clone().lower(of_row.clone()).float());
+    let up_to = count(others.lower_equal(of_row).float());
+    let middles = middles.expand([batch, n]);
+    let is_middle = below.lower_equal(middles.clone()).float() * up_to.greater(middles).float();
+    let is_middle = is_middle * valid;
+    (values * is_middle.clone()).sum_dim(1) / is_middle.sum_dim(1)
+}
+
+/// 1 for each pair of patches that are no neighbours, `[grid², grid²]`: within an eighth of the
+/// grid, which is 4 of 32 cells in the prior from pixels, they are.
+fn far(grid: usize) -> Vec<f32> {
+    let radius = grid as f32 / 8.0;
+    let cells = || (0..grid).flat_map(|y| (0..grid).map(move |x| (x, y)));
+    let is_far = |(x, y): (usize, usize), (u, v): (usize, usize)| {
+        let square = x.abs_diff(u).pow(2) + y.abs_diff(v).pow(2);
+        f32::from(u8::from(square as f32 > radius * radius))
+    };
+    cells()
+        .flat_map(|one| cells().map(move |other| is_far(one, other)))
+        .collect()
+}
+
+/// One axis of a photograph within CLIP's square.
+struct Axis {
+    /// Pixels of the photograph.
+    length: f32,
+    /// Pixels of the square's side.
+    square: f32,
+    grid: usize,
+}
+
+impl Axis {
+    fn new(length: f32, square: f32, grid: usize) -> Self {
+        let length = length.max(1.0);
+        Self {
+            length,
+            square,
+            grid,
+        }
+    }
+
+    /// Pixels of the photograph before the square begins; negative where padding comes first.
+    fn start(&self) -> f32 {
+        (self.length - self.square) / 2.0
+    }
+
+    /// Whether any of a patch is photograph.
+    fn holds(&self, patch: usize) -> bool {
+        let at = |edge: usize| edge as f32 / self.grid as f32 * self.square + self.start();
+        at(patch) < self.length && at(patch + 1) > 0.0
+    }
+
+    /// Bilinear weights of the patches for `side` samples over SAM's square, `[side, grid]`; none
+    /// outside of what CLIP has seen, and none of patches that are padding.
+    fn weights(&self, side: usize, longest: f32) -> Vec<f32> {
+        let mut weights = vec![0.0; side * self.grid];
+        let first = (0..self.grid).find(|patch| self.holds(*patch));
+        let last = (0..self.grid).rfind(|patch| self.holds(*patch));
+        let (Some(first), Some(last)) = (first, last) else {
+            return weights;
+        };
+        for (i, weights) in weights.chunks_mut(self.grid).enumerate() {
+            let pixel = (i as f32 + 0.5) / side as f32 * longest;
+            let share = (pixel - self.start()) / self.square;
+            if pixel >= self.length || !(0.0..1.0).contains(&share) {
+                continue;
+            }
+            let at = (share * self.grid as f32 - 0.5).clamp(first as f32, last as f32);
+            let low = at as usize;
+            weights[low] += 1.0 - at.fract();
+            weights[(low + 1).min(last)] += at.fract();
+        }
+        weights
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// Numbers from a fixed recurrence, -1 to 1.
+    fn numbers(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..n).map(|_| next()).collect()
+    }
+
+    /// The definition in plain loops over one photograph.
+    fn naive(features: &[f32], d: usize, valid: &[bool]) -> Vec<f32> {
+        let n = valid.len();
+        let grid = n.isqrt();
+        let row = |i: usize| &features[i * d..(i + 1) * d];
+        let norm = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt() + 1e-6;
+        let mut distances = Vec::new();
+        for i in 0..n {
+            let mut like = Vec::new();
+            for (j, is_valid) in valid.iter().enumerate() {
+                let (dx, dy) = ((i % grid).abs_diff(j % grid), (i / grid).abs_diff(j / grid));
+                let is_near = (dx * dx + dy * dy) as f32 <= (grid as f32 / 8.0).powi(2);
+                let dot: f32 = row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum();
+                let cosine = dot / norm(row(i)) / norm(row(j));
+                like.push(if is_near || !is_valid { -1.0 } else { cosine });
+            }
+            like.sort_by(|a, b| b.total_cmp(a));
+            let k = (n / 50).clamp(1, 8);
+            let mean = like[..k].iter().sum::<f32>() / k as f32;
+            distances.push((1.0 - mean).max(0.0));
+        }
+        let mut sorted: Vec<f32> = (0..n).filter(|i| valid[*i]).map(|i| distances[i]).collect();
+        sorted.sort_by(f32::total_cmp);
+        let typical = sorted[(sorted.len() - 1) / 2];
+        let ratio = distances.iter().map(|d| (d + 1e-3) / (typical + 1e-3));
+        ratio.map(|ratio| ratio.ln().clamp(-2.0, 4.0)).collect()
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        let data = tensor.into_data();
+        data.iter::<f32>().collect()
+    }
+
+    fn check(grid: usize, d: usize, padded_rows: usize, is_plain: bool) {
+        let device = Device::flex();
+        let n = grid * grid;
+        let mut features = numbers(2 * n * d, 7);
+        if is_plain {
+            features.fill(0.5);
+        }
+        let mut valid = vec![true; 2 * n];
+        valid[n..n + padded_rows * grid].fill(false);
+        let tensor = TensorData::new(features.clone(), [2, n, d]);
+        let found = values(self_similarity(Tensor::from_data(tensor, &device), &valid));
+        let parts = features.chunks(n * d).zip(valid.chunks(n));
+        let expected: Vec<f32> = parts.flat_map(|(f, v)| naive(f, d, v)).collect();
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            // f32 sums in another order, doubled by the logarithm of small distances.
+            let is_close = (found - expected).abs() < 1e-4;
+            assert!(is_close, "grid {grid}, {i}: {found} {expected}");
+        }
+    }
+
+    #[test]
+    fn the_tensors_do_what_the_loops_do() {
+        check(16, 24, 5, false);
+        check(9, 7, 2, false);
+        check(4, 3, 1, false);
+        check(1, 5, 0, false);
+        check(8, 4, 0, true);
+    }
+
+    #[test]
+    fn axes_lie_where_the_photograph_does() {
+        // 64×32 pixels padded to CLIP's square of 8 patches: rows 2 to 5 are photograph.
+        let down = Axis::new(32.0, 64.0, 8);
+        let holds: Vec<usize> = (0..8).filter(|i| down.holds(*i)).collect();
+        assert_eq!(holds, [2, 3, 4, 5]);
+        let weights = down.weights(16, 64.0);
+        for (i, row) in weights.chunks(8).enumerate() {
+            // SAM's square has the photograph in its upper half.
+            let sum: f32 = row.iter().sum();
+            assert!((sum - f32::from(u8::from(i < 8))).abs() < 1e-6, "{i}");
+            assert!(row[..2].iter().chain(&row[6..]).all(|w| *w == 0.0), "{i}");
+        }
+        assert_eq!(
+            weights[3 * 8..4 * 8],
+            [0.0, 0.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0]
+        );
+        // Cropped to the middle 32 of 64 columns: CLIP saw none of the others.
+        let across = Axis::new(64.0, 32.0, 8);
+        assert!((0..8).all(|i| across.holds(i)));
+        let seen: Vec<usize> = (0..16)
+            .filter(|i| {
+                across.weights(16, 64.0)[i * 8..(i + 1) * 8]
+                    .iter()
+                    .any(|w| *w != 0.0)
+            })
+            .collect();
+        assert_eq!(seen, (4..12).collect::<Vec<_>>());
+    }
+}
