@@ -148,8 +148,16 @@ impl FeatureStore {
     }
 
     fn path(&self, id: ViewId) -> PathBuf {
-        self.folder
-            .join(format!("{}-{}.safetensors", id.scene, id.variant))
+        file_of(&self.folder, id)
+    }
+
+    /// Whether all `n_variants` views of a scene lie on disk, as a question that another thread can
+    /// ask.
+    pub fn kept(&self, n_variants: u64) -> impl Fn(usize) -> bool + Send + 'static {
+        let folder = self.folder.clone();
+        move |scene| {
+            (0..n_variants).all(|variant| file_of(&folder, ViewId { scene, variant }).exists())
+        }
     }
 
     /// Keeps a view. Pixels of an encoder that learns are not kept: they are made anew.
@@ -264,6 +272,10 @@ impl FeatureStore {
             },
         }))
     }
+}
+
+fn file_of(folder: &Path, id: ViewId) -> PathBuf {
+    folder.join(format!("{}-{}.safetensors", id.scene, id.variant))
 }
 
 /// Tensors of a file with their bytes.

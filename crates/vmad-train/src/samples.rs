@@ -133,15 +133,16 @@ impl Pool {
         })
     }
 
-    /// Renders scene after scene until the pool is full or [`Self::stop`] is called.
-    pub fn render_ahead(&self) {
+    /// Renders scene after scene, but for those that are `needless`, until the pool is full or
+    /// [`Self::stop`] is called.
+    pub fn render_ahead(&self, needless: impl Fn(usize) -> bool) {
         while !self.stop.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             if index >= self.scenes.len() {
                 return;
             }
             // A scene that fails is asked for again when it is needed, and then fails aloud.
-            if self.scene(index).is_err() {
+            if !needless(index) && self.scene(index).is_err() {
                 return;
             }
         }

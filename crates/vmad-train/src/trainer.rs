@@ -179,10 +179,13 @@ impl Trainer {
         self.progress.step
     }
 
-    /// The pool, whose scenes a thread of the caller's may render ahead.
+    /// Renders the pool's scenes, for a thread of the caller's. Those whose features are kept are not
+    /// looked at any more.
     pub fn render_ahead(&self) -> impl FnOnce() + Send + 'static {
         let pool = Arc::clone(&self.pool);
-        move || pool.render_ahead()
+        let n_variants = self.config.data.variants;
+        let kept = self.features.as_ref().map(|f| f.kept(n_variants));
+        move || pool.render_ahead(|scene| kept.as_ref().is_some_and(|kept| kept(scene)))
     }
 
     /// Takes one step.

@@ -108,15 +108,19 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
             Err(_) if stop.is_asked() => break,
             Err(error) => return Err(error.context(format!("run {}", run.name()))),
         }
+        // In the order of the matrix, however often the work was interrupted.
+        let place = |r: &RunResult| {
+            let is_its = |run: &Run| (&run.variant, run.seed) == (&r.variant, r.seed);
+            runs.iter().position(is_its)
+        };
+        results.sort_by_key(place);
         keep(&args.out, &matrix, &results)?;
     }
     if stop.is_asked() {
         eprintln!("stopped; the same command goes on");
     }
-    // Each finished run was kept at once.
-    if !args.out.join("results.json").exists() {
-        keep(&args.out, &matrix, &results)?;
-    }
+    // Also where nothing was left to do: the matrix may name other rows than before.
+    keep(&args.out, &matrix, &results)?;
     print(&plain(&tables::markdown(&matrix, &results)))
 }
 
