@@ -135,7 +135,7 @@ pub enum Stem {
     /// 3×3 convolutions of stride 2 (Xiao et al. 2021); learns faster from scratch. Ours.
     Conv,
     /// Overlapping patches of 8 pixels every 4, then 4×4 cells every 2. Ours: learns as the
-    /// convolutions do, and a step of training takes half the time.
+    /// convolutions do, and the encoders cost a quarter less in training.
     Overlap,
 }
 
