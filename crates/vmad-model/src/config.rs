@@ -134,8 +134,8 @@ pub enum Stem {
     Patch,
     /// 3×3 convolutions of stride 2 (Xiao et al. 2021); learns faster from scratch. Ours.
     Conv,
-    /// Overlapping patches of 8 pixels every 4, then 4×4 cells every 2. Ours: learns as the
-    /// convolutions do, and the encoders cost a quarter less in training.
+    /// Overlapping patches of 8 pixels every 4, then 4×4 cells every 2. Ours: without the half
+    /// resolution of the convolutions, the encoders cost a quarter less in training.
     Overlap,
 }
 
