@@ -119,6 +119,16 @@ impl ClipEncoder {
         })
     }
 
+    /// With a stem whose batch norms, if it has any, have the statistics of these pictures.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, image_size, image_size]`
+    #[must_use]
+    pub fn settled(mut self, pixels: Tensor<4>) -> Self {
+        self.patches = self.patches.settled(pixels);
+        self
+    }
+
     /// All hidden states that exist: index 0 is after the first norm, `i` after block `i`.
     ///
     /// # Shapes

@@ -137,6 +137,9 @@ pub enum Stem {
     /// Overlapping patches of 8 pixels every 4, then 4×4 cells every 2. Ours: without the half
     /// resolution of the convolutions, the encoders cost a quarter less in training.
     Overlap,
+    /// [`Self::Overlap`] with batch norms in place of the channel norms; they learn several times as
+    /// fast from scratch. Ours.
+    OverlapBatch,
 }
 
 impl VmadConfig {
@@ -234,7 +237,7 @@ fn stem_fits(part: &str, stem: Stem, patch_size: usize, d_model: usize) -> Resul
     let first_stride = match stem {
         Stem::Patch => return Ok(()),
         Stem::Conv => 2,
-        Stem::Overlap => 4,
+        Stem::Overlap | Stem::OverlapBatch => 4,
     };
     check(
         patch_size.is_power_of_two()

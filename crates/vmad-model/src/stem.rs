@@ -6,7 +6,9 @@ use burn::tensor::Tensor;
 
 use crate::ModelError;
 use crate::config::Stem;
-use crate::nn::{Conv2d, ConvShape, LayerNorm, Linear, cut_patches, gelu, to_channels_last};
+use crate::nn::{
+    BatchNorm, Conv2d, ConvShape, LayerNorm, Linear, cut_patches, gelu, to_channels_last,
+};
 use crate::weights::{Builder, Init};
 
 /// From pixels to patch features: a stem, if there is one, and the patch embedding.
@@ -48,21 +50,20 @@ impl PatchEmbed {
         } = shape;
         let conv = match stem {
             Stem::Conv => Some(ConvStem::new(&mut b.at("stem"), patch_size, d_model, eps)?),
-            Stem::Patch | Stem::Overlap => None,
+            Stem::Patch | Stem::Overlap | Stem::OverlapBatch => None,
         };
         let overlap = match stem {
-            Stem::Overlap => Some(OverlapStem::new(
-                &mut b.at("stem"),
-                patch_size,
-                d_model,
-                eps,
-            )?),
+            Stem::Overlap | Stem::OverlapBatch => {
+                Some(OverlapStem::new(&mut b.at("stem"), &shape)?)
+            }
             Stem::Patch | Stem::Conv => None,
         };
         let mut b = b.at(projection);
         let projection = match stem {
             Stem::Patch => Linear::patches(&mut b, 3, patch_size, d_model, bias)?,
-            Stem::Conv | Stem::Overlap => Linear::pointwise(&mut b, d_model, d_model, bias)?,
+            Stem::Conv | Stem::Overlap | Stem::OverlapBatch => {
+                Linear::pointwise(&mut b, d_model, d_model, bias)?
+            }
         };
         Ok(Self {
             conv,
@@ -81,6 +82,18 @@ impl PatchEmbed {
             (None, Some(stem)) => stem.forward(pixels),
             (None, None) => cut_patches(pixels, self.patch_size),
         })
+    }
+}
+
+impl PatchEmbed {
+    /// With batch norms, where there are any, that have the statistics of these pictures.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, side, side]`
+    #[must_use]
+    pub fn settled(mut self, pixels: Tensor<4>) -> Self {
+        self.overlap = self.overlap.map(|stem| stem.settled(pixels));
+        self
     }
 }
 
@@ -151,7 +164,23 @@ impl ConvStem {
 #[derive(Module, Debug)]
 struct OverlapStem {
     merges: Vec<Linear>,
-    norms: Vec<LayerNorm>,
+    norms: Vec<CellNorm>,
+}
+
+/// What a stage's cells are normalised over.
+#[derive(Module, Debug)]
+enum CellNorm {
+    Channels(LayerNorm),
+    Batch(BatchNorm),
+}
+
+impl CellNorm {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Channels(norm) => norm.forward(x),
+            Self::Batch(norm) => norm.forward(x),
+        }
+    }
 }
 
 /// Strides of the stages that leave a pixel of each patch; `None` where they cannot.
@@ -169,12 +198,13 @@ impl OverlapStem {
     ///
     /// # Errors
     /// As the weight source's.
-    fn new(
-        b: &mut Builder,
-        patch_size: usize,
-        d_model: usize,
-        eps: f64,
-    ) -> Result<Self, ModelError> {
+    fn new(b: &mut Builder, shape: &PatchShape) -> Result<Self, ModelError> {
+        let PatchShape {
+            patch_size,
+            d_model,
+            eps,
+            ..
+        } = *shape;
         let strides = strides(patch_size).unwrap_or_default();
         let (mut merges, mut norms) = (Vec::new(), Vec::new());
         let mut d_in = 3;
@@ -188,7 +218,11 @@ impl OverlapStem {
                 d_out,
                 Init::Torch,
             )?);
-            norms.push(LayerNorm::new(&mut stage.at("norm"), d_out, eps)?);
+            let mut norm = stage.at("norm");
+            norms.push(match shape.stem {
+                Stem::OverlapBatch => CellNorm::Batch(BatchNorm::new(&mut norm, d_out, eps)?),
+                _ => CellNorm::Channels(LayerNorm::new(&mut norm, d_out, eps)?),
+            });
             d_in = d_out;
         }
         Ok(Self { merges, norms })
@@ -204,6 +238,24 @@ impl OverlapStem {
             x = gelu(norm.forward(merge.forward(neighbourhoods(x, stride))));
         }
         x.flatten(1, 2)
+    }
+
+    /// As [`PatchEmbed::settled`].
+    fn settled(mut self, pixels: Tensor<4>) -> Self {
+        let mut x = to_channels_last(pixels);
+        let mut norms = Vec::with_capacity(self.norms.len());
+        for (i, (merge, norm)) in self.merges.iter().zip(self.norms).enumerate() {
+            let stride = if i == 0 { 4 } else { 2 };
+            let cells = merge.forward(neighbourhoods(x, stride));
+            let norm = match norm {
+                CellNorm::Batch(norm) => CellNorm::Batch(norm.settled(cells.clone())),
+                CellNorm::Channels(norm) => CellNorm::Channels(norm),
+            };
+            x = gelu(norm.forward(cells));
+            norms.push(norm);
+        }
+        self.norms = norms;
+        self
     }
 }
 

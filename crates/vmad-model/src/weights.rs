@@ -233,6 +233,11 @@ impl DeviceWeights {
         self.tensors.insert(name, weight);
     }
 
+    /// Takes a tensor of any shape out.
+    pub fn remove(&mut self, name: &str) -> Option<LoadedWeight> {
+        self.tensors.remove(name)
+    }
+
     /// Names that no module asked for.
     #[must_use]
     pub fn unused(&self) -> Vec<&str> {

@@ -45,6 +45,18 @@ impl ImageEncoder {
             Self::TinyVit(tiny) => tiny.forward(pixels),
         }
     }
+
+    /// With a stem whose batch norms, if it has any, have the statistics of these pictures.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, image_size, image_size]`
+    #[must_use]
+    pub fn settled(self, pixels: Tensor<4>) -> Self {
+        match self {
+            Self::Vit(vit) => Self::Vit(vit.settled(pixels)),
+            Self::TinyVit(tiny) => Self::TinyVit(tiny),
+        }
+    }
 }
 
 /// 1×1 convolution, norm, 3×3 convolution, norm.

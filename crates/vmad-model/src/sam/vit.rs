@@ -192,6 +192,13 @@ impl VitEncoder {
         })
     }
 
+    /// As [`super::ImageEncoder::settled`].
+    #[must_use]
+    pub fn settled(mut self, pixels: Tensor<4>) -> Self {
+        self.patches = self.patches.settled(pixels);
+        self
+    }
+
     /// # Shapes
     /// - pixels: `[batch, 3, image_size, image_size]`
     /// - output: `[batch, d_out, grid, grid]`
