@@ -91,6 +91,16 @@ pub fn cpu_device() -> Device {
     Device::flex()
 }
 
+/// LibTorch on the CPU, for training: none of this crate's operations on packed weights runs there.
+#[cfg(feature = "libtorch")]
+#[expect(
+    deprecated,
+    reason = "burn 0.22 has no other backend as fast at training on a CPU"
+)]
+pub fn libtorch_device() -> Device {
+    Device::libtorch()
+}
+
 /// The graphics adapter with the most power, initialised.
 ///
 /// An adapter can be initialised once per process (once per wasm instance in a browser); later

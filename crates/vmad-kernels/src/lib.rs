@@ -16,8 +16,11 @@ mod ops;
 mod self_test;
 mod weight;
 
+pub use burn::tensor::Device;
 #[cfg(feature = "wgpu")]
 pub use device::gpu_device;
+#[cfg(feature = "libtorch")]
+pub use device::libtorch_device;
 pub use device::{AdapterInfo, DeviceKind, cpu_device, is_software_name};
 pub use error::KernelError;
 pub use ops::{gather_quant, matmul_quant};

@@ -262,6 +262,8 @@ impl Workplace<'_> {
             run: folder.join("run"),
             package: folder.join("package"),
             device: self.device,
+            #[cfg(feature = "libtorch")]
+            libtorch: false,
             steps_now: None,
             // Thresholds do not enter the figures.
             calibrate: 0,

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use vmad_data::{Generator, Split};
+use vmad_kernels::Device;
 use vmad_package::Threshold;
 use vmad_train::{ExportOptions, Losses, Part, StepReport, TrainConfig, Trainer};
 
@@ -45,6 +46,10 @@ pub(crate) struct TrainArgs {
     /// Which device computes
     #[arg(long, value_enum, default_value = "cpu")]
     pub device: DeviceArg,
+    /// Train with LibTorch's CPU kernels
+    #[cfg(feature = "libtorch")]
+    #[arg(long, conflicts_with = "device")]
+    pub libtorch: bool,
     /// Save and end after this many steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps_now: Option<u64>,
@@ -88,7 +93,7 @@ pub(crate) fn perform(args: &TrainArgs, stop: &Stop) -> Result<Standing> {
     if args.export_only && !args.run.join("progress.json").is_file() {
         bail!("{} holds no checkpoint", args.run.display());
     }
-    let device = session::device(args.device)?.device.autodiff();
+    let device = device(args)?.autodiff();
     let spinner = progress::spinner("opening the run");
     let trainer = Trainer::open(config, &args.run, device);
     spinner.finish_and_clear();
@@ -105,6 +110,15 @@ pub(crate) fn perform(args: &TrainArgs, stop: &Stop) -> Result<Standing> {
     let seconds = trainer.seconds();
     publish(trainer, args, stop)?;
     Ok(Standing::Published { seconds })
+}
+
+/// Where the run computes.
+fn device(args: &TrainArgs) -> Result<Device> {
+    #[cfg(feature = "libtorch")]
+    if args.libtorch {
+        return Ok(vmad_kernels::libtorch_device());
+    }
+    Ok(session::device(args.device)?.device)
 }
 
 /// Steps until the run is done, enough steps were taken or Ctrl-C comes; what was done is saved.
