@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vmad_model::VmadConfig;
+use vmad_model::config::ProjectorConfig;
 use vmad_model::config::{ConvNorm, SamEncoder};
 use vmad_package::{Conversation, Recipe, Templates};
 
@@ -99,6 +100,10 @@ pub struct StartConfig {
     /// Patterns of tensor names that are drawn anew all the same.
     #[serde(default)]
     pub fresh: Vec<String>,
+    /// Patterns of tensor names, and the package that gives these in place of [`Self::package`]: CLIP
+    /// and SAM may each have had a run of their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, PathBuf>,
 }
 
 /// AdamW with linear warm-up and cosine decay.
@@ -118,6 +123,19 @@ pub struct OptimiserConfig {
     pub weight_decay: f32,
     /// Largest norm of a parameter's gradient.
     pub clip_norm: f32,
+    /// Matrices that Muon trains in place of AdamW.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muon: Option<MuonConfig>,
+}
+
+/// Muon (Jordan 2024), with the step length of Liu et al. 2025: each update is made orthogonal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MuonConfig {
+    /// Patterns of the matrices' names: those of hidden layers, neither embeddings nor heads.
+    pub matrices: Vec<String>,
+    /// Its learning rate, as a multiple of AdamW's.
+    pub rate: f64,
 }
 
 /// Weights of the losses, equations (6) and (7).
@@ -137,12 +155,28 @@ pub struct LossConfig {
     /// away. Ours: what the projector drops, no answer can name.
     #[serde(default)]
     pub token: f64,
+    /// Kind of defect of each cell of SAM's embedding and of each defect as a whole, by a linear head
+    /// that is thrown away. Ours: masks alone teach an encoder little of what it looks at.
+    #[serde(default)]
+    pub cell: f64,
+    /// Kind of each defect, read by the same heads off all patches, or visual tokens, that it covers.
+    /// Ours: a single patch of a scratch may be a patch of a crack, the whole of it is not.
+    #[serde(default)]
+    pub kind: f64,
 }
 
 /// The synthetic data of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
+    /// Side of the squares that are cut out of scenes to look at, as a share of the scene's; around a
+    /// defect where there is one. Scenes are then rendered as much larger than SAM's input. Many small
+    /// looks teach what a defect looks like in a fraction of the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<f32>,
+    /// Share of the generators' scenes that have a defect; they decide for themselves if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defective: Option<f32>,
     /// Seed of the scenes, where it is not the run's: runs of different seeds then learn from the
     /// same scenes, in another order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -314,7 +348,8 @@ impl TrainConfig {
         Ok(config)
     }
 
-    /// What stays as it is: what the run names, and under LoRA the language model's blocks.
+    /// What stays as it is: what the run names, under LoRA the language model's blocks, and what
+    /// [`Stage::See`] has no loss for.
     #[must_use]
     pub fn frozen(&self) -> Freeze {
         const BLOCKS: [&str; 2] = ["llm.layers.*", "llm.norm.*"];
@@ -322,13 +357,56 @@ impl TrainConfig {
         if self.lora.is_some() {
             freeze.patterns.extend(BLOCKS.map(str::to_owned));
         }
+        // burn keeps gradients' bookkeeping for what is tracked and never asked for, more with every
+        // step.
+        if self.stage == Stage::See && self.dssl.is_none() {
+            let projector = match self.model.projector {
+                ProjectorConfig::Ltc(_) => "ltc.*",
+                _ => "projector.*",
+            };
+            let mut idle = vec!["llm.*", projector];
+            if !self.learns_kinds() {
+                idle.push("clip.*");
+            }
+            if !self.learns_masks() {
+                idle.push("seg.*");
+                idle.extend(match self.loss.cell == 0.0 {
+                    true => &["sam.*"][..],
+                    false => &["sam.prompt_encoder.*", "sam.mask_decoder.*"],
+                });
+            }
+            freeze.patterns.extend(idle.into_iter().map(str::to_owned));
+        }
         freeze
+    }
+
+    /// Whether anything is asked of CLIP's patches themselves.
+    #[must_use]
+    pub fn learns_kinds(&self) -> bool {
+        let kind = match self.stage {
+            Stage::See => self.loss.kind,
+            // There the visual tokens learn it.
+            Stage::Speak => 0.0,
+        };
+        self.loss.patch != 0.0 || kind != 0.0
+    }
+
+    /// Whether masks are learned.
+    #[must_use]
+    pub fn learns_masks(&self) -> bool {
+        self.loss.bce != 0.0 || self.loss.dice != 0.0
     }
 
     /// Seed of the scenes.
     #[must_use]
     pub fn data_seed(&self) -> u64 {
         self.data.seed.unwrap_or(self.seed)
+    }
+
+    /// Side of the generators' scenes, pixels.
+    #[must_use]
+    pub fn scene_size(&self) -> u32 {
+        (self.model.sam.image_size as f32 / self.data.crop.unwrap_or(1.0)) as u32
     }
 
     /// Scenes that the pool holds at `step`.

@@ -144,6 +144,10 @@ impl FeatureStore {
             let image = trainee.sam_embedding(model, &[&view], device);
             view.sam = SamSide::Embedding(halves(image)?);
         }
+        // As it is kept, so that it is the same when it is read again.
+        for value in &mut view.sam_prior {
+            *value = f16::from_f32(*value).to_f32();
+        }
         Ok(view)
     }
 
@@ -191,6 +195,7 @@ impl FeatureStore {
         let prior: Vec<f16> = view.sam_prior.iter().map(|v| f16::from_f32(*v)).collect();
         tensors.halves("prior".to_owned(), &[prior.len()], &prior);
         tensors.bytes("patches".to_owned(), view.truth.patches.clone());
+        tensors.bytes("cells".to_owned(), view.truth.cells.clone());
         for (i, (_, mask)) in view.truth.masks.iter().enumerate() {
             tensors.bytes(format!("mask.{i}"), mask.clone());
         }
@@ -266,6 +271,7 @@ impl FeatureStore {
             truth: Truth {
                 masks,
                 patches: data("patches")?,
+                cells: data("cells")?,
                 object: head.object,
                 placed: head.placed,
                 told: head.told,

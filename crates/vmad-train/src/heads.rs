@@ -3,9 +3,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
-use vmad_model::nn::Linear;
+use vmad_data::DefectKind;
+use vmad_model::nn::{Linear, to_channels_last};
 use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
+use crate::config::{Stage, TrainConfig};
 use crate::loss::{cross_entropy, weighted_cross_entropy};
 use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth, UNKNOWN_PATCH};
 use crate::worlds::Worlds;
@@ -17,6 +19,7 @@ const OBJECT_SHARE: f64 = 0.3;
 #[derive(Module, Debug)]
 pub struct Heads {
     patch: Linear,
+    cell: Linear,
     token: Linear,
     object: Linear,
 }
@@ -33,9 +36,26 @@ impl Heads {
         };
         Ok(Self {
             patch: head("patch_head", d_vision, PATCH_CLASSES)?,
+            cell: head("cell_head", config.sam.d_out, PATCH_CLASSES)?,
             token: head("token_head", d_text, PATCH_CLASSES)?,
             object: head("object_head", d_text, Worlds::N_OBJECTS)?,
         })
+    }
+
+    /// The heads with those that `run` has no loss for frozen.
+    #[must_use]
+    pub fn for_run(mut self, run: &TrainConfig) -> Self {
+        if !run.learns_kinds() {
+            self.patch = self.patch.no_grad();
+        }
+        if run.loss.cell == 0.0 {
+            self.cell = self.cell.no_grad();
+        }
+        if run.stage == Stage::See {
+            self.token = self.token.no_grad();
+            self.object = self.object.no_grad();
+        }
+        self
     }
 
     /// Logits of each patch's class.
@@ -47,6 +67,33 @@ impl Heads {
         self.patch.forward(features)
     }
 
+    /// Logits of the class of each cell of SAM's embedding.
+    ///
+    /// # Shapes
+    /// - image: `[n, d_out, grid, grid]`
+    /// - output: `[n, grid², PATCH_CLASSES]`
+    pub fn cell_classes(&self, image: Tensor<4>) -> Tensor<3> {
+        self.cell
+            .forward(to_channels_last(image).flatten::<3>(1, 2))
+    }
+
+    /// Cross-entropy of the class of each cell of SAM's embedding, and of whole defects.
+    ///
+    /// # Shapes
+    /// - image: `[n, d_out, grid, grid]`
+    pub fn cell_loss(&self, image: Tensor<4>, truths: &[&Truth]) -> Tensor<1> {
+        let logits = self.cell_classes(image);
+        let classes = |truth: &&Truth| truth.cells.clone();
+        let classes: Vec<Vec<u8>> = truths.iter().map(classes).collect();
+        let classes: Vec<&[u8]> = classes.iter().map(Vec::as_slice).collect();
+        let whole = kind_loss(logits.clone(), &classes);
+        let cells = patch_loss(logits, &classes);
+        match whole {
+            Some(whole) => cells + whole,
+            None => cells,
+        }
+    }
+
     /// Logits of each visual token's class.
     ///
     /// # Shapes
@@ -56,37 +103,69 @@ impl Heads {
         self.token.forward(normed(visual))
     }
 
-    /// Cross-entropy of the defect kind of each CLIP patch.
-    ///
-    /// # Shapes
-    /// - features: `[n, grid², d_vision]`, CLIP's last tap
-    pub fn patch_loss(&self, features: Tensor<3>, truths: &[&Truth]) -> Tensor<1> {
-        let classes = truths
-            .iter()
-            .flat_map(|truth| truth.patches.iter().map(|class| i32::from(*class)));
-        let logits = self.patch_classes(features).flatten::<2>(0, 1);
-        balanced_cross_entropy(logits, classes.collect())
-    }
-
     /// Cross-entropy of the defect kind of each visual token and of the object of them all, on
     /// tokens as the language model's first norm leaves them.
     ///
     /// # Shapes
     /// - visual: `[n, n_visual, d_text]`
-    pub fn token_loss(&self, visual: Tensor<3>, truths: &[&Truth]) -> Tensor<1> {
+    /// - logits: `[n, n_visual, PATCH_CLASSES]`
+    pub fn token_loss(&self, visual: Tensor<3>, logits: Tensor<3>, truths: &[&Truth]) -> Tensor<1> {
         let [n, n_visual, d] = visual.dims();
         let device = visual.device();
         let side = n_visual.isqrt();
         let classes = truths
             .iter()
             .flat_map(|truth| coarser(&truth.patches, side));
-        let logits = self.token_classes(visual.clone()).flatten::<2>(0, 1);
-        let kinds = balanced_cross_entropy(logits, classes.collect());
+        let kinds = balanced_cross_entropy(logits.flatten::<2>(0, 1), classes.collect());
         let objects = truths.iter().map(|truth| truth.object as i32).collect();
         let objects: Tensor<1, Int> = Tensor::from_data(TensorData::new(objects, [n]), &device);
         let mean = normed(visual).mean_dim(1).reshape([n, d]);
         kinds + cross_entropy(self.object.forward(mean), objects) * OBJECT_SHARE
     }
+}
+
+/// Cross-entropy of the defect kind of each CLIP patch.
+///
+/// # Shapes
+/// - logits: `[n, grid², PATCH_CLASSES]`
+/// - pictures: the classes of each picture's patches
+pub fn patch_loss(logits: Tensor<3>, pictures: &[&[u8]]) -> Tensor<1> {
+    let classes = pictures
+        .iter()
+        .flat_map(|patches| patches.iter().map(|class| i32::from(*class)));
+    balanced_cross_entropy(logits.flatten::<2>(0, 1), classes.collect())
+}
+
+/// Cross-entropy of the kind of each defect, from the mean of the logits of all patches or tokens
+/// that it covers. `None` where no kind is known.
+///
+/// # Shapes
+/// - logits: `[n, cells, PATCH_CLASSES]`
+/// - pictures: the classes of each picture's patches
+pub fn kind_loss(logits: Tensor<3>, pictures: &[&[u8]]) -> Option<Tensor<1>> {
+    let [_, n_cells, _] = logits.dims();
+    let device = logits.device();
+    let (mut rows, mut kinds, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, patches) in (0_i32..).zip(pictures) {
+        for (kind, cells) in cells_by_kind(patches, n_cells.isqrt()) {
+            let share = 1.0 / cells.len() as f32;
+            let mut of_cells = vec![0.0; n_cells];
+            cells.iter().for_each(|cell| of_cells[*cell] = share);
+            weights.extend(of_cells);
+            rows.push(i);
+            kinds.push(kind.id() as i32);
+        }
+    }
+    let m = kinds.len();
+    if m == 0 {
+        return None;
+    }
+    let rows: Tensor<1, Int> = Tensor::from_data(TensorData::new(rows, [m]), &device);
+    let kinds: Tensor<1, Int> = Tensor::from_data(TensorData::new(kinds, [m]), &device);
+    let weights: Tensor<3> = Tensor::from_data(TensorData::new(weights, [m, n_cells, 1]), &device);
+    let means = (logits.select(0, rows) * weights).sum_dim(1);
+    let of_kinds = means.squeeze_dim::<2>(1).narrow(1, 1, PATCH_CLASSES - 1);
+    Some(cross_entropy(of_kinds, kinds))
 }
 
 /// Tokens as the language model's first norm leaves them.
@@ -122,6 +201,20 @@ fn balanced_cross_entropy(logits: Tensor<2>, mut classes: Vec<i32>) -> Tensor<1>
     weighted_cross_entropy(logits, targets, weights)
 }
 
+/// The kinds of defect that are known in a square of patches, each with the cells that it covers once
+/// the square is brought to `side`².
+pub(crate) fn cells_by_kind(patches: &[u8], side: usize) -> Vec<(DefectKind, Vec<usize>)> {
+    let classes = coarser(patches, side);
+    let cells = |kind: DefectKind| {
+        let class = kind.id() as i32 + 1;
+        let numbered = classes.iter().enumerate();
+        let covered = numbered.filter(|(_, c)| **c == class).map(|(cell, _)| cell);
+        (kind, covered.collect::<Vec<_>>())
+    };
+    let all = DefectKind::ALL.into_iter().map(cells);
+    all.filter(|(_, cells)| !cells.is_empty()).collect()
+}
+
 /// Classes of a square of patches brought to `side`²: of each region the defect's, if it has one.
 fn coarser(patches: &[u8], side: usize) -> Vec<i32> {
     let grid = patches.len().isqrt();
@@ -132,4 +225,43 @@ fn coarser(patches: &[u8], side: usize) -> Vec<i32> {
         *kept = (*kept).max(*class);
     }
     classes.into_iter().map(i32::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// Logits of `n` pictures of four cells, all zero but for those named: picture, cell, class, logit.
+    fn logits(n: usize, named: &[(usize, usize, usize, f32)]) -> Tensor<3> {
+        let mut values = vec![0.0; n * 4 * PATCH_CLASSES];
+        for (picture, cell, class, logit) in named {
+            values[(picture * 4 + cell) * PATCH_CLASSES + class] = *logit;
+        }
+        Tensor::from_data(
+            TensorData::new(values, [n, 4, PATCH_CLASSES]),
+            &Device::flex(),
+        )
+    }
+
+    #[test]
+    fn a_defect_is_read_off_all_its_cells() {
+        // A crack (class 2) on two cells, of which one says so; a good part and one of unknown kinds.
+        let pictures: [&[u8]; 3] = [&[0, 2, 2, 0], &[0; 4], &[UNKNOWN_PATCH; 4]];
+        // What is said of normal, or off the defect, does not matter.
+        let logits = logits(3, &[(0, 1, 2, 3.0), (0, 1, 0, 9.0), (0, 0, 5, 9.0)]);
+        let mean = 3.0_f32 / 2.0;
+        let expected = (mean.exp() + 14.0).ln() - mean;
+        let loss = kind_loss(logits, &pictures).map(|loss| loss.into_scalar::<f32>());
+        assert!(
+            loss.is_some_and(|loss| (loss - expected).abs() < 1e-5),
+            "{loss:?}"
+        );
+    }
+
+    #[test]
+    fn without_a_known_defect_there_is_no_loss() {
+        let pictures: [&[u8]; 2] = [&[0; 4], &[UNKNOWN_PATCH; 4]];
+        assert!(kind_loss(logits(2, &[]), &pictures).is_none());
+    }
 }

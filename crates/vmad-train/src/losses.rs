@@ -16,8 +16,12 @@ pub enum Part {
     Dice,
     /// Cross-entropy of the patches.
     Patch,
+    /// Cross-entropy of the cells of SAM's embedding, and of whole defects there.
+    Cell,
     /// Cross-entropy of the visual tokens.
     Token,
+    /// Cross-entropy of whole defects.
+    Kind,
     /// DSSL (18); its weight stands in the run's `dssl` table.
     Dssl,
 }
@@ -27,12 +31,14 @@ const N_PARTS: usize = Part::ALL.len();
 
 impl Part {
     /// All parts in the order of the log.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Text,
         Self::Bce,
         Self::Dice,
         Self::Patch,
+        Self::Cell,
         Self::Token,
+        Self::Kind,
         Self::Dssl,
     ];
 
@@ -44,7 +50,9 @@ impl Part {
             Self::Bce => "bce",
             Self::Dice => "dice",
             Self::Patch => "patch",
+            Self::Cell => "cell",
             Self::Token => "token",
+            Self::Kind => "kind",
             Self::Dssl => "dssl",
         }
     }
@@ -56,7 +64,9 @@ impl Part {
             Self::Bce => weights.bce,
             Self::Dice => weights.dice,
             Self::Patch => weights.patch,
+            Self::Cell => weights.cell,
             Self::Token => weights.token,
+            Self::Kind => weights.kind,
             Self::Dssl => run.dssl.as_ref().map_or(0.0, |dssl| dssl.weight),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use half::f16;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -73,6 +74,8 @@ pub struct Truth {
     pub masks: Vec<(DefectKind, Vec<u8>)>,
     /// Class of each CLIP patch.
     pub patches: Vec<u8>,
+    /// Class of each cell of SAM's embedding.
+    pub cells: Vec<u8>,
     /// Class of the object, below [`Worlds::N_OBJECTS`].
     pub object: usize,
     /// Whether places in the words hold for these pixels.
@@ -160,8 +163,7 @@ impl Pool {
             return Ok(sample);
         }
         // Two threads may render the same scene; they get the same.
-        let size = self.config.model.sam.image_size as u32;
-        let sample = self.worlds.scene(index, size)?;
+        let sample = self.worlds.scene(index, self.config.scene_size())?;
         Ok(scene.get_or_init(|| sample))
     }
 
@@ -201,8 +203,12 @@ impl Pool {
             sample.clone()
         };
         let n_boxes = self.config.dssl.as_ref().map_or(0, |dssl| dssl.n_boxes);
+        let cut = match self.config.data.crop {
+            Some(share) => Some(Window::around_a_defect(&sample, share, &mut rng)),
+            None => Window::without_a_border(&sample, &mut rng),
+        };
         let how = Some((&mut rng, n_boxes));
-        Ok(look(&self.config.model, &sample, how))
+        Ok(look(&self.config.model, &sample, cut, how))
     }
 
     /// Views, made on all cores.
@@ -245,27 +251,91 @@ pub fn clip_mode(model: &VmadConfig) -> ClipMode {
     }
 }
 
-/// Prepares pixels and targets as inference does. In training, with a source of randomness and a
-/// number of patches for DSSL, it crops now and then.
+/// A part of a scene, in pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Window {
+    /// What it shows.
+    pub fn of(self, image: &RgbImage) -> RgbImage {
+        image::imageops::crop_imm(image, self.x, self.y, self.width, self.height).to_image()
+    }
+
+    /// Now and then a picture that has lost a border on two sides.
+    fn without_a_border(sample: &Sample, rng: &mut impl Rng) -> Option<Self> {
+        let (full_width, full_height) = sample.image.dimensions();
+        let share = rng.random_range(0.55..0.95_f32);
+        let is_wide = rng.random_bool(0.5);
+        if !rng.random_bool(CROPPED) {
+            return None;
+        }
+        let shorter = |length: u32| (length as f32 * share) as u32;
+        let (width, height) = match is_wide {
+            true => (full_width, shorter(full_height)),
+            false => (shorter(full_width), full_height),
+        };
+        Some(Self {
+            x: (full_width - width) / 2,
+            y: (full_height - height) / 2,
+            width,
+            height,
+        })
+    }
+
+    /// A square with a defect in it, not always in its middle; anywhere in a normal picture.
+    pub fn around_a_defect(sample: &Sample, share: f32, rng: &mut impl Rng) -> Self {
+        let (full_width, full_height) = sample.image.dimensions();
+        let shorter = full_width.min(full_height);
+        let side = ((shorter as f32 * share) as u32).clamp(1, shorter);
+        let middle = sample.defects.choose(rng).and_then(|defect| {
+            let pixels = defect.mask.enumerate_pixels();
+            let marked: Vec<_> = pixels.filter(|(_, _, value)| value.0[0] > 127).collect();
+            marked.choose(rng).map(|(x, y, _)| (*x, *y))
+        });
+        let aside = (side as f32 * 0.3) as u32;
+        let start = |middle: Option<u32>, full: u32, rng: &mut dyn rand::RngCore| match middle {
+            Some(at) => {
+                let at = (at + rng.random_range(0..=2 * aside)).saturating_sub(aside + side / 2);
+                at.min(full - side)
+            }
+            None => rng.random_range(0..=full - side),
+        };
+        Self {
+            x: start(middle.map(|at| at.0), full_width, rng),
+            y: start(middle.map(|at| at.1), full_height, rng),
+            width: side,
+            height: side,
+        }
+    }
+}
+
+/// Prepares pixels and targets of a picture, or of a part of it, as inference does. In training it
+/// takes a source of randomness and a number of patches for DSSL.
 pub(crate) fn look(
     model: &VmadConfig,
     sample: &Sample,
-    mut how: Option<(&mut ChaCha8Rng, usize)>,
+    cut: Option<Window>,
+    how: Option<(&mut ChaCha8Rng, usize)>,
 ) -> View {
     let (full_width, full_height) = sample.image.dimensions();
-    let cut = how.as_mut().and_then(|(rng, _)| {
-        let share = rng.random_range(0.55..0.95_f32);
-        let is_wide = rng.random_bool(0.5);
-        rng.random_bool(CROPPED).then_some((share, is_wide))
+    let window = cut.unwrap_or(Window {
+        x: 0,
+        y: 0,
+        width: full_width,
+        height: full_height,
     });
-    let shorter = |length: u32, share: f32| (length as f32 * share) as u32;
-    let (width, height) = match cut {
-        Some((share, true)) => (full_width, shorter(full_height, share)),
-        Some((share, false)) => (shorter(full_width, share), full_height),
-        None => (full_width, full_height),
-    };
-    let (x, y) = ((full_width - width) / 2, (full_height - height) / 2);
-    let image: RgbImage = image::imageops::crop_imm(&sample.image, x, y, width, height).to_image();
+    let Window {
+        x,
+        y,
+        width,
+        height,
+    } = window;
+    let image = window.of(&sample.image);
     let (sam, frame) = sam_pixels(&image, model.sam.image_size as u32);
     let mask_side = model.sam.mask_side();
     let mode = clip_mode(model);
@@ -295,12 +365,15 @@ pub(crate) fn look(
         width,
         height,
     };
+    let kinds_are_known = !sample.qa.is_empty() || sample.defects.is_empty();
+    let classes = |grid: usize, offset| match kinds_are_known {
+        true => source.patch_classes(grid, longest, offset),
+        false => vec![UNKNOWN_PATCH; grid.pow(2)],
+    };
     let truth = Truth {
         masks: source.by_kind(mask_side, longest, (0, 0)),
-        patches: match sample.qa.is_empty() && !sample.defects.is_empty() {
-            true => vec![UNKNOWN_PATCH; model.clip.grid().pow(2)],
-            false => source.patch_classes(model.clip.grid(), longest, offset),
-        },
+        patches: classes(model.clip.grid(), offset),
+        cells: classes(model.sam.grid(), (0, 0)),
         object: Worlds::object_class(sample),
         placed: cut.is_none(),
         told: Told::from(sample),
@@ -404,5 +477,28 @@ impl MaskSource<'_> {
             }
         }
         classes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vmad_data::{Scenes, Split};
+
+    #[test]
+    fn a_close_look_shows_the_defect() {
+        let world = vmad_data::Generator::new(3, Split::Train, 96);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for index in 0..24 {
+            let sample = world.sample(index);
+            let window = Window::around_a_defect(&sample, 0.5, &mut rng);
+            assert_eq!((window.width, window.height), (48, 48));
+            let seen = window.of(&sample.image);
+            assert_eq!(seen.dimensions(), (48, 48), "inside the picture");
+            let mask = sample.mask();
+            let mask = image::imageops::crop_imm(&mask, window.x, window.y, 48, 48);
+            let shows = mask.to_image().iter().any(|value| *value > 127);
+            assert_eq!(shows, !sample.defects.is_empty(), "scene {index}");
+        }
     }
 }

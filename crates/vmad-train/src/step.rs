@@ -14,7 +14,7 @@ use crate::conversation::Dialogue;
 use crate::dssl::{
     DsslConfig, DsslHeads, DsslImage, Extent, Maps, Memory, Observation, Patches, observe,
 };
-use crate::heads::Heads;
+use crate::heads::{Heads, kind_loss, patch_loss};
 use crate::lora::Lora;
 use crate::loss::{bce, cross_entropy, dice};
 use crate::losses::{LossParts, Part};
@@ -100,22 +100,36 @@ impl Trainee {
             seg_hidden,
             compared,
         } = self.read(run, batch, device)?;
-        if run.loss.patch != 0.0 {
-            let loss = self.heads.patch_loss(last_tap.clone(), &truths);
-            parts.set(Part::Patch, loss);
+        let patches: Vec<&[u8]> = truths.iter().map(|truth| &truth.patches[..]).collect();
+        let mut classes = None;
+        if run.learns_kinds() {
+            let logits = self.heads.patch_classes(last_tap.clone());
+            parts.set(Part::Patch, patch_loss(logits.clone(), &patches));
+            classes = Some(logits);
         }
-        if let Some(visual) = visual.filter(|_| run.loss.token != 0.0) {
-            parts.set(Part::Token, self.heads.token_loss(visual, &truths));
+        if let Some(visual) = visual {
+            let logits = self.heads.token_classes(visual.clone());
+            let loss = self.heads.token_loss(visual, logits.clone(), &truths);
+            parts.set(Part::Token, loss);
+            classes = Some(logits);
+        }
+        if let Some(loss) = classes.and_then(|logits| kind_loss(logits, &patches)) {
+            parts.set(Part::Kind, loss);
         }
         if let Some((hidden, targets)) = words {
             let logits = self.model.llm.logits(hidden);
             parts.set(Part::Text, cross_entropy(logits, targets));
         }
-        let needs_masks = run.loss.bce != 0.0 || run.loss.dice != 0.0;
-        if !needs_masks && self.dssl.is_none() {
+        let needs_masks = run.learns_masks();
+        let learns_cells = run.loss.cell != 0.0;
+        if !needs_masks && !learns_cells && self.dssl.is_none() {
             return Ok(found);
         }
         let image = self.sam_embedding(config, views, device);
+        if learns_cells {
+            let loss = self.heads.cell_loss(image.clone(), &truths);
+            parts.set(Part::Cell, loss);
+        }
         if needs_masks && !marked.is_empty() {
             let target = |i: usize| {
                 let tolerated = batch.dialogues.get(i).map_or(&[][..], |d| &d.tolerated);
@@ -143,7 +157,17 @@ impl Trainee {
         let config = &run.model;
         let n = batch.views.len();
         let sides: Vec<_> = batch.views.iter().map(|view| &view.clip).collect();
-        let taps = self.clip_taps(config, &sides, device);
+        let needs_clip = run.stage == Stage::Speak
+            || run.learns_kinds()
+            || run.dssl.is_some()
+            || config.sam_compares(SimilaritySource::Clip);
+        let taps = match needs_clip {
+            true => self.clip_taps(config, &sides, device),
+            false => {
+                let shape = [n, config.clip.grid().pow(2), config.clip.d_model];
+                vec![Tensor::zeros(shape, device); config.clip.taps.len()]
+            }
+        };
         let last_tap = taps[taps.len() - 1].clone();
         let compared = taps[config.similarity_tap()].clone();
         Ok(match run.stage {
@@ -171,7 +195,7 @@ impl Trainee {
     }
 
     /// For each view whose conversation has a mask its probabilities `[n, mask_side²]`, and for all
-    /// views those of the patch classes, of CLIP's patches or of the visual tokens, `[n, m, 16]`.
+    /// views the logits of the classes of CLIP's patches, SAM's cells or the visual tokens, `[n, cells, 16]`.
     ///
     /// # Errors
     /// The model's.
@@ -182,14 +206,15 @@ impl Trainee {
         device: &Device,
     ) -> Result<(Tensor<2>, Tensor<3>), TrainError> {
         let read = self.read(run, batch, device)?;
+        let image = self.sam_embedding(&run.model, batch.views, device);
         let classes = match read.visual {
             Some(visual) => self.heads.token_classes(visual),
-            None => self.heads.patch_classes(read.last_tap),
+            None if run.learns_kinds() => self.heads.patch_classes(read.last_tap),
+            None => self.heads.cell_classes(image.clone()),
         };
-        let image = self.sam_embedding(&run.model, batch.views, device);
         let prior = self.sam_prior(&run.model, &read.compared, batch.views, &read.marked);
         let logits = self.mask_logits(&run.model, read.seg_hidden, image, prior, &read.marked);
-        Ok((activation::sigmoid(logits), activation::softmax(classes, 2)))
+        Ok((activation::sigmoid(logits), classes))
     }
 
     /// DSSL's loss, and what its memory is to keep.

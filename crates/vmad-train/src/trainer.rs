@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::{Module, ParamId};
-use burn::optim::{AdamWConfig, GradientsAccumulator, ModuleOptimizer};
-use burn::tensor::Device;
+use burn::lr_scheduler::LrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedulerConfig};
+use burn::module::{Module, ParamGroup, ParamId};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamWConfig, AdjustLrFn, GradientsAccumulator, ModuleOptimizer, MuonConfig};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use vmad_model::{Builder, RandomWeights, Vmad};
 use vmad_package::Manifest;
@@ -20,11 +23,12 @@ use crate::conversation::{Dialogue, Interviewer, NAMES, PHRASES};
 use crate::dssl::{DsslHeads, Memory};
 use crate::export::{ExportOptions, export, weights_hash};
 use crate::features::{Encoders, FeatureStore, Frozen};
+use crate::freeze::Freeze;
 use crate::heads::Heads;
 use crate::lora::Lora;
 use crate::losses::Losses;
 use crate::parallel::side_by_side;
-use crate::samples::{Pool, View, ViewId};
+use crate::samples::{ClipSide, Pool, SamSide, View, ViewId};
 use crate::start::{Start, StartWeights};
 use crate::step::{Batch, Trainee};
 use crate::tokenizer::train_tokenizer;
@@ -35,6 +39,9 @@ use crate::worlds::{Use, Worlds};
 const TOKENIZER_SCENES: usize = 1500;
 /// Their side, pixels: nobody looks at them.
 const TOKENIZER_SCENE_SIZE: u32 = 64;
+
+/// Batches whose statistics batch norms are given.
+const SETTLING_BATCHES: u64 = 4;
 
 /// What happened in a step.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +61,8 @@ pub struct Trainer {
     device: Device,
     trainee: Option<Trainee>,
     optimiser: ModuleOptimizer,
+    /// What Muon trains.
+    muon: Option<ParamGroup>,
     names: Vec<(String, ParamId)>,
     tokenizer: Tokenizer,
     tokenizer_json: Vec<u8>,
@@ -110,12 +119,12 @@ impl Trainer {
             json
         };
         let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
-        let mut source = StartWeights::new(&device, config.seed, start);
+        let mut source = StartWeights::new(&device, config.seed, start)?;
         let (model, names) = Vmad::new(&config.model, &mut source)?;
         let mut source = RandomWeights::new(&device, config.seed);
         let mut head_names = Vec::new();
         let mut builder = Builder::new(&mut source, &mut head_names);
-        let heads = Heads::new(&mut builder, &config.model)?;
+        let heads = Heads::new(&mut builder, &config.model)?.for_run(&config);
         let dssl = match &config.dssl {
             Some(dssl) => Some(DsslHeads::new(
                 &mut builder.at("dssl"),
@@ -125,12 +134,28 @@ impl Trainer {
             None => None,
         };
         let o = &config.optimiser;
-        let optimiser = AdamWConfig::new()
+        let clipping = GradientClippingConfig::Norm(o.clip_norm);
+        let mut optimiser = AdamWConfig::new()
             .with_beta_2(o.beta_2)
             .with_epsilon(1e-8)
             .with_weight_decay(o.weight_decay)
-            .with_grad_clipping(Some(GradientClippingConfig::Norm(o.clip_norm)))
+            .with_grad_clipping(Some(clipping.clone()))
             .init();
+        let muon = match &o.muon {
+            Some(muon) => {
+                let matrices = Freeze {
+                    patterns: muon.matrices.clone(),
+                };
+                let group = ParamGroup::from_ids(matrices.ids(&names)?);
+                let muon = MuonConfig::new()
+                    .with_weight_decay(Some(WeightDecayConfig::new(o.weight_decay)))
+                    .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                    .build();
+                optimiser = optimiser.with_group(group.clone(), muon, Some(clipping.init()));
+                Some(group)
+            }
+            None => None,
+        };
         let mut lora_names = Vec::new();
         let mut builder = Builder::new(&mut source, &mut lora_names);
         let lora = match &config.lora {
@@ -163,6 +188,7 @@ impl Trainer {
             device,
             trainee: Some(trainee),
             optimiser,
+            muon,
             names,
             tokenizer,
             tokenizer_json,
@@ -236,13 +262,77 @@ impl Trainer {
             observations.into_iter().for_each(|seen| memory.push(seen));
         }
         let learning_rate = self.config.learning_rate(step);
-        self.trainee = Some(self.optimiser.step(learning_rate, trainee, gradients));
+        let rates = self.rates(learning_rate)?;
+        self.trainee = Some(self.optimiser.step(rates, trainee, gradients));
         self.progress.step = step + 1;
         Ok(StepReport {
             step: step + 1,
             losses,
             learning_rate,
         })
+    }
+
+    /// The learning rate of each group of parameters.
+    fn rates(&self, learning_rate: f64) -> Result<ModuleLearningRate, TrainError> {
+        let (Some(group), Some(muon)) = (&self.muon, &self.config.optimiser.muon) else {
+            return Ok(learning_rate.into());
+        };
+        let rate = LrSchedulerConfig::Constant(learning_rate * muon.rate);
+        let rates = ModuleLrSchedulerConfig::new(LrSchedulerConfig::Constant(learning_rate))
+            .with_group(group.clone(), rate)
+            .init();
+        let mut rates = rates.map_err(|message| TrainError::Config {
+            path: self.folder.path("run.toml"),
+            message,
+        })?;
+        Ok(rates.step())
+    }
+
+    /// Sets the statistics of batch norms that learn, from views that no step has.
+    fn settle(&mut self) -> Result<(), TrainError> {
+        let frozen = self.config.frozen().ids(&self.names)?;
+        let learns = |part: &str| {
+            let mut of_stem = self.names.iter().filter(|(name, _)| {
+                name.starts_with(part) && name.contains(".stem.") && name.contains(".norm.")
+            });
+            of_stem
+                .clone()
+                .any(|(name, _)| name.ends_with(".running_mean"))
+                && of_stem.any(|(name, id)| name.ends_with(".weight") && !frozen.contains(id))
+        };
+        let (clip_learns, sam_learns) = (learns("clip."), learns("sam."));
+        if !clip_learns && !sam_learns {
+            return Ok(());
+        }
+        let (mut clip, mut sam) = (Vec::new(), Vec::new());
+        for step in 0..SETTLING_BATCHES {
+            for view in self.pool.views(&self.pool.choose(u64::MAX - step))? {
+                if let ClipSide::Pixels { pixels, .. } = view.clip {
+                    clip.extend(pixels);
+                }
+                if let SamSide::Pixels(pixels) = view.sam {
+                    sam.extend(pixels);
+                }
+            }
+        }
+        let image = |pixels: Vec<f32>, side: usize| {
+            let n = pixels.len() / (3 * side * side);
+            Tensor::from_data(TensorData::new(pixels, [n, 3, side, side]), &self.device)
+        };
+        let Some(mut trainee) = self.trainee.take() else {
+            return Ok(());
+        };
+        let (model, config) = (&mut trainee.model, &self.config.model);
+        if clip_learns {
+            let pixels = image(clip, config.clip.image_size);
+            model.clip = model.clip.clone().settled(pixels);
+        }
+        if sam_learns {
+            let pixels = image(sam, config.sam.image_size);
+            model.sam_encoder = model.sam_encoder.clone().settled(pixels);
+        }
+        self.trainee = Some(trainee);
+        Ok(())
     }
 
     /// Looks at scenes, through what is kept of them where encoders are frozen.
@@ -348,6 +438,7 @@ impl Trainer {
     pub fn save(&mut self) -> Result<(), TrainError> {
         self.progress.seconds += self.started.elapsed().as_secs_f64();
         self.started = Instant::now();
+        self.settle()?;
         match &self.trainee {
             Some(trainee) => self.folder.save(
                 trainee,

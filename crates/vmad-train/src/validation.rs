@@ -1,7 +1,8 @@
 //! How a run does on scenes that it does not learn from, while it runs.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use vmad_data::DefectKind;
 use vmad_prep::RgbImage;
@@ -9,7 +10,8 @@ use vmad_prep::RgbImage;
 use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::conversation::Dialogue;
-use crate::samples::{View, look};
+use crate::heads::cells_by_kind;
+use crate::samples::{View, Window, look};
 use crate::step::{Batch, Trainee};
 use crate::worlds::{Use, Worlds};
 
@@ -33,22 +35,28 @@ pub struct Glance {
     pub side: usize,
     /// The share of each cell that is defective, 0 to 255.
     pub truth: Vec<u8>,
-    /// The kinds of its defects; none for a good part.
-    pub kinds: Vec<DefectKind>,
-    /// The kind that the training heads see most of.
-    pub seen: DefectKind,
+    /// Each known kind among its defects, and the one that the training heads see there: off the cells
+    /// that such defects cover, as [`crate::Part::Kind`] has it.
+    pub kinds: Vec<(DefectKind, DefectKind)>,
+    /// Whether there is any defect.
+    pub is_defective: bool,
 }
 
 impl HeldOut {
     /// Scene `index` of the run's worlds under another seed, at the difficulty of its last scenes, or
     /// a photograph that is held out.
     fn new(config: &TrainConfig, worlds: &Worlds, index: usize) -> Result<Self, TrainError> {
-        let sample = worlds.scene(index, config.model.sam.image_size as u32)?;
-        let view = look(&config.model, &sample, None);
-        Ok(Self {
-            image: sample.image,
-            view,
-        })
+        let sample = worlds.scene(index, config.scene_size())?;
+        let cut = config.data.crop.map(|share| {
+            let mut rng = ChaCha8Rng::seed_from_u64(index as u64);
+            Window::around_a_defect(&sample, share, &mut rng)
+        });
+        let view = look(&config.model, &sample, cut, None);
+        let image = match cut {
+            Some(cut) => cut.of(&sample.image),
+            None => sample.image,
+        };
+        Ok(Self { image, view })
     }
 
     /// The first `n` of a run.
@@ -85,27 +93,36 @@ pub(crate) fn glance(
     };
     let glances = chunks.into_par_iter().map(|start| {
         let part = batch.part(start, CHUNK);
-        let (maps, classes) = trainee.glance(config, &part, device)?;
+        let (maps, logits) = trainee.glance(config, &part, device)?;
         let maps = rows(maps.into_data().iter::<f32>().collect(), side * side);
-        // Mean over patches, so that the sum over a defect decides: [n, 16]
-        let sums: Tensor<2> = classes.mean_dim(1).squeeze_dim(1);
-        let sums = rows(
-            sums.into_data().iter::<f32>().collect(),
-            1 + DefectKind::ALL.len(),
+        let [_, n_cells, n_classes] = logits.dims();
+        let logits = rows(
+            logits.into_data().iter::<f32>().collect(),
+            n_cells * n_classes,
         );
-        let glance = |((view, map), sums): ((&&View, Vec<f32>), Vec<f32>)| {
+        let glance = |((view, map), logits): ((&&View, Vec<f32>), Vec<f32>)| {
             let truth = &view.truth;
-            let kinds = sums[1..].iter().zip(DefectKind::ALL);
-            let seen = kinds.max_by(|a, b| a.0.total_cmp(b.0));
+            let of_cell: Vec<&[f32]> = logits.chunks(n_classes).collect();
+            let named = |(kind, cells): (DefectKind, Vec<usize>)| {
+                let sum = |k: &DefectKind| -> f32 {
+                    cells.iter().map(|cell| of_cell[*cell][k.id() + 1]).sum()
+                };
+                let all = DefectKind::ALL.into_iter();
+                let seen = all.max_by(|a, b| sum(a).total_cmp(&sum(b)));
+                (kind, seen.unwrap_or(kind))
+            };
             Glance {
                 map,
                 side,
                 truth: truth.mask(&[], side * side),
-                kinds: truth.masks.iter().map(|(kind, _)| *kind).collect(),
-                seen: seen.map_or(DefectKind::Scratch, |(_, kind)| kind),
+                kinds: cells_by_kind(&truth.patches, n_cells.isqrt())
+                    .into_iter()
+                    .map(named)
+                    .collect(),
+                is_defective: !truth.masks.is_empty(),
             }
         };
-        let views = part.views.iter().zip(maps).zip(sums);
+        let views = part.views.iter().zip(maps).zip(logits);
         Ok(views.map(glance).collect::<Vec<_>>())
     });
     let glances: Vec<Vec<Glance>> = glances.collect::<Result<_, TrainError>>()?;

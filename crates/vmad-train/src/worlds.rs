@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vmad_data::{
-    Category, CategorySplit, Generator, Layout, Part, Record, Sample, Scenes, Split, Workshop,
-    read_dataset,
+    Category, CategorySplit, DefectKind, Generator, Layout, Part, Record, Sample, Scenes, Split,
+    Wanted, Workshop, read_dataset,
 };
 
 use crate::TrainError;
@@ -76,13 +76,32 @@ impl Worlds {
         let seed = self.config.data_seed();
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed_0003);
         rng.set_stream(index as u64);
-        Ok(match self.source(&mut rng) {
-            Source::Generator(World::Catalogue) => Generator::new(seed, Split::Train, size)
-                .with_difficulty(difficulty)
-                .sample(index as u64),
-            Source::Generator(World::Workshop) => Workshop::new(seed, size)
-                .with_difficulty(difficulty)
-                .sample(index as u64),
+        let source = self.source(&mut rng);
+        let wanted = data.defective.map(|share| {
+            let kind = DefectKind::ALL[rng.random_range(0..DefectKind::ALL.len())];
+            rng.random_bool(f64::from(share)).then_some(kind)
+        });
+        let index = index as u64;
+        Ok(match source {
+            Source::Generator(World::Catalogue) => {
+                let world = Generator::new(seed, Split::Train, size).with_difficulty(difficulty);
+                let categories = Category::of(Split::Train);
+                match wanted {
+                    Some(kind) => world.sample_of(
+                        categories[rng.random_range(0..categories.len())],
+                        kind.map_or(Wanted::Normal, Wanted::Defect),
+                        index,
+                    ),
+                    None => world.sample(index),
+                }
+            }
+            Source::Generator(World::Workshop) => {
+                let world = Workshop::new(seed, size).with_difficulty(difficulty);
+                match wanted {
+                    Some(kind) => world.sample_of(kind, index),
+                    None => world.sample(index),
+                }
+            }
             Source::Folder(records) => self.photograph(records, MARGIN * size, &mut rng)?,
         })
     }

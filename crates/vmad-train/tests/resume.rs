@@ -156,6 +156,44 @@ fn resuming_continues_exactly() {
     check_resumption("another world, augmented", &other_data);
 }
 
+/// Batch norms take their statistics at a checkpoint; that changes no step.
+#[test]
+fn resuming_continues_exactly_with_muon_batch_norms_and_close_looks() {
+    let muon = "muon = { matrices = [\"clip.encoder.layers.*.mlp.*.weight\"], rate = 4.0 }\n";
+    let config = with("stage = \"see\"", "")
+        .replacen("[optimiser]\n", &format!("[optimiser]\n{muon}"), 1)
+        .replacen("[data]\n", "[data]\ncrop = 0.5\ndefective = 0.9\n", 1)
+        .replacen("patch = 0.5\n", "patch = 0.5\nkind = 0.5\n", 1)
+        .replacen(
+            "image_size = 28\npatch_size = 14",
+            "image_size = 32\npatch_size = 16",
+            1,
+        )
+        .replacen(
+            "taps = [1, 2]\n",
+            "taps = [1, 2]\nstem = \"overlap_batch\"\n",
+            1,
+        );
+    check_resumption("Muon, batch norms, close looks", &config);
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = open_with(dir.path(), &config).unwrap();
+    let name = "clip.embeddings.stem.0.norm.running_mean";
+    let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+    export(&trainer, &before);
+    trainer.step().unwrap();
+    trainer.save().unwrap();
+    export(&trainer, &after);
+    assert_ne!(stored(&before, name), stored(&after, name));
+    // With learning over, so is the batch's say: a glance is the same alone and in company.
+    let scenes = trainer.held_out(3).unwrap();
+    let together = trainer.glance(&scenes).unwrap();
+    let alone = trainer.glance(&scenes[..1]).unwrap();
+    assert_eq!(alone[0].kinds, together[0].kinds);
+    let gap = alone[0].map.iter().zip(&together[0].map);
+    assert!(gap.map(|(a, b)| (a - b).abs()).all(|gap| gap < 1e-5));
+}
+
 /// Frozen encoders' features, DSSL's memory and LoRA's factors and dropout come back as well.
 #[test]
 fn resuming_continues_exactly_with_frozen_encoders_dssl_and_lora() {
@@ -342,6 +380,40 @@ fn a_second_stage_starts_from_a_package() {
     std::fs::create_dir(&nowhere).unwrap();
     let error = open_with(&nowhere, &start(&nowhere)).err().unwrap();
     assert!(error.to_string().contains("model.json"), "{error}");
+}
+
+#[test]
+fn a_part_starts_from_a_package_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let folder = dir.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    };
+    let (clip, sam, both) = (folder("clip"), folder("sam"), folder("both"));
+    export(&open(&clip).unwrap(), &clip.join("package"));
+    let config = CONFIG.replace("seed = 3", "seed = 4");
+    export(&open_with(&sam, &config).unwrap(), &sam.join("package"));
+
+    let table = format!(
+        "[start]\npackage = {:?}\nparts = {{ \"sam.*\" = {:?} }}\n\n[optimiser]",
+        clip.join("package"),
+        sam.join("package"),
+    );
+    let config = CONFIG
+        .replace("seed = 3", "seed = 5")
+        .replacen("[optimiser]", &table, 1);
+    export(&open_with(&both, &config).unwrap(), &both.join("package"));
+    let from = |folder: &Path, name: &str| stored(&folder.join("package"), name);
+    for (name, source) in [
+        ("clip.embeddings.class_embedding", &clip),
+        ("llm.embed_tokens.weight", &clip),
+        ("sam.image_encoder.pos_embed", &sam),
+    ] {
+        assert_eq!(from(&both, name), from(source, name), "{name}");
+    }
+    let name = "sam.image_encoder.pos_embed";
+    assert_ne!(from(&both, name), from(&clip, name));
 }
 
 #[test]

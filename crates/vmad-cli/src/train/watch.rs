@@ -61,17 +61,17 @@ impl Figures {
     fn of(glances: &[Glance]) -> Result<Self> {
         let highest = |glance: &Glance| glance.map.iter().copied().fold(0.0, f32::max);
         let scores: Vec<f32> = glances.iter().map(highest).collect();
-        let labels: Vec<bool> = glances.iter().map(|g| !g.kinds.is_empty()).collect();
+        let labels: Vec<bool> = glances.iter().map(|g| g.is_defective).collect();
         let cells: Vec<f32> = glances.iter().flat_map(|g| g.map.iter().copied()).collect();
         let truths = glances.iter().flat_map(|g| g.truth.iter());
         let in_defect: Vec<bool> = truths.map(|share| *share > 127).collect();
-        let defective: Vec<&Glance> = glances.iter().filter(|g| !g.kinds.is_empty()).collect();
-        let right = defective.iter().filter(|g| g.kinds.contains(&g.seen));
-        let share = right.count() as f64 / defective.len().max(1) as f64;
+        let kinds: Vec<_> = glances.iter().flat_map(|g| &g.kinds).collect();
+        let right = kinds.iter().filter(|(kind, seen)| kind == seen);
+        let share = right.count() as f64 / kinds.len().max(1) as f64;
         Ok(Self {
             image_auroc: auroc(&scores, &labels)?,
             pixel_auroc: auroc(&cells, &in_defect)?,
-            kind_right: (!defective.is_empty()).then_some(share),
+            kind_right: (!kinds.is_empty()).then_some(share),
         })
     }
 
