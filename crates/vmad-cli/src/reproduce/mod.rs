@@ -56,6 +56,10 @@ pub(crate) struct ReproduceArgs {
     /// Which device computes
     #[arg(long, value_enum, default_value = "cpu")]
     device: DeviceArg,
+    /// Train with LibTorch's CPU kernels
+    #[cfg(feature = "libtorch")]
+    #[arg(long)]
+    libtorch: bool,
 }
 
 /// A run that is finished.
@@ -92,6 +96,8 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
         out: &args.out,
         evaluation: &matrix.evaluation,
         device: args.device,
+        #[cfg(feature = "libtorch")]
+        libtorch: args.libtorch,
         stop: &stop,
     };
     let (mut results, todo) = workplace.survey(&runs, &args.only)?;
@@ -166,6 +172,8 @@ struct Workplace<'a> {
     out: &'a Path,
     evaluation: &'a Evaluation,
     device: DeviceArg,
+    #[cfg(feature = "libtorch")]
+    libtorch: bool,
     stop: &'a Stop,
 }
 
@@ -263,7 +271,7 @@ impl Workplace<'_> {
             package: folder.join("package"),
             device: self.device,
             #[cfg(feature = "libtorch")]
-            libtorch: false,
+            libtorch: self.libtorch,
             steps_now: None,
             // Thresholds do not enter the figures.
             calibrate: 0,
