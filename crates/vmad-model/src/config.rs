@@ -137,8 +137,8 @@ pub enum Stem {
     /// Overlapping patches of 8 pixels every 4, then 4×4 cells every 2. Ours: without the half
     /// resolution of the convolutions, the encoders cost a quarter less in training.
     Overlap,
-    /// [`Self::Overlap`] with batch norms in place of the channel norms; they learn several times as
-    /// fast from scratch. Ours.
+    /// [`Self::Overlap`] with batch norms in place of the channel norms, which learns faster from
+    /// scratch. Ours.
     OverlapBatch,
 }
 

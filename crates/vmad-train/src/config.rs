@@ -348,8 +348,8 @@ impl TrainConfig {
         Ok(config)
     }
 
-    /// What stays as it is: what the run names, under LoRA the language model's blocks, and what
-    /// [`Stage::See`] has no loss for.
+    /// What stays as it is: what the run names, under LoRA the language model's blocks, and what no
+    /// loss reaches.
     #[must_use]
     pub fn frozen(&self) -> Freeze {
         const BLOCKS: [&str; 2] = ["llm.layers.*", "llm.norm.*"];
@@ -358,7 +358,10 @@ impl TrainConfig {
             freeze.patterns.extend(BLOCKS.map(str::to_owned));
         }
         // burn keeps gradients' bookkeeping for what is tracked and never asked for, more with every
-        // step.
+        // step. Of SAM's mask tokens only the first is.
+        let others = (1..self.model.sam.n_mask_tokens)
+            .map(|i| format!("sam.mask_decoder.output_hypernetworks_mlps.{i}.*"));
+        freeze.patterns.extend(others);
         if self.stage == Stage::See && self.dssl.is_none() {
             let projector = match self.model.projector {
                 ProjectorConfig::Ltc(_) => "ltc.*",
