@@ -83,9 +83,7 @@ impl PatchEmbed {
             (None, None) => cut_patches(pixels, self.patch_size),
         })
     }
-}
 
-impl PatchEmbed {
     /// With batch norms, where there are any, that have the statistics of these pictures.
     ///
     /// # Shapes

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vmad_model::VmadConfig;
-use vmad_model::config::ProjectorConfig;
-use vmad_model::config::{ConvNorm, SamEncoder};
-use vmad_package::{Conversation, Recipe, Templates};
+use vmad_model::config::{ConvNorm, ProjectorConfig, SamEncoder};
+use vmad_model::{Vmad, VmadConfig};
+use vmad_package::{Conversation, Recipe, Templates, name_matches};
 
 use crate::TrainError;
 use crate::dssl::DsslConfig;
@@ -310,6 +309,31 @@ impl TrainConfig {
         if config.micro_batches == 0 || !config.batch.is_multiple_of(config.micro_batches) {
             return Err(invalid("batch must be a multiple of micro_batches"));
         }
+        let is_share = |share: f32| (0.0..=1.0).contains(&share);
+        if !config
+            .data
+            .crop
+            .is_none_or(|share| is_share(share) && share >= 0.05)
+        {
+            return Err(invalid("data.crop must be a share from 0.05 to 1"));
+        }
+        if !config.data.defective.is_none_or(is_share) {
+            return Err(invalid("data.defective must be a share from 0 to 1"));
+        }
+        let muon = config.optimiser.muon.as_ref();
+        if muon.is_some_and(|muon| !muon.rate.is_finite() || muon.rate <= 0.0) {
+            return Err(invalid("optimiser.muon.rate must be positive"));
+        }
+        if let Some(muon) = muon {
+            let is_named = |name: &str| muon.matrices.iter().any(|m| name_matches(m, name));
+            for (name, shape) in Vmad::shapes(&config.model)? {
+                if is_named(&name) && shape.len() != 2 {
+                    return Err(invalid(&format!(
+                        "optimiser.muon.matrices name {name}, which is no matrix"
+                    )));
+                }
+            }
+        }
         if config.data.pool == 0 || config.data.pool_start == 0 {
             return Err(invalid("data.pool and data.pool_start must be positive"));
         }
@@ -392,6 +416,12 @@ impl TrainConfig {
             Stage::Speak => 0.0,
         };
         self.loss.patch != 0.0 || kind != 0.0
+    }
+
+    /// Whether anything is asked of the visual tokens themselves.
+    #[must_use]
+    pub fn learns_tokens(&self) -> bool {
+        self.stage == Stage::Speak && (self.loss.token != 0.0 || self.loss.kind != 0.0)
     }
 
     /// Whether masks are learned.

@@ -7,7 +7,7 @@ use vmad_data::DefectKind;
 use vmad_model::nn::{Linear, to_channels_last};
 use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
-use crate::config::{Stage, TrainConfig};
+use crate::config::TrainConfig;
 use crate::loss::{cross_entropy, weighted_cross_entropy};
 use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth, UNKNOWN_PATCH};
 use crate::worlds::Worlds;
@@ -51,8 +51,10 @@ impl Heads {
         if run.loss.cell == 0.0 {
             self.cell = self.cell.no_grad();
         }
-        if run.stage == Stage::See {
+        if !run.learns_tokens() {
             self.token = self.token.no_grad();
+        }
+        if !run.learns_tokens() || run.loss.token == 0.0 {
             self.object = self.object.no_grad();
         }
         self

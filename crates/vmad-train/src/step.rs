@@ -107,12 +107,13 @@ impl Trainee {
             parts.set(Part::Patch, patch_loss(logits.clone(), &patches));
             classes = Some(logits);
         }
-        if let Some(visual) = visual {
+        if let Some(visual) = visual.filter(|_| run.learns_tokens()) {
             let logits = self.heads.token_classes(visual.clone());
             let loss = self.heads.token_loss(visual, logits.clone(), &truths);
             parts.set(Part::Token, loss);
             classes = Some(logits);
         }
+        let classes = classes.filter(|_| run.loss.kind != 0.0);
         if let Some(loss) = classes.and_then(|logits| kind_loss(logits, &patches)) {
             parts.set(Part::Kind, loss);
         }

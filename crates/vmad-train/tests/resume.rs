@@ -417,6 +417,26 @@ fn a_part_starts_from_a_package_of_its_own() {
 }
 
 #[test]
+fn shares_and_matrices_that_are_none_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = |line: &str| CONFIG.replacen("[data]\n", &format!("[data]\n{line}\n"), 1);
+    let muon = |pattern: &str, rate: f32| {
+        let line = format!("muon = {{ matrices = [{pattern:?}], rate = {rate} }}");
+        CONFIG.replacen("[optimiser]\n", &format!("[optimiser]\n{line}\n"), 1)
+    };
+    for (config, named) in [
+        (data("crop = 0.0"), "data.crop"),
+        (data("crop = nan"), "data.crop"),
+        (data("defective = 1.5"), "data.defective"),
+        (muon("llm.layers.*.mlp.*", 0.0), "muon.rate"),
+        (muon("llm.*", 1.0), "no matrix"),
+    ] {
+        let error = open_with(dir.path(), &config).err().unwrap().to_string();
+        assert!(error.contains(named), "{named}: {error}");
+    }
+}
+
+#[test]
 fn a_damaged_checkpoint_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let mut trainer = open(dir.path()).unwrap();
