@@ -1,6 +1,6 @@
 """Writes every fixture of `tests/fixtures/model`, `tests/fixtures/eval` and `tests/fixtures/data`.
 
-    python make_all.py [clip llama sam ltc projectors ablation metrics baselines coco composed dssl tiny_vit]
+    python make_all.py [clip llama sam ltc projectors ablation metrics baselines coco composed dssl evidence tiny_vit]
 """
 
 import sys
@@ -13,6 +13,7 @@ import clip
 import coco
 import composed
 import dssl
+import evidence
 import llama
 import ltc
 import metrics
@@ -29,6 +30,7 @@ PARTS = {
     "ablation": ablation.main,
     "composed": composed.main,
     "dssl": dssl.main,
+    "evidence": evidence.main,
     "metrics": metrics.main,
     "coco": coco.main,
     "baselines": baselines.main,

@@ -132,6 +132,7 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         projector,
         llm,
         sam,
+        evidence,
         ..
     } = config;
     let kind = projector.kind();
@@ -175,12 +176,16 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         row(
             "sam",
             format!(
-                "{} px, {encoder}{}{}",
+                "{} px, {encoder}{}{}{}",
                 sam.image_size,
                 similarity(sam.similarity_prompt),
                 match sam.similarity_source {
                     SimilaritySource::Pixels => "",
                     SimilaritySource::Clip => " of CLIP's features",
+                },
+                match evidence {
+                    Some(_) => ", evidence for the words",
+                    None => "",
                 }
             ),
         ),

@@ -59,7 +59,7 @@ impl Engine {
         let longest = answers.iter().map(Vec::len).max().unwrap_or(0);
         brain.check_room(session.cache.len() + ids.len() + longest)?;
 
-        let hidden = brain.hear(&ids, None, &mut session.cache)?;
+        let hidden = brain.hear(&ids, session.told.as_ref(), &mut session.cache)?;
         let first = log_softmax(&brain.stand(hidden).await?.logits);
         let asked = session.cache.len();
         let mut likelihoods = Vec::with_capacity(answers.len());

@@ -42,6 +42,7 @@ mod query;
 mod references;
 mod sampling;
 mod session;
+mod sight;
 mod source;
 mod speech;
 mod stream;

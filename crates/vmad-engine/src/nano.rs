@@ -41,7 +41,8 @@ pub fn config() -> serde_json::Value {
             "d_ff": 32, "window": 3, "global_blocks": [1], "d_out": 32, "layer_norm_eps": 1e-6,
             "decoder_heads": 4, "decoder_layers": 2, "decoder_ff": 48, "n_mask_tokens": 4,
             "cross_downsample": 2, "similarity_prompt": true
-        }
+        },
+        "evidence": { "d_hidden": 24 }
     })
 }
 

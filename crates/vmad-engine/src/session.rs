@@ -14,6 +14,7 @@ use std::rc::Rc;
 use burn::tensor::{Tensor, TensorData};
 use vmad_model::clip::taps;
 use vmad_model::config::SimilaritySource;
+use vmad_model::evidence::Features;
 use vmad_model::llama::KvCache;
 use vmad_model::similarity::sam_prior;
 use vmad_prep::{
@@ -21,10 +22,11 @@ use vmad_prep::{
     clip_pixels, decode, image_score, regions, sam_pixels, upscale_logits,
 };
 
-use crate::pace::{Pace, read, settle};
+use crate::pace::{Pace, settle};
 use crate::query::CheckedQuery;
 use crate::sampling::likeliest;
-use crate::speech::{Brain, Opening, Spoken, Standing};
+use crate::sight::{Found, Sight};
+use crate::speech::{Brain, Ear, Opening, Spoken, Standing};
 use crate::trace::{Trace, TraceData};
 use crate::{
     CancelToken, Engine, EngineError, Event, EventStream, Generation, Inspection, Photo, Query,
@@ -34,15 +36,14 @@ use crate::{
 /// A photograph that has been looked at, and what was said about it.
 pub(crate) struct Session {
     frame: SamFrame,
-    /// `[1, d_out, grid, grid]`
-    image: Tensor<4>,
-    /// `[1, 1, 4·grid, 4·grid]`
-    prior: Option<Tensor<4>>,
+    sight: Sight,
     pub(crate) cache: KvCache,
     /// Positions of the cache that belong to finished turns.
     committed: usize,
     /// Ids that close the last finished turn and are not in the cache yet.
     pub(crate) pending: Vec<i32>,
+    /// What the mask of the `[SEG]` among them holds, and the verdict.
+    pub(crate) told: Option<Tensor<2>>,
     /// Logits of each mask, `[4·grid, 4·grid]`.
     masks: Vec<Vec<f32>>,
     seg_produced: bool,
@@ -55,11 +56,12 @@ pub(crate) struct Session {
 impl Session {
     /// Bytes of keys and values, and of image features.
     pub fn bytes(&self) -> (u64, u64) {
-        let held = |tensor: &Tensor<4>| {
-            (tensor.dims().iter().product::<usize>() * size_of::<f32>()) as u64
-        };
-        let features = held(&self.image) + self.prior.as_ref().map_or(0, held);
-        (self.cache.bytes() as u64, features)
+        (self.cache.bytes() as u64, self.sight.bytes())
+    }
+
+    /// The verdict.
+    fn is_anomalous(&self) -> bool {
+        self.score >= self.threshold
     }
 
     /// Forgets a turn that did not come to its end.
@@ -90,8 +92,7 @@ struct Seen {
     frame: SamFrame,
     /// `[1, n_visual, d_text]`
     visual: Tensor<3>,
-    image: Tensor<4>,
-    prior: Option<Tensor<4>>,
+    sight: Sight,
 }
 
 impl Engine {
@@ -171,8 +172,9 @@ impl Engine {
 
         let seen = self.look(&photo, pace).await?;
         drop(photo);
-        let standing = self.score(seen, &ids, &query, pace).await?;
+        let (standing, held) = self.score(seen, &ids, &query, pace).await?;
         self.judge(pace).await?;
+        self.tell_words(held)?;
         self.tell_result(String::new(), pace).await?;
         if let Some(question) = &query.question {
             return self.take_turn(question, &query.generation, pace).await;
@@ -263,6 +265,10 @@ impl Engine {
             None => self.weigh_features(&states, &frame, pace).await?,
             prior => prior,
         };
+        let taps = match self.model.evidence {
+            Some(_) => taps(&states, &self.config.clip),
+            None => Vec::new(),
+        };
         drop(states);
 
         pace.begin(Stage::Sam).await?;
@@ -278,11 +284,19 @@ impl Engine {
                 .await?;
         }
         pace.end(Stage::Sam);
+        let photos = vec![frame.original];
+        let features = Features {
+            taps,
+            image,
+            photos,
+        };
         Ok(Seen {
             frame,
             visual,
-            image,
-            prior: for_sam,
+            sight: Sight {
+                features,
+                prior: for_sam,
+            },
         })
     }
 
@@ -343,28 +357,27 @@ impl Engine {
         Ok(Some(prior))
     }
 
-    /// The scoring pass; afterwards there is a session.
+    /// The scoring pass; afterwards there is a session. Besides, what the mask holds.
     async fn score(
         &mut self,
         seen: Seen,
         ids: &[i32],
         query: &CheckedQuery,
         pace: &mut Pace,
-    ) -> Result<Standing, EngineError> {
+    ) -> Result<(Standing, Option<Tensor<2>>), EngineError> {
         pace.begin(Stage::Llm).await?;
         let mut trace = self.trace.take();
         let brain = self.brain();
         let mut cache = KvCache::new(&self.config.llm);
-        let hidden = brain.hear(ids, Some(&seen.visual), &mut cache)?;
+        let hidden = brain.hear_photo(ids, &seen.visual, &mut cache)?;
         let standing = brain.stand(hidden.clone()).await?;
         pace.end(Stage::Llm);
 
         pace.begin(Stage::Mask).await?;
-        let (image, prior) = (seen.image, seen.prior);
-        let mask = decode_mask(&brain, &standing.state, &image, prior.as_ref()).await?;
+        let found = seen.sight.find(&brain, &standing.state).await?;
         pace.end(Stage::Mask);
         if let Some(trace) = &mut trace {
-            trace_scoring(&brain, ids, hidden, &standing.state, &mask, trace).await?;
+            trace_scoring(&brain, ids, hidden, &standing.state, &found, trace).await?;
         }
         let seg = usize::try_from(brain.tokenizer.ids().seg).ok();
         let own = &self.manifest.meta.threshold;
@@ -372,19 +385,26 @@ impl Engine {
             frame: seen.frame,
             committed: cache.len(),
             pending: brain.close_forced()?,
-            masks: vec![mask],
+            masks: vec![found.logits],
+            told: None,
             seg_produced: seg == Some(likeliest(&standing.logits)),
             threshold: query.threshold.unwrap_or(own.image),
             map_threshold: query.map_threshold.unwrap_or(own.pixel),
             score: 0.0,
             regions: Vec::new(),
-            image,
-            prior,
+            sight: seen.sight,
             cache,
         };
         self.session = Some(session);
         self.trace = trace;
-        Ok(standing)
+        Ok((standing, found.held))
+    }
+
+    /// What the words are to know of the first mask: what it holds, and the verdict.
+    fn tell_words(&mut self, held: Option<Tensor<2>>) -> Result<(), EngineError> {
+        let (brain, session) = self.brain_and_session()?;
+        session.told = brain.judged(held, session.is_anomalous());
+        Ok(())
     }
 
     /// A question and its answer, after the turns before them.
@@ -398,7 +418,7 @@ impl Engine {
         let (brain, session) = self.brain_and_session()?;
         let ids = follow_up_ids(&brain, &session.pending, question)?;
         brain.check_room(session.cache.len() + ids.len() + 1)?;
-        let hidden = brain.hear(&ids, None, &mut session.cache)?;
+        let hidden = brain.hear(&ids, session.told.as_ref(), &mut session.cache)?;
         let standing = brain.stand(hidden).await?;
         pace.end(Stage::Llm);
         self.answer(standing, Opening::Free, generation, pace).await
@@ -413,27 +433,29 @@ impl Engine {
     ) -> Result<StopReason, EngineError> {
         pace.begin(Stage::Generate).await?;
         let (brain, session) = self.brain_and_session()?;
-        let cache = &mut session.cache;
+        let is_anomalous = session.is_anomalous();
+        let mut ear = Ear {
+            cache: &mut session.cache,
+            sight: &session.sight,
+            is_anomalous,
+            told: session.told.clone(),
+        };
         let Spoken {
             reason,
             answer,
             has_seg,
-            states,
+            masks,
             pending,
         } = brain
-            .speak(standing, opening, cache, generation, pace)
+            .speak(standing, opening, &mut ear, generation, pace)
             .await?;
+        let told = ear.told;
         pace.end(Stage::Generate);
 
-        let mut masks = Vec::with_capacity(states.len());
-        for state in &states {
-            pace.begin(Stage::Mask).await?;
-            masks.push(decode_mask(&brain, state, &session.image, session.prior.as_ref()).await?);
-            pace.end(Stage::Mask);
-        }
         // Nothing below fails half-way: the turn is over.
         session.committed = session.cache.len();
         session.pending = pending;
+        session.told = told;
         session.seg_produced = match opening {
             Opening::Forced => has_seg,
             Opening::Free => session.seg_produced || has_seg,
@@ -477,7 +499,7 @@ impl Engine {
         let result = Inspection {
             score: session.score,
             threshold: session.threshold,
-            anomalous: session.score >= session.threshold,
+            anomalous: session.is_anomalous(),
             map_threshold: session.map_threshold,
             regions: session.regions.clone(),
             answer,
@@ -522,25 +544,12 @@ pub(crate) fn follow_up_ids(
     Ok(ids)
 }
 
-/// Logits `[4·grid, 4·grid]` of the mask of one state `[1, d_text]`.
-async fn decode_mask(
-    brain: &Brain<'_>,
-    state: &Tensor<2>,
-    image: &Tensor<4>,
-    prior: Option<&Tensor<4>>,
-) -> Result<Vec<f32>, EngineError> {
-    let mask = brain
-        .model
-        .segment(state.clone(), image.clone(), prior.cloned());
-    read(Stage::Mask, mask).await
-}
-
 async fn trace_scoring(
     brain: &Brain<'_>,
     ids: &[i32],
     hidden: Tensor<3>,
     state: &Tensor<2>,
-    mask: &[f32],
+    found: &Found,
     trace: &mut Trace,
 ) -> Result<(), EngineError> {
     debug_assert!(ids.contains(&IMAGE_SENTINEL));
@@ -560,6 +569,11 @@ async fn trace_scoring(
     trace
         .add_tensor("seg.embedding", Stage::Mask, &embedding, 1)
         .await?;
-    trace.add_values("mask.logits", &[side, side], mask);
+    trace.add_values("mask.logits", &[side, side], &found.logits);
+    if let Some(held) = &found.held {
+        trace
+            .add_tensor("mask.evidence", Stage::Mask, held, 1)
+            .await?;
+    }
     Ok(())
 }

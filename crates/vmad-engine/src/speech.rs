@@ -1,6 +1,6 @@
 //! Token after token: the language model continues a conversation.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, s};
 use vmad_model::llama::KvCache;
 use vmad_model::{Vmad, VmadConfig};
 use vmad_package::{Conversation, Templates};
@@ -8,6 +8,7 @@ use vmad_prep::{IMAGE_SENTINEL, Specials, StreamDecoder, Tokenizer};
 
 use crate::pace::{Pace, read};
 use crate::sampling::Sampler;
+use crate::sight::Sight;
 use crate::words::{MarkerFilter, StopFilter};
 use crate::{EngineError, Event, Generation, Stage, StopReason};
 
@@ -34,6 +35,16 @@ pub(crate) struct Standing {
     pub logits: Vec<f32>,
 }
 
+/// What the language model hears while it speaks.
+pub(crate) struct Ear<'a> {
+    pub cache: &'a mut KvCache,
+    pub sight: &'a Sight,
+    /// The verdict on the photograph.
+    pub is_anomalous: bool,
+    /// What the words are told of the last mask, `[1, d_text]`, where the model takes evidence.
+    pub told: Option<Tensor<2>>,
+}
+
 /// Whether an answer's first words were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
@@ -49,8 +60,8 @@ pub(crate) struct Spoken {
     pub answer: String,
     /// Whether `[SEG]` was among its tokens.
     pub has_seg: bool,
-    /// States that predicted a `[SEG]` whose mask is not decoded yet, each `[1, d_text]`.
-    pub states: Vec<Tensor<2>>,
+    /// Logits of the masks of its `[SEG]`s, but for one that was known before.
+    pub masks: Vec<Vec<f32>>,
     /// Ids that close the turn and are not in the cache yet.
     pub pending: Vec<i32>,
 }
@@ -65,17 +76,41 @@ impl Brain<'_> {
         Ok(())
     }
 
-    /// Hidden states of new positions, `[1, n, d_text]`.
-    pub fn hear(
+    /// Hidden states of a prompt with a photograph's tokens `[1, n_visual, d_text]` in it,
+    /// `[1, n, d_text]`.
+    pub fn hear_photo(
         &self,
         ids: &[i32],
-        visual: Option<&Tensor<3>>,
+        visual: &Tensor<3>,
         cache: &mut KvCache,
     ) -> Result<Tensor<3>, EngineError> {
         let x = self
             .model
-            .embed_prompt(ids, IMAGE_SENTINEL, visual, self.device)?;
+            .embed_prompt(ids, IMAGE_SENTINEL, Some(visual), self.device)?;
         Ok(self.model.llm.forward(x, cache)?)
+    }
+
+    /// What a mask holds together with the verdict, `[1, d_text]`, where the model takes evidence.
+    pub fn judged(&self, held: Option<Tensor<2>>, is_anomalous: bool) -> Option<Tensor<2>> {
+        let evidence = self.model.evidence.as_ref()?;
+        Some(evidence.judged(held?, &[is_anomalous]))
+    }
+
+    /// Hidden states of new positions, `[1, n, d_text]`. `told` is added to the embedding of a
+    /// `[SEG]` among them, `[1, d_text]`.
+    pub fn hear(
+        &self,
+        ids: &[i32],
+        told: Option<&Tensor<2>>,
+        cache: &mut KvCache,
+    ) -> Result<Tensor<3>, EngineError> {
+        let seg = self.tokenizer.ids().seg;
+        let mut x = self.model.llm.embed(ids, self.device)?;
+        if let (Some(at), Some(told)) = (ids.iter().position(|id| *id == seg), told) {
+            let row = x.clone().narrow(0, at, 1) + told.clone();
+            x = x.slice_assign(s![at..at + 1, ..], row);
+        }
+        Ok(self.model.llm.forward(x.unsqueeze::<3>(), cache)?)
     }
 
     /// The standing after hidden states `[1, n, d_text]`.
@@ -97,9 +132,9 @@ impl Brain<'_> {
         &self,
         mut standing: Standing,
         opening: Opening,
-        cache: &mut KvCache,
+        ear: &mut Ear<'_>,
         generation: &Generation,
-        pace: &Pace,
+        pace: &mut Pace,
     ) -> Result<Spoken, EngineError> {
         let ids = self.tokenizer.ids();
         let mut sampler = Sampler::new(generation);
@@ -109,7 +144,7 @@ impl Brain<'_> {
             reason: StopReason::Length,
             answer: String::new(),
             has_seg: false,
-            states: Vec::new(),
+            masks: Vec::new(),
             pending: Vec::new(),
         };
         while said.len() < generation.max_new_tokens {
@@ -122,8 +157,14 @@ impl Brain<'_> {
             if id == ids.seg {
                 spoken.has_seg = true;
                 let decoded = opening == Opening::Forced && said.len() == 1;
-                if !decoded && spoken.states.len() < MAX_MASKS {
-                    spoken.states.push(standing.state.clone());
+                if !decoded && spoken.masks.len() < MAX_MASKS {
+                    pace.end(Stage::Generate);
+                    pace.begin(Stage::Mask).await?;
+                    let found = ear.sight.find(self, &standing.state).await?;
+                    spoken.masks.push(found.logits);
+                    ear.told = self.judged(found.held, ear.is_anomalous);
+                    pace.end(Stage::Mask);
+                    pace.begin(Stage::Generate).await?;
                 }
             }
             let (text, stopped) = voice.push(self.tokenizer, id, id == ids.seg);
@@ -134,12 +175,12 @@ impl Brain<'_> {
             }
             pace.breathe().await?;
             if said.len() == generation.max_new_tokens
-                || cache.len() == self.config.llm.max_positions
+                || ear.cache.len() == self.config.llm.max_positions
             {
                 spoken.pending.push(id);
                 break;
             }
-            let hidden = self.hear(&[id], None, cache)?;
+            let hidden = self.hear(&[id], ear.told.as_ref(), ear.cache)?;
             standing = self.stand(hidden).await?;
         }
         if spoken.reason != StopReason::Stop {

@@ -28,6 +28,19 @@ pub struct VmadConfig {
     /// How a photograph is fitted to the CLIP encoder's square: `pad` or `crop`.
     #[serde(default)]
     pub clip_mode: ClipFit,
+    /// Whether the embedding of `[SEG]` tells the words after it what the mask holds.
+    ///
+    /// An extension of ours, not part of the paper: see [`crate::evidence`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceConfig>,
+}
+
+/// Sizes of [`crate::evidence::Evidence`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceConfig {
+    /// Width of its hidden layer.
+    pub d_hidden: usize,
 }
 
 /// How a photograph is fitted to the CLIP encoder's square.
@@ -214,6 +227,10 @@ impl VmadConfig {
         check(
             l.n_heads % l.n_kv_heads == 0,
             "llm.n_heads must be a multiple of n_kv_heads",
+        )?;
+        check(
+            self.evidence.as_ref().is_none_or(|e| bounded(e.d_hidden)),
+            "evidence.d_hidden must lie between 1 and 1048576",
         )?;
         self.sam.validate()?;
         stem_fits("clip", c.stem, c.patch_size, c.d_model)?;

@@ -6,6 +6,8 @@
 pub mod clip;
 pub mod config;
 pub mod error;
+pub mod evidence;
+mod fit;
 pub mod llama;
 pub mod nn;
 pub mod projector;

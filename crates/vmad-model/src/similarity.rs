@@ -8,7 +8,8 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::config::{ClipFit, VmadConfig};
+use crate::config::VmadConfig;
+use crate::fit::Fit;
 
 /// Added to distances: keeps 0/0 at 1 on plain pictures.
 const TINY: f64 = 1e-3;
@@ -35,19 +36,13 @@ pub fn sam_prior(tap: Tensor<3>, config: &VmadConfig, photos: &[(u32, u32)]) -> 
     let (grid, side) = (config.clip.grid(), config.sam.mask_side());
     let batch = photos.len();
     let (mut valid, mut rows, mut columns) = (Vec::new(), Vec::new(), Vec::new());
-    for &(width, height) in photos {
-        let longest = width.max(height).max(1) as f32;
-        let square = match config.clip_mode {
-            ClipFit::Pad => longest,
-            ClipFit::Crop => width.min(height).max(1) as f32,
-        };
-        let across = Axis::new(width as f32, square, grid);
-        let down = Axis::new(height as f32, square, grid);
+    for photo in photos {
+        let fit = Fit::new(config, *photo);
         for row in 0..grid {
-            valid.extend((0..grid).map(|column| down.holds(row) && across.holds(column)));
+            valid.extend((0..grid).map(|column| fit.down.holds(row) && fit.across.holds(column)));
         }
-        columns.extend(across.weights(side, longest));
-        rows.extend(down.weights(side, longest));
+        columns.extend(fit.across.weights(side));
+        rows.extend(fit.down.weights(side));
     }
     let weights =
         |values| Tensor::<3>::from_data(TensorData::new(values, [batch, side, grid]), &device);
@@ -136,60 +131,6 @@ fn far(grid: usize) -> Vec<f32> {
         .collect()
 }
 
-/// One axis of a photograph within CLIP's square.
-struct Axis {
-    /// Pixels of the photograph.
-    length: f32,
-    /// Pixels of the square's side.
-    square: f32,
-    grid: usize,
-}
-
-impl Axis {
-    fn new(length: f32, square: f32, grid: usize) -> Self {
-        let length = length.max(1.0);
-        Self {
-            length,
-            square,
-            grid,
-        }
-    }
-
-    /// Pixels of the photograph before the square begins; negative where padding comes first.
-    fn start(&self) -> f32 {
-        (self.length - self.square) / 2.0
-    }
-
-    /// Whether any of a patch is photograph.
-    fn holds(&self, patch: usize) -> bool {
-        let at = |edge: usize| edge as f32 / self.grid as f32 * self.square + self.start();
-        at(patch) < self.length && at(patch + 1) > 0.0
-    }
-
-    /// Bilinear weights of the patches for `side` samples over SAM's square, `[side, grid]`; none
-    /// outside of what CLIP has seen, and none of patches that are padding.
-    fn weights(&self, side: usize, longest: f32) -> Vec<f32> {
-        let mut weights = vec![0.0; side * self.grid];
-        let first = (0..self.grid).find(|patch| self.holds(*patch));
-        let last = (0..self.grid).rfind(|patch| self.holds(*patch));
-        let (Some(first), Some(last)) = (first, last) else {
-            return weights;
-        };
-        for (i, weights) in weights.chunks_mut(self.grid).enumerate() {
-            let pixel = (i as f32 + 0.5) / side as f32 * longest;
-            let share = (pixel - self.start()) / self.square;
-            if pixel >= self.length || !(0.0..1.0).contains(&share) {
-                continue;
-            }
-            let at = (share * self.grid as f32 - 0.5).clamp(first as f32, last as f32);
-            let low = at as usize;
-            weights[low] += 1.0 - at.fract();
-            weights[(low + 1).min(last)] += at.fract();
-        }
-        weights
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,35 +206,5 @@ mod tests {
         check(4, 3, 1, false);
         check(1, 5, 0, false);
         check(8, 4, 0, true);
-    }
-
-    #[test]
-    fn axes_lie_where_the_photograph_does() {
-        // 64×32 pixels padded to CLIP's square of 8 patches: rows 2 to 5 are photograph.
-        let down = Axis::new(32.0, 64.0, 8);
-        let holds: Vec<usize> = (0..8).filter(|i| down.holds(*i)).collect();
-        assert_eq!(holds, [2, 3, 4, 5]);
-        let weights = down.weights(16, 64.0);
-        for (i, row) in weights.chunks(8).enumerate() {
-            // SAM's square has the photograph in its upper half.
-            let sum: f32 = row.iter().sum();
-            assert!((sum - f32::from(u8::from(i < 8))).abs() < 1e-6, "{i}");
-            assert!(row[..2].iter().chain(&row[6..]).all(|w| *w == 0.0), "{i}");
-        }
-        assert_eq!(
-            weights[3 * 8..4 * 8],
-            [0.0, 0.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0]
-        );
-        // Cropped to the middle 32 of 64 columns: CLIP saw none of the others.
-        let across = Axis::new(64.0, 32.0, 8);
-        assert!((0..8).all(|i| across.holds(i)));
-        let seen: Vec<usize> = (0..16)
-            .filter(|i| {
-                across.weights(16, 64.0)[i * 8..(i + 1) * 8]
-                    .iter()
-                    .any(|w| *w != 0.0)
-            })
-            .collect();
-        assert_eq!(seen, (4..12).collect::<Vec<_>>());
     }
 }

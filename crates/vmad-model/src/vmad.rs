@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::ModelError;
 use crate::clip::{ClipEncoder, taps};
 use crate::config::VmadConfig;
+use crate::evidence::Evidence;
 use crate::llama::Llama;
 use crate::nn::{Mlp, relu};
 use crate::projector::Projector;
@@ -29,6 +30,8 @@ pub struct Vmad {
     pub sam_prompt: PromptEncoder,
     /// SAM's mask decoder.
     pub sam_decoder: MaskDecoder,
+    /// What the mask holds, for the words after it.
+    pub evidence: Option<Evidence>,
 }
 
 impl Vmad {
@@ -53,6 +56,14 @@ impl Vmad {
         let sam_encoder = ImageEncoder::new(&mut sam.at("image_encoder"), &config.sam)?;
         let sam_prompt = PromptEncoder::new(&mut sam.at("prompt_encoder"), &config.sam)?;
         let sam_decoder = MaskDecoder::new(&mut sam.at("mask_decoder"), &config.sam)?;
+        let evidence = match &config.evidence {
+            Some(sizes) => Some(Evidence::new(
+                &mut root.at("evidence"),
+                config,
+                sizes.d_hidden,
+            )?),
+            None => None,
+        };
         let model = Self {
             clip,
             projector,
@@ -61,6 +72,7 @@ impl Vmad {
             sam_encoder,
             sam_prompt,
             sam_decoder,
+            evidence,
         };
         Ok((model, names))
     }

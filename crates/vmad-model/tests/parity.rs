@@ -10,6 +10,7 @@ use common::{Fixture, Weights, on_every_device};
 use vmad_kernels::QuantWeight;
 use vmad_model::clip::ClipEncoder;
 use vmad_model::config::{ClipConfig, LlamaConfig, LtcConfig, ProjectorConfig, SamConfig};
+use vmad_model::evidence::{Evidence, Features};
 use vmad_model::llama::{KvCache, Llama};
 use vmad_model::nn::{Mlp, relu};
 use vmad_model::projector::{DeformableAttention, Ltc, Projector};
@@ -336,6 +337,35 @@ fn seg_projection() {
         let seg = Mlp::new(&mut root.at("seg"), ("0", "2"), [d, d, d_out], Init::Torch).unwrap();
         let hidden: Tensor<2> = fixture.tensor("in.hidden", device);
         fixture.check("out.embedding", seg.forward(hidden, relu));
+    });
+}
+
+/// What a mask holds (ours), of a square photograph and of a wide one.
+#[test]
+fn evidence_of_masks() {
+    let fixture = Fixture::read("evidence");
+    let config: VmadConfig = serde_json::from_value(fixture.config.clone()).unwrap();
+    let d_hidden = config.evidence.as_ref().unwrap().d_hidden;
+    let sizes = fixture.ints("in.photos");
+    on_every_device(|device| {
+        let (mut weights, mut names) = (fixture.weights(device), Vec::new());
+        let mut root = Builder::new(&mut weights, &mut names);
+        let evidence = Evidence::new(&mut root.at("evidence"), &config, d_hidden).unwrap();
+        let n_taps = config.clip.taps.len();
+        let features = Features {
+            taps: (0..n_taps)
+                .map(|i| fixture.tensor(&format!("in.tap.{i}"), device))
+                .collect(),
+            image: fixture.tensor("in.image", device),
+            photos: sizes
+                .chunks(2)
+                .map(|photo| (photo[0] as u32, photo[1] as u32))
+                .collect(),
+        };
+        let logits = fixture.tensor("in.logits", device);
+        let found = evidence.forward(logits, &features, &config);
+        fixture.check("out.evidence", found.clone());
+        fixture.check("out.judged", evidence.judged(found, &[true, false]));
     });
 }
 

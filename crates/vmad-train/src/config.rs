@@ -125,6 +125,10 @@ pub struct OptimiserConfig {
     /// Matrices that Muon trains in place of AdamW.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muon: Option<MuonConfig>,
+    /// Learning rates of some parameters, as multiples of the run's, by patterns of their names. What
+    /// has learned already, and is to change a little, wants less than what is new.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, f64>,
 }
 
 /// Muon (Jordan 2024), with the step length of Liu et al. 2025: each update is made orthogonal.
@@ -162,6 +166,10 @@ pub struct LossConfig {
     /// Ours: a single patch of a scratch may be a patch of a crack, the whole of it is not.
     #[serde(default)]
     pub kind: f64,
+    /// Whether the mask holds a defect and of which kind, read by a linear head that is thrown away
+    /// off what [`vmad_model::evidence`] says of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evidence: f64,
 }
 
 /// The synthetic data of a run.
@@ -324,14 +332,29 @@ impl TrainConfig {
         if muon.is_some_and(|muon| !muon.rate.is_finite() || muon.rate <= 0.0) {
             return Err(invalid("optimiser.muon.rate must be positive"));
         }
-        if let Some(muon) = muon {
-            let is_named = |name: &str| muon.matrices.iter().any(|m| name_matches(m, name));
-            for (name, shape) in Vmad::shapes(&config.model)? {
-                if is_named(&name) && shape.len() != 2 {
-                    return Err(invalid(&format!(
-                        "optimiser.muon.matrices name {name}, which is no matrix"
-                    )));
-                }
+        if !config
+            .optimiser
+            .rates
+            .values()
+            .all(|rate| rate.is_finite() && *rate > 0.0)
+        {
+            return Err(invalid("optimiser.rates must be positive"));
+        }
+        let mut groups: Vec<Vec<&String>> =
+            config.optimiser.rates.keys().map(|p| vec![p]).collect();
+        groups.extend(muon.map(|muon| muon.matrices.iter().collect()));
+        for (name, shape) in Vmad::shapes(&config.model)? {
+            let is_named = |group: &[&String]| group.iter().any(|p| name_matches(p, &name));
+            let is_muons = muon.is_some() && groups.last().is_some_and(|group| is_named(group));
+            if is_muons && shape.len() != 2 {
+                return Err(invalid(&format!(
+                    "optimiser.muon.matrices name {name}, which is no matrix"
+                )));
+            }
+            if groups.iter().filter(|group| is_named(group)).count() > 1 {
+                return Err(invalid(&format!(
+                    "optimiser.rates and optimiser.muon give {name} two learning rates"
+                )));
             }
         }
         if config.data.pool == 0 || config.data.pool_start == 0 {
@@ -347,6 +370,12 @@ impl TrainConfig {
         if !is_mixture([tasks.segment, tasks.answer, tasks.question].into_iter()) {
             return Err(invalid(
                 "tasks needs shares of at least 0 whose sum is positive",
+            ));
+        }
+        let has_evidence = config.model.evidence.is_some() && config.stage == Stage::Speak;
+        if config.loss.evidence != 0.0 && !has_evidence {
+            return Err(invalid(
+                "loss.evidence needs model.evidence, and stage = \"speak\"",
             ));
         }
         if let Some(lora) = &config.lora {
@@ -392,6 +421,9 @@ impl TrainConfig {
                 _ => "projector.*",
             };
             let mut idle = vec!["llm.*", projector];
+            if self.model.evidence.is_some() {
+                idle.push("evidence.*");
+            }
             if !self.learns_kinds() {
                 idle.push("clip.*");
             }
@@ -477,6 +509,11 @@ fn is_mixture(shares: impl Iterator<Item = f32>) -> bool {
         sum += share;
     }
     sum > 0.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(weight: &f64) -> bool {
+    *weight == 0.0
 }
 
 fn beta_2() -> f32 {

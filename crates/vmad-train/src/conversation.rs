@@ -34,6 +34,18 @@ impl Dialogue {
     }
 }
 
+impl Dialogue {
+    /// What comes before `[SEG]`; of a dialogue without a mask no more than the image.
+    pub(crate) fn up_to_seg(&self) -> Self {
+        let end = self.seg.unwrap_or(self.sentinel() + 1);
+        Self {
+            ids: self.ids[..end].to_vec(),
+            spoken: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
 /// Turns scenes into dialogues.
 pub struct Interviewer<'a> {
     pub tokenizer: &'a Tokenizer,
@@ -148,11 +160,9 @@ impl Interviewer<'_> {
         if !rng.random_bool(f64::from(self.tasks.renamed)) {
             return told;
         }
-        let Some(name) = NAMES.choose(rng) else {
-            return told;
-        };
-        let object = std::mem::replace(&mut told.object, (*name).to_owned());
-        let rename = |text: &str| text.replace(&object, name);
+        let name = name(rng);
+        let object = std::mem::replace(&mut told.object, name.clone());
+        let rename = |text: &str| text.replace(&object, &name);
         told.normal_description = rename(&told.normal_description);
         for qa in &mut told.qa {
             qa.answer = rename(&qa.answer);
@@ -248,6 +258,21 @@ fn rule(kind: DefectKind, is_allowed: bool, object: &str, rng: &mut impl Rng) ->
     );
     let sentences: &[String] = if is_allowed { &allowing } else { &forbidding };
     sentences[rng.random_range(0..sentences.len())].clone()
+}
+
+/// What a user may call an object: so many names that answering with the right one means repeating it.
+fn name(rng: &mut impl Rng) -> String {
+    let noun = NAMES[rng.random_range(0..NAMES.len())];
+    let modifier = MODIFIERS[rng.random_range(0..MODIFIERS.len())];
+    match rng.random_range(0..5) {
+        0 | 1 => noun.to_owned(),
+        2 | 3 => format!("{modifier} {noun}"),
+        _ => format!(
+            "{noun} {}{}",
+            rng.random_range('A'..='Z'),
+            rng.random_range(1..100)
+        ),
+    }
 }
 
 /// A scene whose defects are all allowed, and what is said about it then.
@@ -395,7 +420,7 @@ fn second_turn(told: &Told, rng: &mut impl Rng) -> (String, String) {
 }
 
 /// Names that the scenes' own do not have.
-pub const NAMES: [&str; 28] = [
+pub const NAMES: [&str; 73] = [
     "part",
     "piece",
     "product",
@@ -423,7 +448,60 @@ pub const NAMES: [&str; 28] = [
     "glass",
     "lens",
     "tube",
-    "coin",
+    "valve",
+    "hinge",
+    "handle",
+    "frame",
+    "shaft",
+    "seal",
+    "ring",
+    "nut",
+    "washer",
+    "clamp",
+    "hose",
+    "belt",
+    "chain",
+    "knob",
+    "switch",
+    "battery",
+    "blade",
+    "filter",
+    "fan",
+    "motor",
+    "pump",
+    "tank",
+    "label",
+    "bag",
+    "cap",
+    "cup",
+    "spoon",
+    "key",
+    "lock",
+    "badge",
+    "toy",
+    "brick",
+    "stone",
+    "shoe",
+    "glove",
+    "carpet",
+    "curtain",
+    "pillow",
+    "wafer",
+    "sensor",
+    "antenna",
+    "magnet",
+    "nozzle",
+    "piston",
+    "rotor",
+    "rail",
+];
+
+/// What may stand before these.
+pub const MODIFIERS: [&str; 30] = [
+    "steel", "brass", "copper", "plastic", "wooden", "painted", "polished", "black", "white",
+    "red", "blue", "green", "grey", "small", "large", "round", "flat", "long", "hollow",
+    "threaded", "coated", "printed", "woven", "folded", "welded", "forged", "moulded", "clear",
+    "old", "new",
 ];
 
 /// Words of the second turns and of the rules, for the tokenizer's corpus.

@@ -22,6 +22,7 @@ pub struct Heads {
     cell: Linear,
     token: Linear,
     object: Linear,
+    evidence: Linear,
 }
 
 impl Heads {
@@ -39,6 +40,7 @@ impl Heads {
             cell: head("cell_head", config.sam.d_out, PATCH_CLASSES)?,
             token: head("token_head", d_text, PATCH_CLASSES)?,
             object: head("object_head", d_text, Worlds::N_OBJECTS)?,
+            evidence: head("evidence_head", d_text, PATCH_CLASSES)?,
         })
     }
 
@@ -56,6 +58,9 @@ impl Heads {
         }
         if !run.learns_tokens() || run.loss.token == 0.0 {
             self.object = self.object.no_grad();
+        }
+        if run.loss.evidence == 0.0 {
+            self.evidence = self.evidence.no_grad();
         }
         self
     }
@@ -123,6 +128,26 @@ impl Heads {
         let objects: Tensor<1, Int> = Tensor::from_data(TensorData::new(objects, [n]), &device);
         let mean = normed(visual).mean_dim(1).reshape([n, d]);
         kinds + cross_entropy(self.object.forward(mean), objects) * OBJECT_SHARE
+    }
+
+    /// Cross-entropy of the class of what each mask holds. `None` where no class is known.
+    ///
+    /// # Shapes
+    /// - evidence: `[n, d_text]`
+    pub fn evidence_loss(&self, evidence: Tensor<2>, classes: &[u8]) -> Option<Tensor<1>> {
+        let device = evidence.device();
+        let known = (0_i32..).zip(classes);
+        let known = known.filter(|(_, class)| **class != UNKNOWN_PATCH);
+        let (rows, classes): (Vec<i32>, Vec<i32>) =
+            known.map(|(row, class)| (row, i32::from(*class))).unzip();
+        let m = rows.len();
+        if m == 0 {
+            return None;
+        }
+        let ints = |values| Tensor::<1, Int>::from_data(TensorData::new(values, [m]), &device);
+        let evidence = evidence.select(0, ints(rows));
+        let logits = self.evidence.forward(normed(evidence.unsqueeze_dim(1)));
+        Some(cross_entropy(logits.squeeze_dim::<2>(1), ints(classes)))
     }
 }
 

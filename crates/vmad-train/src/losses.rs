@@ -22,6 +22,8 @@ pub enum Part {
     Token,
     /// Cross-entropy of whole defects.
     Kind,
+    /// Cross-entropy of what the masks hold.
+    Evidence,
     /// DSSL (18); its weight stands in the run's `dssl` table.
     Dssl,
 }
@@ -31,7 +33,7 @@ const N_PARTS: usize = Part::ALL.len();
 
 impl Part {
     /// All parts in the order of the log.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Text,
         Self::Bce,
         Self::Dice,
@@ -39,6 +41,7 @@ impl Part {
         Self::Cell,
         Self::Token,
         Self::Kind,
+        Self::Evidence,
         Self::Dssl,
     ];
 
@@ -53,6 +56,7 @@ impl Part {
             Self::Cell => "cell",
             Self::Token => "token",
             Self::Kind => "kind",
+            Self::Evidence => "evidence",
             Self::Dssl => "dssl",
         }
     }
@@ -67,6 +71,7 @@ impl Part {
             Self::Cell => weights.cell,
             Self::Token => weights.token,
             Self::Kind => weights.kind,
+            Self::Evidence => weights.evidence,
             Self::Dssl => run.dssl.as_ref().map_or(0.0, |dssl| dssl.weight),
         }
     }

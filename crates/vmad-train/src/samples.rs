@@ -99,6 +99,27 @@ impl Truth {
         }
         union
     }
+
+    /// Whether a criterion that tolerates some kinds leaves any defect.
+    pub fn is_defective(&self, tolerated: &[DefectKind]) -> bool {
+        let mut kinds = self.masks.iter().map(|(kind, _)| kind);
+        kinds.any(|kind| !tolerated.contains(kind))
+    }
+
+    /// The class of the only kind of defect left by a criterion that tolerates some kinds, or
+    /// [`NORMAL_PATCH`]; unknown where there are several.
+    pub fn only_class(&self, tolerated: &[DefectKind]) -> u8 {
+        if self.patches.contains(&UNKNOWN_PATCH) {
+            return UNKNOWN_PATCH;
+        }
+        let kinds = self.masks.iter().map(|(kind, _)| *kind);
+        let mut left = kinds.filter(|kind| !tolerated.contains(kind));
+        match (left.next(), left.next()) {
+            (None, _) => NORMAL_PATCH,
+            (Some(kind), None) => kind.id() as u8 + 1,
+            (Some(_), Some(_)) => UNKNOWN_PATCH,
+        }
+    }
 }
 
 /// The scenes of a run.

@@ -2,8 +2,10 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use vmad_data::DefectKind;
 use vmad_model::clip::taps;
 use vmad_model::config::{ClipConfig, SimilaritySource};
+use vmad_model::evidence::Features;
 use vmad_model::llama::{Adapter, KvCache};
 use vmad_model::similarity::sam_prior;
 use vmad_model::{Vmad, VmadConfig};
@@ -50,6 +52,12 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// Kinds of defect that the conversation about a view tolerates.
+    fn tolerated(&self, view: usize) -> &[DefectKind] {
+        let dialogue = self.dialogues.get(view);
+        dialogue.map_or(&[], |dialogue| &dialogue.tolerated)
+    }
+
     /// `n` views from `start` on, with what belongs to them.
     #[must_use]
     pub fn part(&self, start: usize, n: usize) -> Self {
@@ -96,10 +104,11 @@ impl Trainee {
             last_tap,
             visual,
             words,
+            image,
             marked,
-            seg_hidden,
-            compared,
-        } = self.read(run, batch, device)?;
+            masks,
+            evidence,
+        } = self.read(run, batch, run.learns_masks(), device)?;
         let patches: Vec<&[u8]> = truths.iter().map(|truth| &truth.patches[..]).collect();
         let mut classes = None;
         if run.learns_kinds() {
@@ -121,25 +130,27 @@ impl Trainee {
             let logits = self.model.llm.logits(hidden);
             parts.set(Part::Text, cross_entropy(logits, targets));
         }
-        let needs_masks = run.learns_masks();
-        let learns_cells = run.loss.cell != 0.0;
-        if !needs_masks && !learns_cells && self.dssl.is_none() {
-            return Ok(found);
+        if let Some(evidence) = evidence.filter(|_| run.loss.evidence != 0.0) {
+            let classes = marked
+                .iter()
+                .map(|i| truths[*i].only_class(batch.tolerated(*i)));
+            let classes = classes.collect::<Vec<_>>();
+            if let Some(loss) = self.heads.evidence_loss(evidence, &classes) {
+                parts.set(Part::Evidence, loss);
+            }
         }
-        let image = self.sam_embedding(config, views, device);
-        if learns_cells {
+        let Some(image) = image else {
+            return Ok(found);
+        };
+        if run.loss.cell != 0.0 {
             let loss = self.heads.cell_loss(image.clone(), &truths);
             parts.set(Part::Cell, loss);
         }
-        if needs_masks && !marked.is_empty() {
-            let target = |i: usize| {
-                let tolerated = batch.dialogues.get(i).map_or(&[][..], |d| &d.tolerated);
-                truths[i].mask(tolerated, config.sam.mask_side().pow(2))
-            };
-            let targets = marked.iter().map(|i| target(*i)).collect::<Vec<_>>();
+        if let Some(logits) = masks.filter(|_| run.learns_masks()) {
+            let n_cells = config.sam.mask_side().pow(2);
+            let target = |i: &usize| truths[*i].mask(batch.tolerated(*i), n_cells);
+            let targets = marked.iter().map(target).collect::<Vec<_>>();
             let (target, has_target) = mask_targets(&targets, device);
-            let prior = self.sam_prior(config, &compared, views, &marked);
-            let logits = self.mask_logits(config, seg_hidden, image.clone(), prior, &marked);
             parts.set(Part::Bce, bce(logits.clone(), target.clone()));
             parts.set(Part::Dice, dice(logits, target, has_target));
         }
@@ -153,12 +164,23 @@ impl Trainee {
         Ok(found)
     }
 
-    /// CLIP, the projector and the language model over a batch; in [`Stage::See`] CLIP alone.
-    fn read(&self, run: &TrainConfig, batch: &Batch, device: &Device) -> Result<Read, TrainError> {
+    /// The model over a batch: CLIP, in [`Stage::Speak`] the projector and the language model, and
+    /// SAM where `with_masks` or the run asks for it.
+    fn read(
+        &self,
+        run: &TrainConfig,
+        batch: &Batch,
+        with_masks: bool,
+        device: &Device,
+    ) -> Result<Read, TrainError> {
         let config = &run.model;
-        let n = batch.views.len();
+        let views = batch.views;
+        let n = views.len();
+        let speaks = run.stage == Stage::Speak;
+        let tells = speaks && self.model.evidence.is_some();
+        let with_masks = with_masks || tells;
         let sides: Vec<_> = batch.views.iter().map(|view| &view.clip).collect();
-        let needs_clip = run.stage == Stage::Speak
+        let needs_clip = speaks
             || run.learns_kinds()
             || run.dssl.is_some()
             || config.sam_compares(SimilaritySource::Clip);
@@ -169,30 +191,71 @@ impl Trainee {
                 vec![Tensor::zeros(shape, device); config.clip.taps.len()]
             }
         };
-        let last_tap = taps[taps.len() - 1].clone();
-        let compared = taps[config.similarity_tap()].clone();
-        Ok(match run.stage {
-            Stage::See => Read {
-                last_tap,
-                visual: None,
-                words: None,
-                marked: (0..n).collect(),
-                seg_hidden: Tensor::zeros([n, config.llm.d_model], device),
-                compared,
-            },
-            Stage::Speak => {
-                let visual = self.model.projector.forward(&taps); // [n, n_visual, d_text]
-                let said = self.speak(config, visual.clone(), batch, device)?;
-                Read {
-                    last_tap,
-                    visual: Some(visual),
-                    words: Some((said.hidden, said.targets)),
-                    marked: said.marked,
-                    seg_hidden: said.seg_hidden,
-                    compared,
+        let needs_image = with_masks || run.loss.cell != 0.0 || self.dssl.is_some();
+        let image = needs_image.then(|| self.sam_embedding(config, batch.views, device));
+        let mut read = Read {
+            last_tap: taps[taps.len() - 1].clone(),
+            visual: None,
+            words: None,
+            image,
+            marked: (0..n).collect(),
+            masks: None,
+            evidence: None,
+        };
+        let mut seg_hidden = Tensor::zeros([n, config.llm.d_model], device);
+        if speaks {
+            let visual = self.model.projector.forward(&taps); // [n, n_visual, d_text]
+            let marked = batch
+                .dialogues
+                .iter()
+                .any(|dialogue| dialogue.seg.is_some());
+            let cut: Vec<Dialogue>;
+            let dialogues = match tells && marked {
+                true => {
+                    cut = batch.dialogues.iter().map(Dialogue::up_to_seg).collect();
+                    &cut[..]
                 }
+                false => batch.dialogues,
+            };
+            let said = self.speak(config, visual.clone(), dialogues, None, batch.dropout)?;
+            seg_hidden = said.seg_hidden();
+            read.marked.clone_from(&said.marked);
+            read.words = (!(tells && marked)).then(|| said.words());
+            read.visual = Some(visual);
+        }
+        let mut told = None;
+        if let Some(image) = read
+            .image
+            .clone()
+            .filter(|_| with_masks && !read.marked.is_empty())
+        {
+            let marked = Marked::of(&read.marked, batch.views);
+            let image = image.select(0, marked.rows(device));
+            let prior = self.sam_prior(config, &taps, &marked);
+            let logits = self.model.segment(seg_hidden, image.clone(), prior);
+            if let Some(evidence) = self.model.evidence.as_ref().filter(|_| tells) {
+                let features = Features {
+                    taps: taps
+                        .iter()
+                        .map(|tap| tap.clone().select(0, marked.rows(device)))
+                        .collect(),
+                    image,
+                    photos: marked.photos(),
+                };
+                let held = evidence.forward(logits.clone(), &features, config);
+                let is_left = |i: &usize| views[*i].truth.is_defective(batch.tolerated(*i));
+                let verdicts: Vec<bool> = read.marked.iter().map(is_left).collect();
+                told = Some(evidence.judged(held.clone(), &verdicts));
+                read.evidence = Some(held);
             }
-        })
+            read.masks = Some(logits.flatten::<2>(1, 3));
+        }
+        if let (Some(visual), Some(told)) = (read.visual.clone(), &told) {
+            let (dialogues, dropout) = (batch.dialogues, batch.dropout);
+            let said = self.speak(config, visual, dialogues, Some(told), dropout)?;
+            read.words = Some(said.words());
+        }
+        Ok(read)
     }
 
     /// For each view whose conversation has a mask its probabilities `[n, mask_side²]`, and for all
@@ -206,16 +269,16 @@ impl Trainee {
         batch: &Batch,
         device: &Device,
     ) -> Result<(Tensor<2>, Tensor<3>), TrainError> {
-        let read = self.read(run, batch, device)?;
-        let image = self.sam_embedding(&run.model, batch.views, device);
+        let read = self.read(run, batch, true, device)?;
+        let (Some(image), Some(masks)) = (read.image, read.masks) else {
+            return Err(TrainError::Readback("no masks".to_owned()));
+        };
         let classes = match read.visual {
             Some(visual) => self.heads.token_classes(visual),
             None if run.learns_kinds() => self.heads.patch_classes(read.last_tap),
-            None => self.heads.cell_classes(image.clone()),
+            None => self.heads.cell_classes(image),
         };
-        let prior = self.sam_prior(&run.model, &read.compared, batch.views, &read.marked);
-        let logits = self.mask_logits(&run.model, read.seg_hidden, image, prior, &read.marked);
-        Ok((activation::sigmoid(logits), classes))
+        Ok((activation::sigmoid(masks), classes))
     }
 
     /// DSSL's loss, and what its memory is to keep.
@@ -342,59 +405,39 @@ impl Trainee {
     fn sam_prior(
         &self,
         config: &VmadConfig,
-        compared: &Tensor<3>,
-        views: &[&View],
-        marked: &[usize],
+        taps: &[Tensor<3>],
+        marked: &Marked,
     ) -> Option<Tensor<4>> {
         if !config.sam.similarity_prompt {
             return None;
         }
+        let compared = &taps[config.similarity_tap()];
         let device = compared.device();
-        let (n, side) = (marked.len(), config.sam.mask_side());
+        let (n, side) = (marked.views.len(), config.sam.mask_side());
         Some(match config.sam.similarity_source {
             SimilaritySource::Pixels => {
-                let values = marked
-                    .iter()
-                    .flat_map(|i| views[*i].sam_prior.iter().copied());
-                let data = TensorData::new(values.collect::<Vec<f32>>(), [n, 1, side, side]);
-                Tensor::from_data(data, &device)
+                let values = marked.views.iter().flat_map(|view| &view.sam_prior);
+                let values = values.copied().collect::<Vec<f32>>();
+                Tensor::from_data(TensorData::new(values, [n, 1, side, side]), &device)
             }
             SimilaritySource::Clip => {
-                let rows = marked.iter().map(|i| *i as i32).collect();
-                let tap = compared.clone().select(0, ints(rows, &device));
-                let photos: Vec<_> = marked.iter().map(|i| views[*i].frame.original).collect();
-                sam_prior(tap, config, &photos)
+                let tap = compared.clone().select(0, marked.rows(&device));
+                sam_prior(tap, config, &marked.photos())
             }
         })
     }
 
-    /// Mask logits of the marked views, `[marked, mask_side²]`.
-    fn mask_logits(
-        &self,
-        config: &VmadConfig,
-        seg_hidden: Tensor<2>,
-        image: Tensor<4>,
-        prior: Option<Tensor<4>>,
-        marked: &[usize],
-    ) -> Tensor<2> {
-        let device = image.device();
-        let (n, side) = (marked.len(), config.sam.mask_side());
-        let rows = marked.iter().map(|i| *i as i32).collect();
-        let image = image.select(0, ints(rows, &device));
-        self.model
-            .segment(seg_hidden, image, prior)
-            .reshape([n, side * side])
-    }
-
-    /// Teacher-forces the dialogues.
+    /// Teacher-forces the dialogues; `evidence` goes to the `[SEG]` of each that has one,
+    /// `[marked, d_text]`.
     fn speak(
         &self,
         config: &VmadConfig,
         visual: Tensor<3>,
-        batch: &Batch,
-        device: &Device,
+        dialogues: &[Dialogue],
+        evidence: Option<&Tensor<2>>,
+        dropout: Option<u64>,
     ) -> Result<Said, TrainError> {
-        let dialogues = batch.dialogues;
+        let device = &visual.device();
         let [n, n_visual, d] = visual.dims();
         let before = dialogues[0].sentinel();
         let longest = dialogues
@@ -413,10 +456,22 @@ impl Trainee {
         let head = llm.embed(before_ids, device)?;
         let head = head.unsqueeze::<3>().repeat_dim(0, n);
         let tail = llm.embed(&after, device)?.reshape([n, longest, d]);
-        let x = Tensor::cat(vec![head, visual, tail], 1);
+        let mut x = Tensor::cat(vec![head, visual, tail], 1);
         let [_, length, _] = x.dims();
+        let marks = dialogues.iter().enumerate();
+        let marks = marks.filter_map(|(b, dialogue)| Some((b, dialogue.seg?)));
+        let marks: Vec<(usize, usize)> = marks.collect();
+        if let Some(evidence) = evidence {
+            let m = marks.len();
+            let mut places = vec![0.0; n * length * m];
+            for (i, (b, seg)) in marks.iter().enumerate() {
+                places[(b * length + seg + n_visual - 1) * m + i] = 1.0;
+            }
+            let places = Tensor::<2>::from_data(TensorData::new(places, [n * length, m]), device);
+            x = x + places.matmul(evidence.clone()).reshape([n, length, d]);
+        }
         let mut cache = KvCache::new(&config.llm);
-        let dropping = match (&self.lora, batch.dropout) {
+        let dropping = match (&self.lora, dropout) {
             (Some(lora), Some(seed)) => Some(lora.with_dropout(seed)),
             _ => None,
         };
@@ -429,30 +484,25 @@ impl Trainee {
         let hidden = hidden.reshape([n * length, d]);
 
         // A token at input j stands at j + n_visual − 1, and the place before predicts it.
-        let mut rows = Vec::new();
-        let mut targets = Vec::new();
-        let (mut seg_rows, mut marked) = (Vec::new(), Vec::new());
+        let row = |b: usize, j: usize| (b * length + j + n_visual - 2) as i32;
+        let (mut rows, mut targets) = (Vec::new(), Vec::new());
         for (b, dialogue) in dialogues.iter().enumerate() {
-            let row = |j: usize| (b * length + j + n_visual - 2) as i32;
             for j in &dialogue.spoken {
-                rows.push(row(*j));
+                rows.push(row(b, *j));
                 targets.push(dialogue.ids[*j]);
-            }
-            if let Some(seg) = dialogue.seg {
-                seg_rows.push(row(seg));
-                marked.push(b);
             }
         }
         Ok(Said {
-            hidden: hidden.clone().select(0, ints(rows, device)),
-            seg_hidden: hidden.select(0, ints(seg_rows, device)),
-            marked,
-            targets: ints(targets, device),
+            hidden,
+            rows,
+            targets,
+            seg_rows: marks.iter().map(|(b, seg)| row(*b, *seg)).collect(),
+            marked: marks.iter().map(|(b, _)| *b).collect(),
         })
     }
 }
 
-/// What the language side made of a batch.
+/// What the model made of a batch.
 struct Read {
     /// CLIP's last tap, `[n, grid², d_vision]`.
     last_tap: Tensor<3>,
@@ -460,24 +510,67 @@ struct Read {
     visual: Option<Tensor<3>>,
     /// States that predict spoken tokens, `[m, d_text]`, and the tokens, `[m]`.
     words: Option<(Tensor<2>, Tensor<1, Int>)>,
-    /// Views whose conversation has a mask.
+    /// SAM's embedding, `[n, d_out, grid, grid]`.
+    image: Option<Tensor<4>>,
+    /// Views that have a mask.
     marked: Vec<usize>,
-    /// The states that predict it, `[marked, d_text]`.
-    seg_hidden: Tensor<2>,
-    /// The tap that the similarity prior compares, if it compares any, `[n, grid², d_vision]`.
-    compared: Tensor<3>,
+    /// Their logits, `[marked, mask_side²]`.
+    masks: Option<Tensor<2>>,
+    /// What these masks hold, `[marked, d_text]`.
+    evidence: Option<Tensor<2>>,
+}
+
+/// Views that have a mask.
+struct Marked<'a> {
+    indices: &'a [usize],
+    views: Vec<&'a View>,
+}
+
+impl<'a> Marked<'a> {
+    fn of(indices: &'a [usize], views: &[&'a View]) -> Self {
+        let views = indices.iter().map(|i| views[*i]).collect();
+        Self { indices, views }
+    }
+
+    fn rows(&self, device: &Device) -> Tensor<1, Int> {
+        ints(self.indices.iter().map(|i| *i as i32).collect(), device)
+    }
+
+    fn photos(&self) -> Vec<(u32, u32)> {
+        self.views.iter().map(|view| view.frame.original).collect()
+    }
 }
 
 /// What the language model made of a batch of dialogues.
 struct Said {
-    /// States that predict spoken tokens, `[m, d_text]`.
+    /// `[n · length, d_text]`
     hidden: Tensor<2>,
+    /// Which of them predict spoken tokens.
+    rows: Vec<i32>,
+    /// The spoken tokens.
+    targets: Vec<i32>,
     /// Dialogues with a mask.
     marked: Vec<usize>,
-    /// States that predict their `[SEG]`, `[marked, d_text]`.
-    seg_hidden: Tensor<2>,
-    /// The spoken tokens, `[m]`.
-    targets: Tensor<1, Int>,
+    /// Which states predict their `[SEG]`.
+    seg_rows: Vec<i32>,
+}
+
+impl Said {
+    fn select(&self, rows: &[i32]) -> Tensor<2> {
+        let rows = ints(rows.to_vec(), &self.hidden.device());
+        self.hidden.clone().select(0, rows)
+    }
+
+    /// States that predict spoken tokens, `[m, d_text]`, and the tokens, `[m]`.
+    fn words(&self) -> (Tensor<2>, Tensor<1, Int>) {
+        let targets = ints(self.targets.clone(), &self.hidden.device());
+        (self.select(&self.rows), targets)
+    }
+
+    /// `[marked, d_text]`
+    fn seg_hidden(&self) -> Tensor<2> {
+        self.select(&self.seg_rows)
+    }
 }
 
 fn ints(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {

@@ -19,7 +19,7 @@ use vmad_prep::Tokenizer;
 use crate::TrainError;
 use crate::checkpoint::{Progress, RunFolder};
 use crate::config::{Stage, Tasks, TrainConfig};
-use crate::conversation::{Dialogue, Interviewer, NAMES, PHRASES};
+use crate::conversation::{Dialogue, Interviewer, MODIFIERS, NAMES, PHRASES};
 use crate::dssl::{DsslHeads, Memory};
 use crate::export::{ExportOptions, export, weights_hash};
 use crate::features::{Encoders, FeatureStore, Frozen};
@@ -61,8 +61,8 @@ pub struct Trainer {
     device: Device,
     trainee: Option<Trainee>,
     optimiser: ModuleOptimizer,
-    /// What Muon trains.
-    muon: Option<ParamGroup>,
+    /// Parameters with a learning rate of their own, as a multiple of the run's.
+    groups: Vec<(ParamGroup, f64)>,
     names: Vec<(String, ParamId)>,
     tokenizer: Tokenizer,
     tokenizer_json: Vec<u8>,
@@ -141,21 +141,24 @@ impl Trainer {
             .with_weight_decay(o.weight_decay)
             .with_grad_clipping(Some(clipping.clone()))
             .init();
-        let muon = match &o.muon {
-            Some(muon) => {
-                let matrices = Freeze {
-                    patterns: muon.matrices.clone(),
-                };
-                let group = ParamGroup::from_ids(matrices.ids(&names)?);
-                let muon = MuonConfig::new()
-                    .with_weight_decay(Some(WeightDecayConfig::new(o.weight_decay)))
-                    .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-                    .build();
-                optimiser = optimiser.with_group(group.clone(), muon, Some(clipping.init()));
-                Some(group)
-            }
-            None => None,
+        let named = |patterns: &[String]| {
+            let patterns = patterns.to_vec();
+            Freeze { patterns }.ids(&names)
         };
+        let mut groups = Vec::new();
+        for (pattern, rate) in &o.rates {
+            let ids = named(std::slice::from_ref(pattern))?;
+            groups.push((ParamGroup::from_ids(ids), *rate));
+        }
+        if let Some(muon) = &o.muon {
+            let group = ParamGroup::from_ids(named(&muon.matrices)?);
+            groups.push((group.clone(), muon.rate));
+            let muon = MuonConfig::new()
+                .with_weight_decay(Some(WeightDecayConfig::new(o.weight_decay)))
+                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                .build();
+            optimiser = optimiser.with_group(group, muon, Some(clipping.init()));
+        }
         let mut lora_names = Vec::new();
         let mut builder = Builder::new(&mut source, &mut lora_names);
         let lora = match &config.lora {
@@ -188,7 +191,7 @@ impl Trainer {
             device,
             trainee: Some(trainee),
             optimiser,
-            muon,
+            groups,
             names,
             tokenizer,
             tokenizer_json,
@@ -274,14 +277,12 @@ impl Trainer {
 
     /// The learning rate of each group of parameters.
     fn rates(&self, learning_rate: f64) -> Result<ModuleLearningRate, TrainError> {
-        let (Some(group), Some(muon)) = (&self.muon, &self.config.optimiser.muon) else {
-            return Ok(learning_rate.into());
-        };
-        let rate = LrSchedulerConfig::Constant(learning_rate * muon.rate);
-        let rates = ModuleLrSchedulerConfig::new(LrSchedulerConfig::Constant(learning_rate))
-            .with_group(group.clone(), rate)
-            .init();
-        let mut rates = rates.map_err(|message| TrainError::Config {
+        let constant = |share: f64| LrSchedulerConfig::Constant(learning_rate * share);
+        let mut rates = ModuleLrSchedulerConfig::new(constant(1.0));
+        for (group, share) in &self.groups {
+            rates = rates.with_group(group.clone(), constant(*share));
+        }
+        let mut rates = rates.init().map_err(|message| TrainError::Config {
             path: self.folder.path("run.toml"),
             message,
         })?;
@@ -537,7 +538,11 @@ fn corpus(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
         config.templates.queries.suggestion.clone(),
         config.templates.answer_prefix.clone(),
     ];
-    let phrases = PHRASES.iter().chain(&NAMES).map(|text| (*text).to_owned());
+    let phrases = PHRASES
+        .iter()
+        .chain(&NAMES)
+        .chain(&MODIFIERS)
+        .map(|text| (*text).to_owned());
     let worlds = Worlds::new(config, Use::Learn)?;
     let n_scenes = TOKENIZER_SCENES.min(config.data.pool);
     let said = (0..n_scenes).into_par_iter().map(|index| {

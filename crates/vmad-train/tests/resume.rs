@@ -416,6 +416,37 @@ fn a_part_starts_from_a_package_of_its_own() {
     assert_ne!(from(&both, name), from(&clip, name));
 }
 
+/// With what masks hold told to the words: as it stands, and where no conversation has a mask.
+#[test]
+fn evidence_of_masks_takes_part() {
+    let told = |config: &str| {
+        let tables = "[model.evidence]\nd_hidden = 8\n";
+        let losses = config.replacen("patch = 0.5\n", "patch = 0.5\nevidence = 0.5\n", 1);
+        format!("{losses}\n{tables}")
+    };
+    let tasks = |shares: &str| CONFIG.replacen("[tasks]\n", &format!("[tasks]\n{shares}\n"), 1);
+    let rates = "[optimiser]\nrates = { \"sam.mask_decoder.*\" = 0.2 }\n";
+    let masks = tasks("segment = 1.0\nanswer = 1.0\nquestion = 0.0");
+    let config = told(&masks).replacen("[optimiser]\n", rates, 1);
+    check_resumption("evidence", &config);
+
+    let step = |config: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trainer = open_with(dir.path(), config).unwrap();
+        trainer.step().unwrap().losses
+    };
+    let with_masks = step(&config);
+    assert!(with_masks.part(Part::Evidence) > 0.0, "{with_masks:?}");
+    let questions = step(&told(&tasks("segment = 0.0\nanswer = 0.0\nquestion = 1.0")));
+    assert!(questions.part(Part::Text) > 0.0, "{questions:?}");
+    assert_eq!(questions.part(Part::Evidence), 0.0, "{questions:?}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let seeing = format!("stage = \"see\"\n{}", told(CONFIG));
+    let error = open_with(dir.path(), &seeing).err().unwrap().to_string();
+    assert!(error.contains("loss.evidence"), "{error}");
+}
+
 #[test]
 fn shares_and_matrices_that_are_none_are_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -424,12 +455,21 @@ fn shares_and_matrices_that_are_none_are_named() {
         let line = format!("muon = {{ matrices = [{pattern:?}], rate = {rate} }}");
         CONFIG.replacen("[optimiser]\n", &format!("[optimiser]\n{line}\n"), 1)
     };
+    let rates = |rates: &str| {
+        let line = format!("[optimiser]\nrates = {{ {rates} }}\n");
+        CONFIG.replacen("[optimiser]\n", &line, 1)
+    };
     for (config, named) in [
         (data("crop = 0.0"), "data.crop"),
         (data("crop = nan"), "data.crop"),
         (data("defective = 1.5"), "data.defective"),
         (muon("llm.layers.*.mlp.*", 0.0), "muon.rate"),
         (muon("llm.*", 1.0), "no matrix"),
+        (rates("\"llm.*\" = 0.0"), "optimiser.rates"),
+        (
+            rates("\"llm.*\" = 1.0, \"*.bias\" = 2.0, \"llm.norm.*\" = 1.0"),
+            "llm.norm.weight",
+        ),
     ] {
         let error = open_with(dir.path(), &config).err().unwrap().to_string();
         assert!(error.contains(named), "{named}: {error}");

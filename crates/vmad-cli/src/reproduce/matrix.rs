@@ -17,6 +17,9 @@ pub(super) struct Matrix {
     /// The training configuration that all runs have in common, as a path from where the command
     /// runs.
     pub base: PathBuf,
+    /// Keys of it that no run has unless its variant brings them back, such as `model.evidence`.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// What all runs change of it.
     #[serde(default)]
     pub common: Table,
@@ -196,6 +199,9 @@ impl Matrix {
         steps: Option<u64>,
     ) -> Result<String> {
         let mut config = base.clone();
+        for key in &self.without {
+            remove(&mut config, key).with_context(|| format!("without: the base has no {key}"))?;
+        }
         merge(&mut config, &self.common);
         merge(&mut config, &variant.set);
         // Seeds differ in weights and order; the scenes stay those of the base.
@@ -234,6 +240,14 @@ fn merge(table: &mut Table, changes: &Table) {
                 table.insert(key.clone(), change.clone());
             }
         }
+    }
+}
+
+/// Takes out the value under a dotted key, or gives `None` where there is none.
+fn remove(table: &mut Table, key: &str) -> Option<Value> {
+    match key.split_once('.') {
+        Some((first, rest)) => remove(table.get_mut(first)?.as_table_mut()?, rest),
+        None => table.remove(key),
     }
 }
 
@@ -301,6 +315,7 @@ mod tests {
 
     const MATRIX: &str = "
         base = 'base.toml'
+        without = ['model.evidence']
         [common]
         batch = 2
         [evaluation]
@@ -365,7 +380,8 @@ mod tests {
         let matrix = Matrix::parse(MATRIX)?;
         let base = table(
             "name = 'b'\nseed = 7\nsteps = 9\nbatch = 1\n\
-             [data]\npool = 3\n[model.projector]\nkind = 'ltc'\nstride = 2",
+             [data]\npool = 3\n[model.projector]\nkind = 'ltc'\nstride = 2\n\
+             [model.evidence]\nd_hidden = 8",
         );
         let config = |variant: usize, steps| {
             let text = matrix.config(&base, &matrix.variants[variant], 5, steps)?;
@@ -382,8 +398,12 @@ mod tests {
 
         let mut seen = base.clone();
         merge(&mut seen, &table("[data]\nseed = 99"));
-        let error = matrix.config(&seen, &matrix.variants[0], 5, None).err();
-        assert!(error.is_some_and(|e| e.to_string().contains("99")));
+        let error = |base| {
+            let error = matrix.config(base, &matrix.variants[0], 5, None).err();
+            error.map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert!(error(&seen).contains("99"));
+        assert!(error(&table("seed = 7")).contains("no model.evidence"));
         Ok(())
     }
 }

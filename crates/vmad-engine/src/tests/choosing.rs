@@ -27,16 +27,17 @@ fn token_by_token(engine: &mut Engine, option: &str) -> Result<f32, EngineError>
     let mut whole = session.pending.clone();
     whole.extend(brain.tokenizer.encode(&format!("{turn} {clean}"), false)?);
     assert_eq!(whole[..prompt.len()], prompt, "words do not share tokens");
+    let evidence = session.told.as_ref();
     let (mut sum, mut n) = (0.0_f64, 0);
     for (i, id) in whole.iter().enumerate() {
         if i >= prompt.len() {
-            let hidden = brain.hear(&whole[i - 1..i], None, &mut session.cache)?;
+            let hidden = brain.hear(&whole[i - 1..i], evidence, &mut session.cache)?;
             let logits = block_on(brain.stand(hidden))?.logits;
             let total: f64 = logits.iter().map(|l| f64::from(*l).exp()).sum();
             sum += f64::from(logits[*id as usize]) - total.ln();
             n += 1;
         } else if i + 1 < prompt.len() {
-            brain.hear(&[*id], None, &mut session.cache)?;
+            brain.hear(&[*id], evidence, &mut session.cache)?;
         }
     }
     session.cache.truncate(start);
