@@ -30,7 +30,9 @@ test("the verdict follows its threshold without another run", async ({ page }) =
   await slide(page, "#threshold", 0.95);
   await expect(page.locator("#verdict-word")).toHaveText("OK");
   await expect(page.locator("#verdict-reason")).toContainText("your threshold of 0.950");
+  await expect(page.locator("#words-hint")).toContainText("explain the verdict “Not OK”");
   await page.locator("#threshold-reset").click();
+  await expect(page.locator("#words-hint")).toBeEmpty();
   await expect(page.locator("#verdict-word")).toHaveText("Not OK");
 });
 

@@ -23,6 +23,7 @@ export class Chat {
 
   readonly #log = byId("log", HTMLElement);
   readonly #empty = byId("log-empty", HTMLElement);
+  readonly #hint = byId("words-hint", HTMLElement);
   readonly #question = byId("question", HTMLTextAreaElement);
   readonly #send = byId("send", HTMLButtonElement);
   readonly #stop = byId("stop", HTMLButtonElement);
@@ -63,6 +64,7 @@ export class Chat {
     this.#turns = [];
     this.#answer = undefined;
     this.#log.replaceChildren(this.#empty);
+    this.explains();
   }
 
   /** Whether a question can be typed, and whether an answer that can be stopped is being written. */
@@ -112,6 +114,14 @@ export class Chat {
     if (!turn.answer && reason !== "cancelled") answer.textContent = "The model gave no words.";
     if (ENDINGS[reason]) answer.append(make("span", ENDINGS[reason], "fine"));
     this.#scroll();
+  }
+
+  /** Says that the words explain another verdict than the one shown, or with none that they do not. */
+  explains(verdict?: string): void {
+    this.#hint.textContent =
+      verdict && this.#turns.length > 0
+        ? `These words explain the verdict “${verdict}”, from before the threshold was moved.`
+        : "";
   }
 
   /** Takes back a turn that failed. */

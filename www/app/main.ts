@@ -23,7 +23,7 @@ import {
   ThresholdStore,
   type SavedThreshold,
 } from "./thresholds.js";
-import { Verdict, type OwnThreshold } from "./verdict.js";
+import { type OwnThreshold, Verdict, verdictWord } from "./verdict.js";
 
 type Activity = "idle" | "inspecting" | "asking" | "calibrating";
 
@@ -45,6 +45,8 @@ class App {
   #photo: Photo | undefined;
   #asked: Query = {};
   #result: ResultEvent | undefined;
+  /** The verdict that the words explain. */
+  #explained: boolean | undefined;
 
   constructor() {
     this.#model.onChange = () => {
@@ -77,6 +79,7 @@ class App {
     };
     this.#verdict.onThreshold = () => {
       this.#describePicture();
+      this.#compareWords();
     };
     this.#listenForSaves();
     listenForPhotos(
@@ -164,6 +167,7 @@ class App {
             this.#picture.setMap(event);
             break;
           case "result":
+            this.#explained = event.anomalous;
             this.#showResult(event, query);
             break;
           case "done":
@@ -199,7 +203,10 @@ class App {
         else if (event.kind === "done") this.#chat.finish(event.reason);
         // An answer may mark more of the photograph.
         else if (event.kind === "mask") this.#picture.setMap(event);
-        else if (event.kind === "result") this.#showResult(event, this.#asked);
+        else if (event.kind === "result") {
+          this.#explained = event.anomalous;
+          this.#showResult(event, this.#asked);
+        }
       }
       if (this.#run === run) await this.#reportTo(inspector);
     } catch (thrown) {
@@ -364,6 +371,12 @@ class App {
       model: saved.own.image,
       isOtherDescription: saved.normal !== (query.normal ?? ""),
     };
+  }
+
+  /** The model knew its own verdict when it wrote; the user may have moved the threshold since. */
+  #compareWords(): void {
+    const isOther = this.#explained !== undefined && this.#explained !== this.#verdict.anomalous;
+    this.#chat.explains(isOther ? verdictWord(!this.#verdict.anomalous) : undefined);
   }
 
   #showFindings(): void {

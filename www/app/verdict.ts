@@ -12,6 +12,11 @@ export interface OwnThreshold {
   isOtherDescription: boolean;
 }
 
+/** The verdict in words. */
+export function verdictWord(anomalous: boolean): string {
+  return anomalous ? "Not OK" : "OK";
+}
+
 /** OK or not OK, the score, and the threshold between them. */
 export class Verdict {
   /** Called when the threshold moved. */
@@ -130,8 +135,8 @@ export class Verdict {
         ? `the threshold from ${this.#from.restsOn}, ${value}`
         : `the model’s threshold of ${value}`;
     const reason = `The score ${relation} ${origin}.`;
-    if (this.anomalous) this.#show("bad", "bad", "Not OK", reason);
-    else this.#show("ok", "ok", "OK", reason);
+    const state = this.anomalous ? "bad" : "ok";
+    this.#show(state, state, verdictWord(this.anomalous), reason);
     this.onThreshold();
   }
 

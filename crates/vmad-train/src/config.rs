@@ -81,6 +81,11 @@ pub enum Stage {
     /// a head that is thrown away, and the mask for a prompt that does not depend on the picture.
     /// Ours: it stands in for the pre-training that the paper's encoders bring along.
     See,
+    /// The language model alone, told of the scenes by what is known of them in place of pictures,
+    /// through layers that are thrown away. Ours: it stands in for the pre-training that the paper's
+    /// language model brings along; repeating a name, and reading what a token holds, take far more
+    /// conversations than a run with pictures has time for.
+    Talk,
     /// The whole model.
     #[default]
     Speak,
@@ -378,6 +383,20 @@ impl TrainConfig {
                 "loss.evidence needs model.evidence, and stage = \"speak\"",
             ));
         }
+        let losses = &config.loss;
+        let others = [
+            losses.bce,
+            losses.dice,
+            losses.patch,
+            losses.token,
+            losses.cell,
+            losses.kind,
+            losses.evidence,
+        ];
+        let has_others = others.iter().any(|weight| *weight != 0.0) || config.dssl.is_some();
+        if config.stage == Stage::Talk && has_others {
+            return Err(invalid("stage = \"talk\" has no loss but loss.text"));
+        }
         if let Some(lora) = &config.lora {
             lora.validate().map_err(|what| invalid(&what))?;
         }
@@ -415,11 +434,19 @@ impl TrainConfig {
         let others = (1..self.model.sam.n_mask_tokens)
             .map(|i| format!("sam.mask_decoder.output_hypernetworks_mlps.{i}.*"));
         freeze.patterns.extend(others);
+        let projector = match self.model.projector {
+            ProjectorConfig::Ltc(_) => "ltc.*",
+            _ => "projector.*",
+        };
+        if self.stage == Stage::Talk {
+            let mut idle = vec!["clip.*", projector, "seg.*", "sam.*"];
+            if self.model.evidence.is_some() {
+                // All but the verdict.
+                idle.extend(["evidence.*norm.*", "evidence.fc*"]);
+            }
+            freeze.patterns.extend(idle.into_iter().map(str::to_owned));
+        }
         if self.stage == Stage::See && self.dssl.is_none() {
-            let projector = match self.model.projector {
-                ProjectorConfig::Ltc(_) => "ltc.*",
-                _ => "projector.*",
-            };
             let mut idle = vec!["llm.*", projector];
             if self.model.evidence.is_some() {
                 idle.push("evidence.*");
@@ -445,7 +472,7 @@ impl TrainConfig {
         let kind = match self.stage {
             Stage::See => self.loss.kind,
             // There the visual tokens learn it.
-            Stage::Speak => 0.0,
+            Stage::Speak | Stage::Talk => 0.0,
         };
         self.loss.patch != 0.0 || kind != 0.0
     }

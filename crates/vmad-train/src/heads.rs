@@ -7,7 +7,8 @@ use vmad_data::DefectKind;
 use vmad_model::nn::{Linear, to_channels_last};
 use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
-use crate::config::TrainConfig;
+use crate::config::{Stage, TrainConfig};
+use crate::facts::Facts;
 use crate::loss::{cross_entropy, weighted_cross_entropy};
 use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth, UNKNOWN_PATCH};
 use crate::worlds::Worlds;
@@ -23,6 +24,7 @@ pub struct Heads {
     token: Linear,
     object: Linear,
     evidence: Linear,
+    facts: Facts,
 }
 
 impl Heads {
@@ -41,6 +43,7 @@ impl Heads {
             token: head("token_head", d_text, PATCH_CLASSES)?,
             object: head("object_head", d_text, Worlds::N_OBJECTS)?,
             evidence: head("evidence_head", d_text, PATCH_CLASSES)?,
+            facts: Facts::new(&mut b.at("facts"), d_text)?,
         })
     }
 
@@ -62,7 +65,15 @@ impl Heads {
         if run.loss.evidence == 0.0 {
             self.evidence = self.evidence.no_grad();
         }
+        if run.stage != Stage::Talk {
+            self.facts = self.facts.no_grad();
+        }
         self
+    }
+
+    /// What stands in for pictures while the language model learns alone.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// Logits of each patch's class.
@@ -243,7 +254,7 @@ pub(crate) fn cells_by_kind(patches: &[u8], side: usize) -> Vec<(DefectKind, Vec
 }
 
 /// Classes of a square of patches brought to `side`²: of each region the defect's, if it has one.
-fn coarser(patches: &[u8], side: usize) -> Vec<i32> {
+pub(crate) fn coarser(patches: &[u8], side: usize) -> Vec<i32> {
     let grid = patches.len().isqrt();
     let mut classes = vec![NORMAL_PATCH; side * side];
     for (i, class) in patches.iter().enumerate() {

@@ -7,6 +7,7 @@ mod conversation;
 pub mod dssl;
 mod error;
 mod export;
+mod facts;
 mod features;
 mod freeze;
 mod heads;

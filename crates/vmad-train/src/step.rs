@@ -22,6 +22,10 @@ use crate::loss::{bce, cross_entropy, dice};
 use crate::losses::{LossParts, Part};
 use crate::samples::{ClipSide, SamSide, Truth, View, clip_mode};
 
+/// Tokens in place of a picture where the language model learns alone: few, since they cost as much as
+/// words.
+const FACT_TOKENS: usize = 4;
+
 /// The model with the heads that only training has.
 #[derive(Module, Debug)]
 pub struct Trainee {
@@ -173,6 +177,9 @@ impl Trainee {
         with_masks: bool,
         device: &Device,
     ) -> Result<Read, TrainError> {
+        if run.stage == Stage::Talk {
+            return self.talk(&run.model, batch, device);
+        }
         let config = &run.model;
         let views = batch.views;
         let n = views.len();
@@ -256,6 +263,47 @@ impl Trainee {
             read.words = Some(said.words());
         }
         Ok(read)
+    }
+
+    /// The language model alone, told of the scenes by what is known of them.
+    fn talk(
+        &self,
+        config: &VmadConfig,
+        batch: &Batch,
+        device: &Device,
+    ) -> Result<Read, TrainError> {
+        let truths: Vec<&Truth> = batch.views.iter().map(|view| &view.truth).collect();
+        let facts = self.heads.facts();
+        let visual = facts.tokens(&truths, FACT_TOKENS, device);
+        let dialogues = batch.dialogues.iter().enumerate();
+        let marked = dialogues.filter(|(_, dialogue)| dialogue.seg.is_some());
+        let marked: Vec<usize> = marked.map(|(i, _)| i).collect();
+        let told = self.model.evidence.as_ref().filter(|_| !marked.is_empty());
+        let told = told.map(|evidence| {
+            let view = |i: &usize| (batch.views[*i], batch.tolerated(*i));
+            let views: Vec<(&View, &[DefectKind])> = marked.iter().map(view).collect();
+            let verdicts = views
+                .iter()
+                .map(|(view, kinds)| view.truth.is_defective(kinds));
+            let verdicts: Vec<bool> = verdicts.collect();
+            evidence.judged(facts.held(&views, device), &verdicts)
+        });
+        let said = self.speak(
+            config,
+            visual,
+            batch.dialogues,
+            told.as_ref(),
+            batch.dropout,
+        )?;
+        Ok(Read {
+            last_tap: Tensor::zeros([batch.views.len(), 1, config.clip.d_model], device),
+            visual: None,
+            words: Some(said.words()),
+            image: None,
+            marked,
+            masks: None,
+            evidence: None,
+        })
     }
 
     /// For each view whose conversation has a mask its probabilities `[n, mask_side²]`, and for all

@@ -40,6 +40,9 @@ impl Watch {
     /// Writes all three, and gives a line for people.
     pub fn look(&self, trainer: &Trainer, log: &Path) -> Result<String> {
         draw_losses(log, &self.folder.join("losses.svg"))?;
+        if self.scenes.is_empty() {
+            return Ok("no pictures to look at".to_owned());
+        }
         let glances = trainer.glance(&self.scenes)?;
         let shown = self.scenes.iter().zip(&glances).take(N_SHOWN);
         let samples = encode_png(&draw_samples(shown)?)?;

@@ -1,0 +1,126 @@
+//! What is known of a scene, as embeddings: they stand in for pictures in [`Stage::Talk`].
+//!
+//! [`Stage::Talk`]: crate::config::Stage::Talk
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use vmad_data::DefectKind;
+use vmad_model::nn::Linear;
+use vmad_model::{Builder, Init, ModelError};
+
+use crate::heads::coarser;
+use crate::samples::{PATCH_CLASSES, Truth, UNKNOWN_PATCH, View};
+use crate::worlds::Worlds;
+
+/// Cells along a side of the photograph in which places are told, as [`vmad_model::evidence`] does.
+const PLACES: usize = 6;
+/// Kinds, places, the area's logarithm.
+const N_FACTS: usize = PATCH_CLASSES + PLACES * PLACES + 1;
+/// Spread of the embeddings: that of visual tokens.
+const SPREAD: f64 = 0.5;
+
+/// Facts to what the language model hears in place of visual tokens and of evidence.
+#[derive(Module, Debug)]
+pub struct Facts {
+    /// `[PATCH_CLASSES, d_text]`
+    classes: Param<Tensor<2>>,
+    /// `[N_OBJECTS, d_text]`
+    objects: Param<Tensor<2>>,
+    held: Linear,
+}
+
+impl Facts {
+    /// # Errors
+    /// As the weight source's.
+    pub fn new(b: &mut Builder, d_text: usize) -> Result<Self, ModelError> {
+        let mut table =
+            |name: &str, rows: usize| b.dense(name, [rows, d_text], Init::Normal(SPREAD));
+        Ok(Self {
+            classes: table("classes", PATCH_CLASSES)?,
+            objects: table("objects", Worlds::N_OBJECTS)?,
+            held: Linear::new(&mut b.at("held"), N_FACTS, d_text, Init::Torch)?,
+        })
+    }
+
+    /// For each token the class of what it covers, and the object.
+    ///
+    /// # Shapes
+    /// - output: `[n, n_visual, d_text]`
+    pub fn tokens(&self, truths: &[&Truth], n_visual: usize, device: &Device) -> Tensor<3> {
+        let n = truths.len();
+        let side = n_visual.isqrt();
+        let known = |class: i32| {
+            if class == i32::from(UNKNOWN_PATCH) {
+                0
+            } else {
+                class
+            }
+        };
+        let classes = truths
+            .iter()
+            .flat_map(|truth| coarser(&truth.patches, side));
+        let classes: Vec<i32> = classes.map(known).collect();
+        let objects: Vec<i32> = truths.iter().map(|truth| truth.object as i32).collect();
+        let rows = |table: &Param<Tensor<2>>, ids: Vec<i32>| {
+            let len = ids.len();
+            let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [len]), device);
+            table.val().select(0, ids)
+        };
+        let [_, d] = self.classes.val().dims();
+        let classes = rows(&self.classes, classes).reshape([n, side * side, d]);
+        classes + rows(&self.objects, objects).reshape([n, 1, d])
+    }
+
+    /// What the mask of each view would hold: kinds, places and area of what the criterion leaves.
+    ///
+    /// # Shapes
+    /// - output: `[views, d_text]`
+    pub fn held(&self, views: &[(&View, &[DefectKind])], device: &Device) -> Tensor<2> {
+        let n = views.len();
+        let facts: Vec<f32> = views
+            .iter()
+            .flat_map(|(view, tolerated)| of(view, tolerated))
+            .collect();
+        self.held.forward(Tensor::from_data(
+            TensorData::new(facts, [n, N_FACTS]),
+            device,
+        ))
+    }
+}
+
+/// The facts of a view as numbers.
+fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
+    let truth = &view.truth;
+    let mut kinds = vec![0.0; PATCH_CLASSES];
+    let left = truth
+        .masks
+        .iter()
+        .filter(|(kind, _)| !tolerated.contains(kind));
+    for (kind, _) in left.clone() {
+        kinds[kind.id() + 1] = 1.0;
+    }
+    if left.count() == 0 {
+        kinds[0] = 1.0;
+    }
+    let n_cells = truth.masks.first().map_or(0, |(_, mask)| mask.len());
+    let side = n_cells.isqrt();
+    let (width, height) = view.frame.original;
+    let longest = width.max(height).max(1) as f32;
+    let place = |at: usize, length: u32| {
+        let share = (at as f32 + 0.5) / side as f32 * longest / length.max(1) as f32;
+        ((share * PLACES as f32) as usize).min(PLACES - 1)
+    };
+    let mut places = vec![0.0; PLACES * PLACES];
+    let mut area = 0.0;
+    for (i, share) in truth.mask(tolerated, n_cells).iter().enumerate() {
+        let share = f32::from(*share) / 255.0;
+        places[place(i / side, height) * PLACES + place(i % side, width)] += share;
+        area += share;
+    }
+    let places = places
+        .iter()
+        .map(|share| share / f32::max(area, 1e-6) * PLACES as f32);
+    let places: Vec<f32> = places.collect();
+    let area = (area / n_cells.max(1) as f32 + 1e-4).ln() / 4.0;
+    [kinds, places, vec![area]].concat()
+}
