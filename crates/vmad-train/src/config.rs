@@ -241,6 +241,13 @@ pub struct Tasks {
     /// Share of conversations in which the object has another name, so that the answer learns to
     /// repeat the question's word.
     pub renamed: f32,
+    /// Share of these names that are words of no language. A name that is known can be recalled; one
+    /// that is not has to be repeated piece by piece, as a user's will.
+    #[serde(skip_serializing_if = "is_none")]
+    pub invented: f32,
+    /// Share of second turns that ask for the place, beside those of the even choice.
+    #[serde(skip_serializing_if = "is_none")]
+    pub places: f32,
 }
 
 impl Default for Tasks {
@@ -253,6 +260,8 @@ impl Default for Tasks {
             normal_description: 0.3,
             criteria: 0.0,
             renamed: 0.0,
+            invented: 0.0,
+            places: 0.0,
         }
     }
 }
@@ -536,6 +545,11 @@ fn is_mixture(shares: impl Iterator<Item = f32>) -> bool {
         sum += share;
     }
     sum > 0.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_none(share: &f32) -> bool {
+    *share == 0.0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

@@ -114,7 +114,7 @@ impl Interviewer<'_> {
                 self.templates.question(object, Some(asked(topic))),
                 self.templates.answer(judged.answer(topic)),
             ),
-            Task::Question => second_turn(&judged, rng),
+            Task::Question => self.second_turn(&judged, rng),
         };
         let frame = self.conversation;
         let mut text = frame.first_turn(&question, criterion.text.as_deref());
@@ -123,13 +123,23 @@ impl Interviewer<'_> {
         spans.push(text.len());
         let goes_on = !matches!(task, Task::Question) && placed && worded;
         if goes_on && rng.random_bool(f64::from(self.tasks.second_turn)) {
-            let (question, answer) = second_turn(&judged, rng);
+            let (question, answer) = self.second_turn(&judged, rng);
             text.push_str(&frame.follow_up(&question));
             spans.push(text.len());
             text = frame.answered(&text, &answer);
             spans.push(text.len());
         }
         self.encode(&text, &spans, criterion.tolerated)
+    }
+
+    /// A question about the scene, and its answer.
+    fn second_turn(&self, told: &Told, rng: &mut impl Rng) -> (String, String) {
+        let share = self.tasks.places;
+        let turn = match share > 0.0 && rng.random_bool(f64::from(share)) {
+            true => PLACE_TURN,
+            false => rng.random_range(0..7),
+        };
+        second_turn(told, turn, rng)
     }
 
     /// The task mix.
@@ -160,7 +170,10 @@ impl Interviewer<'_> {
         if !rng.random_bool(f64::from(self.tasks.renamed)) {
             return told;
         }
-        let name = name(rng);
+        let name = match self.tasks.invented {
+            share if share > 0.0 && rng.random_bool(f64::from(share)) => invented(rng),
+            _ => name(rng),
+        };
         let object = std::mem::replace(&mut told.object, name.clone());
         let rename = |text: &str| text.replace(&object, &name);
         told.normal_description = rename(&told.normal_description);
@@ -275,6 +288,26 @@ fn name(rng: &mut impl Rng) -> String {
     }
 }
 
+/// A word of no language, of two or three syllables.
+fn invented(rng: &mut impl Rng) -> String {
+    const STARTS: [&str; 20] = [
+        "b", "br", "c", "ch", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "st", "t",
+        "tr", "v", "w",
+    ];
+    const VOWELS: [&str; 8] = ["a", "e", "i", "o", "u", "ea", "oo", "ai"];
+    const ENDS: [&str; 12] = ["", "", "l", "m", "n", "r", "s", "t", "ck", "ng", "rd", "sh"];
+    let mut word = String::new();
+    for _ in 0..rng.random_range(2..=3) {
+        for parts in [&STARTS[..], &VOWELS, &ENDS] {
+            word += parts[rng.random_range(0..parts.len())];
+        }
+    }
+    word
+}
+
+/// The second turn that asks for the place.
+const PLACE_TURN: usize = 2;
+
 /// A scene whose defects are all allowed, and what is said about it then.
 fn allowed(told: Told) -> Told {
     let object = &told.object;
@@ -305,14 +338,14 @@ fn allowed(told: Told) -> Told {
 }
 
 /// A follow-up question with its answer.
-fn second_turn(told: &Told, rng: &mut impl Rng) -> (String, String) {
+fn second_turn(told: &Told, turn: usize, rng: &mut impl Rng) -> (String, String) {
     let object = &told.object;
     let defect = told.defects.first();
     let said = |topic| told.answer(topic).unwrap_or_default().to_owned();
     let choose = |options: &[&str], rng: &mut dyn rand::RngCore| {
         options[rng.random_range(0..options.len())].to_owned()
     };
-    match rng.random_range(0..7) {
+    match turn {
         0 => {
             let question = choose(
                 &[
@@ -343,7 +376,7 @@ fn second_turn(told: &Told, rng: &mut impl Rng) -> (String, String) {
             };
             (question, answer)
         }
-        2 => {
+        PLACE_TURN => {
             let question = choose(
                 &[
                     "Where is the defect?",

@@ -416,6 +416,8 @@ impl Trainer {
             normal_description: 0.0,
             criteria: 0.0,
             renamed: 0.0,
+            invented: 0.0,
+            places: 0.0,
         };
         let views: Vec<&View> = scenes.iter().map(|scene| &scene.view).collect();
         let dialogues = self.dialogues(0, &views, &tasks)?;

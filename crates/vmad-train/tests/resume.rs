@@ -430,21 +430,66 @@ fn evidence_of_masks_takes_part() {
     let config = told(&masks).replacen("[optimiser]\n", rates, 1);
     check_resumption("evidence", &config);
 
-    let step = |config: &str| {
+    let steps = |config: &str| -> Vec<f32> {
         let dir = tempfile::tempdir().unwrap();
         let mut trainer = open_with(dir.path(), config).unwrap();
-        trainer.step().unwrap().losses
+        let losses = (0..3).map(|_| trainer.step().unwrap().losses);
+        losses.map(|losses| losses.part(Part::Evidence)).collect()
     };
-    let with_masks = step(&config);
-    assert!(with_masks.part(Part::Evidence) > 0.0, "{with_masks:?}");
-    let questions = step(&told(&tasks("segment = 0.0\nanswer = 0.0\nquestion = 1.0")));
-    assert!(questions.part(Part::Text) > 0.0, "{questions:?}");
-    assert_eq!(questions.part(Part::Evidence), 0.0, "{questions:?}");
+    let with_masks = steps(&config);
+    assert!(with_masks.iter().all(|loss| *loss > 0.0), "{with_masks:?}");
+    // Pictures whose places do not hold have a mask all the same.
+    let questions = "segment = 0.0\nanswer = 0.0\nquestion = 1.0";
+    let questions = steps(&told(&tasks(questions)));
+    assert!(questions.contains(&0.0), "{questions:?}");
 
     let dir = tempfile::tempdir().unwrap();
     let seeing = format!("stage = \"see\"\n{}", told(CONFIG));
     let error = open_with(dir.path(), &seeing).err().unwrap().to_string();
     assert!(error.contains("loss.evidence"), "{error}");
+}
+
+/// Without pictures: what is known of the scenes reaches the language model, and nothing else learns.
+#[test]
+fn talking_needs_no_pictures() {
+    let losses = "text = 1.0\nbce = 0.0\ndice = 0.0\npatch = 0.0\n";
+    let talk = CONFIG
+        .replacen(
+            "text = 1.0\nbce = 2.0\ndice = 0.5\npatch = 0.5\n",
+            losses,
+            1,
+        )
+        .replacen(
+            "[tasks]\n",
+            "[tasks]\nrenamed = 1.0\ninvented = 0.5\nplaces = 0.5\n",
+            1,
+        );
+    let evidence = "[model.evidence]\nd_hidden = 8\n";
+    let config = format!("stage = \"talk\"\n{talk}\n{evidence}");
+    check_resumption("talking", &config);
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = open_with(dir.path(), &config).unwrap();
+    let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+    export(&trainer, &before);
+    trainer.step().unwrap();
+    export(&trainer, &after);
+    for (name, learns) in [
+        ("llm.layers.0.mlp.up_proj.weight", true),
+        ("evidence.verdict", true),
+        ("evidence.fc1.weight", false),
+        ("clip.embeddings.class_embedding", false),
+        ("sam.image_encoder.pos_embed", false),
+    ] {
+        let is_changed = stored(&before, name) != stored(&after, name);
+        assert_eq!(is_changed, learns, "{name}");
+    }
+    assert!(trainer.held_out(3).unwrap().is_empty());
+
+    let masks = config.replacen("bce = 0.0", "bce = 1.0", 1);
+    let other = tempfile::tempdir().unwrap();
+    let error = open_with(other.path(), &masks).err().unwrap().to_string();
+    assert!(error.contains("talk"), "{error}");
 }
 
 #[test]

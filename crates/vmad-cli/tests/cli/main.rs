@@ -3,7 +3,6 @@
 
 mod baseline;
 mod common;
-mod criteria;
 mod data;
 mod eval;
 mod inspect;
