@@ -2,7 +2,7 @@
 
 use vmad_prep::{Prior, Reference, ReferenceBank, SamFrame, sam_pixels};
 
-use crate::session::decode_photo;
+use crate::sight::decode_photo;
 use crate::{CancelToken, Engine, EngineError, Photo};
 
 /// A photograph of a good part.

@@ -18,14 +18,14 @@ use vmad_model::evidence::Features;
 use vmad_model::llama::KvCache;
 use vmad_model::similarity::sam_prior;
 use vmad_prep::{
-    IMAGE_SENTINEL, Limits, PrepError, Prior, Region, RgbImage, SamFrame, ScoreMode, anomaly_map,
-    clip_pixels, decode, image_score, regions, sam_pixels, upscale_logits,
+    IMAGE_SENTINEL, PrepError, Prior, Region, RgbImage, SamFrame, ScoreMode, anomaly_map,
+    clip_pixels, image_score, regions, sam_pixels, upscale_logits,
 };
 
 use crate::pace::{Pace, settle};
 use crate::query::CheckedQuery;
 use crate::sampling::likeliest;
-use crate::sight::{Found, Sight};
+use crate::sight::{Found, Sight, decoded};
 use crate::speech::{Brain, Ear, Opening, Spoken, Standing};
 use crate::trace::{Trace, TraceData};
 use crate::{
@@ -509,26 +509,6 @@ impl Engine {
         };
         pace.out.emit(Event::Result(result)).await;
         Ok(())
-    }
-}
-
-async fn decoded(photo: Photo, pace: &mut Pace) -> Result<RgbImage, EngineError> {
-    pace.begin(Stage::Decode).await?;
-    let image = decode_photo(photo)?;
-    pace.end(Stage::Decode);
-    Ok(image)
-}
-
-/// A photograph's pixels; there is one at least.
-pub(crate) fn decode_photo(photo: Photo) -> Result<RgbImage, EngineError> {
-    match photo {
-        Photo::File(bytes) => Ok(decode(&bytes, &Limits::default())?),
-        Photo::Rgb(image) => match image.dimensions() {
-            (width, height) if width == 0 || height == 0 => {
-                Err(PrepError::NoPixels { width, height }.into())
-            }
-            _ => Ok(image),
-        },
     }
 }
 

@@ -1,11 +1,12 @@
-//! What stays of a photograph while it is talked about, and the masks found in it.
+//! A photograph: its pixels, what stays of it while it is talked about, and the masks found in it.
 
 use burn::tensor::Tensor;
 use vmad_model::evidence::Features;
+use vmad_prep::{Limits, PrepError, RgbImage, decode};
 
-use crate::pace::read;
+use crate::pace::{Pace, read};
 use crate::speech::Brain;
-use crate::{EngineError, Stage};
+use crate::{EngineError, Photo, Stage};
 
 /// A photograph's features.
 pub(crate) struct Sight {
@@ -44,5 +45,26 @@ impl Sight {
             held: evidence.map(|e| e.forward(mask.clone(), &self.features, brain.config)),
             logits: read(Stage::Mask, mask).await?,
         })
+    }
+}
+
+/// A photograph's pixels, as a stage of its own.
+pub(crate) async fn decoded(photo: Photo, pace: &mut Pace) -> Result<RgbImage, EngineError> {
+    pace.begin(Stage::Decode).await?;
+    let image = decode_photo(photo)?;
+    pace.end(Stage::Decode);
+    Ok(image)
+}
+
+/// A photograph's pixels; there is one at least.
+pub(crate) fn decode_photo(photo: Photo) -> Result<RgbImage, EngineError> {
+    match photo {
+        Photo::File(bytes) => Ok(decode(&bytes, &Limits::default())?),
+        Photo::Rgb(image) => match image.dimensions() {
+            (width, height) if width == 0 || height == 0 => {
+                Err(PrepError::NoPixels { width, height }.into())
+            }
+            _ => Ok(image),
+        },
     }
 }

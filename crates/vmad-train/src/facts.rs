@@ -110,7 +110,7 @@ fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
         let share = (at as f32 + 0.5) / side as f32 * longest / length.max(1) as f32;
         ((share * PLACES as f32) as usize).min(PLACES - 1)
     };
-    let mut places = vec![0.0; PLACES * PLACES];
+    let mut places = [0.0; PLACES * PLACES];
     let mut area = 0.0;
     for (i, share) in truth.mask(tolerated, n_cells).iter().enumerate() {
         let share = f32::from(*share) / 255.0;

@@ -16,6 +16,7 @@ pub mod loss;
 mod losses;
 mod parallel;
 mod samples;
+mod speak;
 mod start;
 mod step;
 mod tokenizer;
