@@ -23,9 +23,9 @@ const TINY: f64 = 1e-6;
 const LOGITS: (f64, f64) = (12.0, 4.0);
 /// Cells along a side of the photograph in which the mask's place is told: two to a third, since the
 /// words for places divide it in three.
-const PLACES: usize = 6;
+pub const PLACES: usize = 6;
 /// What shares of the mask are multiplied by: beside hundreds of features of size 1 they would be lost.
-const PLACE_SCALE: f64 = 6.0;
+pub const PLACE_SCALE: f64 = 6.0;
 /// Area, strongest logit, and the places.
 const N_NUMBERS: usize = 2 + PLACES * PLACES;
 

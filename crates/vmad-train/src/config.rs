@@ -243,10 +243,10 @@ pub struct Tasks {
     pub renamed: f32,
     /// Share of these names that are words of no language. A name that is known can be recalled; one
     /// that is not has to be repeated piece by piece, as a user's will.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub invented: f32,
     /// Share of second turns that ask for the place, beside those of the even choice.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub places: f32,
 }
 
@@ -406,6 +406,20 @@ impl TrainConfig {
         if config.stage == Stage::Talk && has_others {
             return Err(invalid("stage = \"talk\" has no loss but loss.text"));
         }
+        for (name, share) in [
+            ("second_turn", tasks.second_turn),
+            ("normal_description", tasks.normal_description),
+            ("criteria", tasks.criteria),
+            ("renamed", tasks.renamed),
+            ("invented", tasks.invented),
+            ("places", tasks.places),
+        ] {
+            if !is_share(share) {
+                return Err(invalid(&format!(
+                    "tasks.{name} must be a share from 0 to 1, not {share}"
+                )));
+            }
+        }
         if let Some(lora) = &config.lora {
             lora.validate().map_err(|what| invalid(&what))?;
         }
@@ -547,14 +561,9 @@ fn is_mixture(shares: impl Iterator<Item = f32>) -> bool {
     sum > 0.0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_none(share: &f32) -> bool {
-    *share == 0.0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(weight: &f64) -> bool {
-    *weight == 0.0
+/// Whether a key says what its absence does.
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn beta_2() -> f32 {

@@ -32,9 +32,7 @@ impl Dialogue {
             .position(|id| *id == IMAGE_SENTINEL)
             .unwrap_or(0)
     }
-}
 
-impl Dialogue {
     /// What comes before `[SEG]`; of a dialogue without a mask no more than the image.
     pub(crate) fn up_to_seg(&self) -> Self {
         let end = self.seg.unwrap_or(self.sentinel() + 1);

@@ -5,15 +5,14 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use vmad_data::DefectKind;
+use vmad_model::evidence::{PLACE_SCALE, PLACES};
 use vmad_model::nn::Linear;
 use vmad_model::{Builder, Init, ModelError};
 
 use crate::heads::coarser;
-use crate::samples::{PATCH_CLASSES, Truth, UNKNOWN_PATCH, View};
+use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth, UNKNOWN_PATCH, View};
 use crate::worlds::Worlds;
 
-/// Cells along a side of the photograph in which places are told, as [`vmad_model::evidence`] does.
-const PLACES: usize = 6;
 /// Kinds, places, the area's logarithm.
 const N_FACTS: usize = PATCH_CLASSES + PLACES * PLACES + 1;
 /// Spread of the embeddings: that of visual tokens.
@@ -92,15 +91,11 @@ impl Facts {
 fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     let truth = &view.truth;
     let mut kinds = vec![0.0; PATCH_CLASSES];
-    let left = truth
-        .masks
-        .iter()
-        .filter(|(kind, _)| !tolerated.contains(kind));
-    for (kind, _) in left.clone() {
+    for kind in truth.left(tolerated) {
         kinds[kind.id() + 1] = 1.0;
     }
-    if left.count() == 0 {
-        kinds[0] = 1.0;
+    if truth.left(tolerated).next().is_none() {
+        kinds[usize::from(NORMAL_PATCH)] = 1.0;
     }
     let n_cells = truth.masks.first().map_or(0, |(_, mask)| mask.len());
     let side = n_cells.isqrt();
@@ -119,7 +114,7 @@ fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     }
     let places = places
         .iter()
-        .map(|share| share / f32::max(area, 1e-6) * PLACES as f32);
+        .map(|share| share / f32::max(area, 1e-6) * PLACE_SCALE as f32);
     let places: Vec<f32> = places.collect();
     let area = (area / n_cells.max(1) as f32 + 1e-4).ln() / 4.0;
     [kinds, places, vec![area]].concat()

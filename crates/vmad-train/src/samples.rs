@@ -100,10 +100,10 @@ impl Truth {
         union
     }
 
-    /// Whether a criterion that tolerates some kinds leaves any defect.
-    pub fn is_defective(&self, tolerated: &[DefectKind]) -> bool {
-        let mut kinds = self.masks.iter().map(|(kind, _)| kind);
-        kinds.any(|kind| !tolerated.contains(kind))
+    /// The kinds of defect that a criterion leaves which tolerates some.
+    pub fn left(&self, tolerated: &[DefectKind]) -> impl Iterator<Item = DefectKind> {
+        let kinds = self.masks.iter().map(|(kind, _)| *kind);
+        kinds.filter(|kind| !tolerated.contains(kind))
     }
 
     /// The class of the only kind of defect left by a criterion that tolerates some kinds, or
@@ -112,8 +112,7 @@ impl Truth {
         if self.patches.contains(&UNKNOWN_PATCH) {
             return UNKNOWN_PATCH;
         }
-        let kinds = self.masks.iter().map(|(kind, _)| *kind);
-        let mut left = kinds.filter(|kind| !tolerated.contains(kind));
+        let mut left = self.left(tolerated);
         match (left.next(), left.next()) {
             (None, _) => NORMAL_PATCH,
             (Some(kind), None) => kind.id() as u8 + 1,

@@ -249,7 +249,8 @@ impl Trainee {
                     photos: marked.photos(),
                 };
                 let held = evidence.forward(logits.clone(), &features, config);
-                let is_left = |i: &usize| views[*i].truth.is_defective(batch.tolerated(*i));
+                let is_left =
+                    |i: &usize| views[*i].truth.left(batch.tolerated(*i)).next().is_some();
                 let verdicts: Vec<bool> = read.marked.iter().map(is_left).collect();
                 told = Some(evidence.judged(held.clone(), &verdicts));
                 read.evidence = Some(held);
@@ -283,7 +284,7 @@ impl Trainee {
             let views: Vec<(&View, &[DefectKind])> = marked.iter().map(view).collect();
             let verdicts = views
                 .iter()
-                .map(|(view, kinds)| view.truth.is_defective(kinds));
+                .map(|(view, kinds)| view.truth.left(kinds).next().is_some());
             let verdicts: Vec<bool> = verdicts.collect();
             evidence.judged(facts.held(&views, device), &verdicts)
         });

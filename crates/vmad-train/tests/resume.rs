@@ -510,6 +510,10 @@ fn shares_and_matrices_that_are_none_are_named() {
         (data("defective = 1.5"), "data.defective"),
         (muon("llm.layers.*.mlp.*", 0.0), "muon.rate"),
         (muon("llm.*", 1.0), "no matrix"),
+        (
+            CONFIG.replacen("second_turn = 0.5", "second_turn = 1.5", 1),
+            "tasks.second_turn",
+        ),
         (rates("\"llm.*\" = 0.0"), "optimiser.rates"),
         (
             rates("\"llm.*\" = 1.0, \"*.bias\" = 2.0, \"llm.norm.*\" = 1.0"),
