@@ -9,13 +9,25 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Expression, Literal, Module, StorageAccess};
 
 const SHADERS: &[&str] = &[
+    "attention_combine",
+    "attention_decode",
     "gather_q4",
     "gather_q8",
+    "layer_norm",
     "matmul_q4",
     "matmul_q8",
     "matvec_q4",
     "matvec_q8",
+    "rms_norm",
+    "rope_append",
 ];
+
+/// Shaders that come once for each number of chunks, which has to be known when they are compiled: the
+/// sums of a thread are to stay in registers.
+const CHUNKED: &[&str] = &["attention", "attention_bias", "attention_relative"];
+/// Columns of a chunk, and the line that says how many there are.
+const CHUNK: u32 = 32;
+const CHUNKS: &str = "const CHUNKS: u32 = 4u;";
 
 fn main() {
     if let Err(message) = run() {
@@ -33,16 +45,16 @@ fn run() -> Result<(), String> {
     let mut generated = String::new();
     for name in SHADERS {
         let assembled = Assembled::read(&folder, name)?;
-        let shader = assembled.check(name)?;
-        let _ = writeln!(
-            generated,
-            "pub(crate) const {}: Shader = Shader {{ name: {name:?}, workgroup: {}, tile: {}, \
-             source: {:?} }};",
-            name.to_uppercase(),
-            shader.workgroup,
-            shader.tile,
-            assembled.source
-        );
+        generated += &assembled.shader(name)?;
+    }
+    for (name, chunks) in CHUNKED.iter().flat_map(|name| [1, 2, 4].map(|n| (name, n))) {
+        let mut assembled = Assembled::read(&folder, name)?;
+        if !assembled.source.contains(CHUNKS) {
+            return Err(format!("{name}.wgsl: no line {CHUNKS}"));
+        }
+        let line = format!("const CHUNKS: u32 = {chunks}u;");
+        assembled.source = assembled.source.replace(CHUNKS, &line);
+        generated += &assembled.shader(&format!("{name}_{}", chunks * CHUNK))?;
     }
     fs::write(Path::new(&out).join("shaders.rs"), generated).map_err(|e| e.to_string())
 }
@@ -89,6 +101,22 @@ impl Assembled {
         }
         self.parts.push((path, first_line));
         Ok(text)
+    }
+
+    /// The validated shader as a constant of the Rust side.
+    fn shader(&self, name: &str) -> Result<String, String> {
+        let shader = self.check(name)?;
+        let mut constant = String::new();
+        let _ = writeln!(
+            constant,
+            "pub(crate) const {}: Shader = Shader {{ name: {name:?}, workgroup: {}, tile: {}, \
+             source: {:?} }};",
+            name.to_uppercase(),
+            shader.workgroup,
+            shader.tile,
+            self.source
+        );
+        Ok(constant)
     }
 
     /// The file and line that a line of the assembled text came from.

@@ -1,6 +1,11 @@
 //! The operations on cubecl backends, as hand-written WGSL (`shaders/`).
 
-use burn::tensor::{DType, Shape};
+pub(crate) mod attention;
+pub(crate) mod kv;
+pub(crate) mod norm;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::{CubeCount, CubeDim, KernelId};
 use burn_cubecl::cubecl::server::{KernelArguments, MetadataBindingInfo};
@@ -32,6 +37,11 @@ const MATVEC_TOKENS: usize = 4;
 /// stale memory.
 const MAX_GROUPS: u64 = 65_535;
 
+/// Whether the shaders can take a tensor: on a GPU, in single precision, without a graph.
+pub(crate) fn fits<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.device().as_dispatch(), DispatchDevice::Cube(_)) && x.dtype() == DType::F32
+}
+
 #[derive(Clone, Copy)]
 struct WgslKernel(&'static Shader);
 
@@ -60,7 +70,77 @@ struct Weight {
     cols: usize,
 }
 
-/// Launches `shader` over `groups` workgroups; the result is `[tokens, width]`.
+/// Launches `shader` over `groups` workgroups, numbered over two dimensions. `info` are the words of its
+/// uniform; the word at the given index becomes the number of workgroups along x.
+fn dispatch(
+    shader: &'static Shader,
+    buffers: &[&CubeTensor],
+    (mut info, at): (Vec<u32>, usize),
+    groups: u64,
+) {
+    let across = groups.min(MAX_GROUPS);
+    let down = groups.div_ceil(MAX_GROUPS);
+    assert!(
+        down <= MAX_GROUPS,
+        "{}: {groups} workgroups are too many for one launch",
+        shader.name
+    );
+    info[at] = across as u32;
+    let pairs = info.chunks(2).map(|words| {
+        let word = |i: usize| u64::from(words.get(i).copied().unwrap_or(0));
+        word(0) | word(1) << 32
+    });
+    let bindings = buffers.iter().map(|x| x.handle.clone().binding());
+    let arguments = KernelArguments::new()
+        .with_buffers(bindings.collect())
+        .with_info(MetadataBindingInfo::custom(pairs.collect()));
+    let dim = CubeDim::new_1d(shader.workgroup);
+    buffers[0].client.launch(
+        Box::new(SourceKernel::new(WgslKernel(shader), dim)),
+        CubeCount::Static(across as u32, down as u32, 1),
+        arguments,
+    );
+}
+
+/// [`dispatch`] with a new tensor as the last buffer, which is returned.
+fn run(
+    shader: &'static Shader,
+    inputs: Vec<CubeTensor>,
+    output: Shape,
+    info: (Vec<u32>, usize),
+    groups: u64,
+) -> CubeTensor {
+    let elements: u64 = output.iter().map(|d| *d as u64).product();
+    assert!(
+        elements <= u64::from(u32::MAX),
+        "{}: a result of {output:?} is too large for one launch",
+        shader.name
+    );
+    let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
+    let output = empty_device_contiguous_dtype(client, device, output, DType::F32);
+    let buffers: Vec<&CubeTensor> = inputs.iter().chain([&output]).collect();
+    dispatch(shader, &buffers, info, groups);
+    output
+}
+
+/// A tensor of four dimensions whose last is dense.
+fn dense(x: CubeTensor) -> CubeTensor {
+    match x.meta.strides()[3] == 1 || x.meta.shape()[3] == 1 {
+        true => x,
+        false => into_contiguous(x),
+    }
+}
+
+/// Strides of the first three dimensions, zero along those that are repeated, and `last`.
+fn strides(x: &CubeTensor, last: usize) -> [u32; 4] {
+    let along = |d: usize| match x.meta.shape()[d] {
+        1 => 0,
+        _ => x.meta.strides()[d] as u32,
+    };
+    [along(0), along(1), along(2), last as u32]
+}
+
+/// Launches a shader over a packed weight; the result is `[tokens, width]`.
 fn launch(
     shader: &'static Shader,
     weight: Weight,
@@ -68,43 +148,16 @@ fn launch(
     [tokens, width]: [usize; 2],
     groups: u64,
 ) -> CubeTensor {
-    let across = groups.min(MAX_GROUPS);
-    let down = groups.div_ceil(MAX_GROUPS);
-    assert!(
-        down <= MAX_GROUPS && (tokens as u64) * (width as u64) <= u64::from(u32::MAX),
-        "{}: a result of {tokens}×{width} is too large for one launch",
-        shader.name
-    );
-
-    let input = into_contiguous(input);
-    let output = empty_device_contiguous_dtype(
-        input.client.clone(),
-        input.device.clone(),
+    let word = |n: usize| n as u32;
+    let info = vec![word(tokens), word(weight.rows), word(weight.cols), 0];
+    let inputs = vec![weight.packed, weight.scales, into_contiguous(input)];
+    run(
+        shader,
+        inputs,
         Shape::new([tokens, width]),
-        DType::F32,
-    );
-    // vec4<u32>(tokens, rows, cols, workgroups along x)
-    let info = vec![
-        tokens as u64 | (weight.rows as u64) << 32,
-        weight.cols as u64 | across << 32,
-    ];
-    let arguments = KernelArguments::new()
-        .with_buffers(vec![
-            weight.packed.handle.binding(),
-            weight.scales.handle.binding(),
-            input.handle.binding(),
-            output.handle.clone().binding(),
-        ])
-        .with_info(MetadataBindingInfo::custom(info));
-    output.client.launch(
-        Box::new(SourceKernel::new(
-            WgslKernel(shader),
-            CubeDim::new_1d(shader.workgroup),
-        )),
-        CubeCount::Static(across as u32, down as u32, 1),
-        arguments,
-    );
-    output
+        (info, 3),
+        groups,
+    )
 }
 
 fn matmul([matvec, matmul]: [&'static Shader; 2], x: CubeTensor, weight: Weight) -> CubeTensor {

@@ -7,15 +7,20 @@
 //! This is the only crate of the workspace that touches cubecl and wgpu. It never reads files and
 //! never blocks on a device: results are read with the `_async` calls.
 
+mod attention;
 mod cpu;
 mod device;
 mod error;
 #[cfg(feature = "wgpu")]
 mod gpu;
+mod kv;
+mod norm;
 mod ops;
+pub mod reference;
 mod self_test;
 mod weight;
 
+pub use attention::{Mask, attention};
 pub use burn::tensor::Device;
 #[cfg(feature = "wgpu")]
 pub use device::gpu_device;
@@ -23,6 +28,8 @@ pub use device::gpu_device;
 pub use device::libtorch_device;
 pub use device::{AdapterInfo, DeviceKind, cpu_device, is_software_name};
 pub use error::KernelError;
+pub use kv::{KvLayer, Rotary};
+pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
 pub use self_test::self_test;
 pub use weight::{QuantKind, QuantWeight};

@@ -3,7 +3,11 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
-use crate::{KernelError, QuantWeight, gather_quant, matmul_quant};
+use crate::reference::{self, AttentionSizes};
+use crate::{
+    KernelError, KvLayer, Mask, QuantWeight, Rotary, attention, gather_quant, layer_norm,
+    matmul_quant, rms_norm,
+};
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
 const ROWS: usize = 67;
@@ -64,6 +68,10 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
     let y = gather_quant(&w.upload(device)?, ids());
     compare("gather_q4", y, &vmad_quant::gather_q4(&IDS, &w)?).await?;
 
+    attentions(device, &mut seed).await?;
+    cache(device, &mut seed).await?;
+    norms(device, &mut seed).await?;
+
     let (m, k, n) = (7, 33, 5);
     let a = values(m * k, &mut seed);
     let b = values(k * n, &mut seed);
@@ -75,6 +83,136 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
         })
         .collect();
     compare("matmul of burn", y, &expected).await
+}
+
+/// Every mask with every width that has a pipeline of its own, and the decoding step in two parts.
+async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    let sizes = |[n_q, n_k, width]: [usize; 3]| AttentionSizes {
+        batch: 1,
+        n_heads: 2,
+        n_kv_heads: 1,
+        n_q,
+        n_k,
+        d_head: width,
+        d_value: width,
+    };
+    for width in [20, 50, 100] {
+        // More queries than a decoding step has, keys for more than one tile, a square of them.
+        let sizes = sizes([5, 36, width]);
+        let (side, rows) = (6, sizes.n_heads * sizes.n_q);
+        let [q, k, v] = heads(sizes, seed);
+        let made = |mask| {
+            let [q, k, v] = tensors([&q, &k, &v], sizes, device);
+            attention(q, k, v, mask).reshape([rows, width])
+        };
+        let causal = made(Mask::Causal { start: 31 });
+        let expected = reference::attention([&q, &k, &v], sizes, |[.., i, j]| {
+            (j <= 31 + i).then_some(0.0)
+        });
+        compare("attention", causal, &expected).await?;
+
+        let numbers = values(rows * sizes.n_k, seed);
+        let shape = [1, sizes.n_heads, sizes.n_q, sizes.n_k];
+        let bias = Tensor::from_data(TensorData::new(numbers.clone(), shape), device);
+        let expected = reference::attention([&q, &k, &v], sizes, |[_, head, i, j]| {
+            Some(f64::from(numbers[(head * sizes.n_q + i) * sizes.n_k + j]))
+        });
+        compare("attention_bias", made(Mask::Bias(bias)), &expected).await?;
+
+        let by_row = values(rows * side, seed);
+        let by_column = values(rows * side, seed);
+        let shape = [1, sizes.n_heads, sizes.n_q, side];
+        let part = |x: &[f32]| Tensor::from_data(TensorData::new(x.to_vec(), shape), device);
+        let mask = Mask::Relative {
+            rows: part(&by_row),
+            columns: part(&by_column),
+        };
+        let expected = reference::attention([&q, &k, &v], sizes, |[_, head, i, j]| {
+            let at = (head * sizes.n_q + i) * side;
+            Some(f64::from(by_row[at + j / side]) + f64::from(by_column[at + j % side]))
+        });
+        compare("attention_relative", made(mask), &expected).await?;
+    }
+    for (op, n_k) in [("attention_decode", 40), ("attention_combine", 300)] {
+        let sizes = sizes([1, n_k, 20]);
+        let [q, k, v] = heads(sizes, seed);
+        let expected = reference::attention([&q, &k, &v], sizes, |_| Some(0.0));
+        let [q, k, v] = tensors([&q, &k, &v], sizes, device);
+        let made = attention(q, k, v, Mask::None).reshape([2, 20]);
+        compare(op, made, &expected).await?;
+    }
+    Ok(())
+}
+
+fn heads(sizes: AttentionSizes, seed: &mut u32) -> [Vec<f32>; 3] {
+    [
+        sizes.n_heads * sizes.n_q * sizes.d_head,
+        sizes.n_kv_heads * sizes.n_k * sizes.d_head,
+        sizes.n_kv_heads * sizes.n_k * sizes.d_value,
+    ]
+    .map(|n| values(n, seed))
+}
+
+fn tensors([q, k, v]: [&[f32]; 3], sizes: AttentionSizes, device: &Device) -> [Tensor<4>; 3] {
+    let AttentionSizes {
+        n_heads,
+        n_kv_heads,
+        n_q,
+        n_k,
+        d_head,
+        d_value,
+        ..
+    } = sizes;
+    let tensor = |x: &[f32], shape: [usize; 4]| {
+        Tensor::from_data(TensorData::new(x.to_vec(), shape), device)
+    };
+    [
+        tensor(q, [1, n_heads, n_q, d_head]),
+        tensor(k, [1, n_kv_heads, n_k, d_head]),
+        tensor(v, [1, n_kv_heads, n_k, d_value]),
+    ]
+}
+
+/// Two tokens one after the other: the second sees both, turned by their positions.
+async fn cache(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    const D: usize = 6;
+    const THETA: f64 = 100.0;
+    let (mut layer, mut rotary) = (KvLayer::default(), Rotary::new(THETA, D));
+    let tokens = [0, 1].map(|_| [0, 1, 2].map(|_| values(D, seed)));
+    let mut last = Tensor::<3>::zeros([1, 1, D], device);
+    for (start, token) in tokens.iter().enumerate() {
+        let qkv = token
+            .each_ref()
+            .map(|x| Tensor::from_data(TensorData::new(x.clone(), [1, 1, 1, D]), device));
+        last = layer.attend(qkv, &mut rotary, start);
+    }
+    let sizes = AttentionSizes {
+        batch: 1,
+        n_heads: 1,
+        n_kv_heads: 1,
+        n_q: 1,
+        n_k: 2,
+        d_head: D,
+        d_value: D,
+    };
+    let q = reference::rope(&tokens[1][0], 1, THETA);
+    let keys = [0, 1].map(|at| reference::rope(&tokens[at][1], at, THETA));
+    let all = [tokens[0][2].clone(), tokens[1][2].clone()].concat();
+    let expected = reference::attention([&q, &keys.concat(), &all], sizes, |_| Some(0.0));
+    compare("rope_append", last.reshape([1, D]), &expected).await
+}
+
+async fn norms(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    const EPS: f64 = 1e-5;
+    let (rows, d) = (3, 70);
+    let (x, weight, bias) = (values(rows * d, seed), values(d, seed), values(d, seed));
+    let row = |x: &[f32]| Tensor::<1>::from_data(TensorData::new(x.to_vec(), [d]), device);
+    let y = layer_norm(tensor(&x, rows, d, device), row(&weight), row(&bias), EPS);
+    let expected = reference::layer_norm(&x, &weight, &bias, EPS);
+    compare("layer_norm", y, &expected).await?;
+    let x = values(rows * d, seed);
+    let y = rms_norm(tensor(&x, rows, d, device), row(&weight), EPS);
+    compare("rms_norm", y, &reference::rms_norm(&x, &weight, EPS)).await
 }
 
 /// The two kinds of matrix, made from numbers and sent to a device.

@@ -2,12 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use vmad_kernels::{Mask, attention};
 
 use crate::ModelError;
 use crate::config::ClipConfig;
-use crate::nn::{
-    LayerNorm, Linear, Mlp, attend, cut_patches, merge_heads, quick_gelu, split_heads,
-};
+use crate::nn::{LayerNorm, Linear, Mlp, cut_patches, merge_heads, quick_gelu, split_heads};
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -53,7 +52,7 @@ impl Block {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let h = self.norm1.forward(x.clone());
         let heads = |layer: &Linear| split_heads(layer.forward(h.clone()), self.n_heads);
-        let attended = attend(heads(&self.q), heads(&self.k), heads(&self.v), None);
+        let attended = attention(heads(&self.q), heads(&self.k), heads(&self.v), Mask::None);
         let x = x + self.out.forward(merge_heads(attended));
         let h = self.norm2.forward(x.clone());
         x + self.mlp.forward(h, quick_gelu)

@@ -2,19 +2,18 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
+use vmad_kernels::{KvLayer, Rotary};
 
 use crate::ModelError;
 use crate::config::LlamaConfig;
-use crate::nn::{Embedding, Linear, RmsNorm, attend, merge_heads, silu, split_heads};
+use crate::nn::{Embedding, Linear, RmsNorm, silu};
 use crate::weights::{Builder, Init};
-
-/// Keys and values of one layer, each `[batch, n_kv_heads, n, d_head]`.
-type LayerCache = Option<(Tensor<4>, Tensor<4>)>;
 
 /// Keys and values of every position that the model has seen.
 #[derive(Clone, Debug)]
 pub struct KvCache {
-    layers: Vec<LayerCache>,
+    layers: Vec<KvLayer>,
+    rotary: Rotary,
     len: usize,
 }
 
@@ -23,7 +22,8 @@ impl KvCache {
     #[must_use]
     pub fn new(config: &LlamaConfig) -> Self {
         Self {
-            layers: vec![None; config.n_layers],
+            layers: vec![KvLayer::default(); config.n_layers],
+            rotary: Rotary::new(config.rope_theta, config.d_head()),
             len: 0,
         }
     }
@@ -47,60 +47,14 @@ impl KvCache {
         }
         self.len = len;
         for layer in &mut self.layers {
-            *layer = match layer.take() {
-                Some((k, v)) if len > 0 => Some((k.narrow(2, 0, len), v.narrow(2, 0, len))),
-                _ => None,
-            };
+            layer.truncate(len);
         }
     }
 
     /// Bytes on the device.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let held = |t: &Tensor<4>| t.dims().iter().product::<usize>() * size_of::<f32>();
-        self.layers
-            .iter()
-            .flatten()
-            .map(|(k, v)| held(k) + held(v))
-            .sum()
-    }
-}
-
-/// Cosines and sines for a run of positions, each `[1, 1, n, d_head]`.
-struct Rotary {
-    cos: Tensor<4>,
-    sin: Tensor<4>,
-}
-
-impl Rotary {
-    fn new(like: &Tensor<3>, start: usize, n: usize, d_head: usize, theta: f64) -> Self {
-        let half = d_head / 2;
-        let mut cos = Vec::with_capacity(n * d_head);
-        let mut sin = Vec::with_capacity(n * d_head);
-        for position in start..start + n {
-            for i in 0..d_head {
-                let frequency = theta.powf(-((2 * (i % half)) as f64) / d_head as f64);
-                let angle = position as f64 * frequency;
-                cos.push(angle.cos() as f32);
-                sin.push(angle.sin() as f32);
-            }
-        }
-        let table =
-            |data| Tensor::from_data(TensorData::new(data, [1, 1, n, d_head]), &like.device());
-        Self {
-            cos: table(cos),
-            sin: table(sin),
-        }
-    }
-
-    /// Hugging Face's half-rotation layout: x·cos + (−x₂, x₁)·sin.
-    fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, _, _, d_head] = x.dims();
-        let half = d_head / 2;
-        let low = x.clone().narrow(3, 0, half);
-        let high = x.clone().narrow(3, half, half);
-        let rotated = Tensor::cat(vec![high.neg(), low], 3);
-        x * self.cos.clone() + rotated * self.sin.clone()
+        self.layers.iter().map(KvLayer::bytes).sum()
     }
 }
 
@@ -166,55 +120,35 @@ impl Block {
         })
     }
 
-    /// Keeps the shape `[batch, n, d_model]`. `delta` gives what is added to a projection.
+    /// Keeps the shape `[batch, n, d_model]`. The first of the positions is `start`; `delta` gives what
+    /// is added to a projection.
     fn forward(
         &self,
         x: Tensor<3>,
-        rotary: &Rotary,
-        causal: Option<&Tensor<4>>,
-        cache: &mut LayerCache,
+        rotary: &mut Rotary,
+        start: usize,
+        layer: &mut KvLayer,
         delta: impl Fn(Projection, &Tensor<3>) -> Option<Tensor<3>>,
     ) -> Tensor<3> {
+        let [batch, n, _] = x.dims();
         let h = self.attention_norm.forward(x.clone());
-        let adapted = |layer: &Linear, projection| match delta(projection, &h) {
-            Some(delta) => layer.forward(h.clone()) + delta,
-            None => layer.forward(h.clone()),
+        let adapted = |linear: &Linear, projection| match delta(projection, &h) {
+            Some(delta) => linear.forward(h.clone()) + delta,
+            None => linear.forward(h.clone()),
         };
-        let q = adapted(&self.q, Projection::Query);
-        let q = rotary.apply(split_heads(q, self.n_heads));
-        let k = rotary.apply(split_heads(self.k.forward(h.clone()), self.n_kv_heads));
-        let v = split_heads(adapted(&self.v, Projection::Value), self.n_kv_heads);
-        let (k, v) = match cache.take() {
-            Some((past_k, past_v)) => (
-                Tensor::cat(vec![past_k, k], 2),
-                Tensor::cat(vec![past_v, v], 2),
-            ),
-            None => (k, v),
+        let heads = |x: Tensor<3>, n_heads: usize| {
+            let [.., d] = x.dims();
+            x.reshape([batch, n, n_heads, d / n_heads])
         };
-        *cache = Some((k.clone(), v.clone()));
-        let repeats = self.n_heads / self.n_kv_heads;
-        let attended = attend(
-            q,
-            repeat_heads(k, repeats),
-            repeat_heads(v, repeats),
-            causal.cloned(),
-        );
-        let x = x + self.o.forward(merge_heads(attended));
+        let q = heads(adapted(&self.q, Projection::Query), self.n_heads);
+        let k = heads(self.k.forward(h.clone()), self.n_kv_heads);
+        let v = heads(adapted(&self.v, Projection::Value), self.n_kv_heads);
+        let attended = layer.attend([q, k, v], rotary, start);
+        let x = x + self.o.forward(attended);
         let h = self.mlp_norm.forward(x.clone());
         let gated = silu(self.gate.forward(h.clone())) * self.up.forward(h);
         x + self.down.forward(gated)
     }
-}
-
-/// Each key or value head serves `repeats` query heads in a row.
-fn repeat_heads(x: Tensor<4>, repeats: usize) -> Tensor<4> {
-    if repeats == 1 {
-        return x;
-    }
-    let [batch, n_heads, n, d_head] = x.dims();
-    x.reshape([batch, n_heads, 1, n, d_head])
-        .repeat_dim(2, repeats)
-        .reshape([batch, n_heads * repeats, n, d_head])
 }
 
 /// The language model.
@@ -224,8 +158,6 @@ pub struct Llama {
     blocks: Vec<Block>,
     norm: RmsNorm,
     lm_head: Option<Linear>,
-    d_head: usize,
-    rope_theta: f64,
     max_positions: usize,
 }
 
@@ -256,8 +188,6 @@ impl Llama {
             blocks,
             norm,
             lm_head,
-            d_head: c.d_head(),
-            rope_theta: c.rope_theta,
             max_positions: c.max_positions,
         })
     }
@@ -319,16 +249,17 @@ impl Llama {
                 limit: self.max_positions,
             });
         }
-        let rotary = Rotary::new(&x, start, n, self.d_head, self.rope_theta);
-        let causal = (n > 1).then(|| causal_bias(&x, start, n));
-        let x = self.blocks.iter().zip(&mut cache.layers).enumerate().fold(
-            x,
-            |x, (index, (block, layer))| {
-                block.forward(x, &rotary, causal.as_ref(), layer, |projection, h| {
+        let KvCache { layers, rotary, .. } = cache;
+        let x = self
+            .blocks
+            .iter()
+            .zip(layers)
+            .enumerate()
+            .fold(x, |x, (index, (block, layer))| {
+                block.forward(x, rotary, start, layer, |projection, h| {
                     adapter.and_then(|adapter| adapter.delta(index, projection, h))
                 })
-            },
-        );
+            });
         cache.len = needed;
         Ok(self.norm.forward(x))
     }
@@ -344,16 +275,4 @@ impl Llama {
             None => self.embed_tokens.as_head(hidden),
         }
     }
-}
-
-/// 0 where query `start + i` may see key `j`, a large negative number elsewhere.
-///
-/// # Shapes
-/// - output: `[1, 1, n, start + n]`
-fn causal_bias(like: &Tensor<3>, start: usize, n: usize) -> Tensor<4> {
-    let keys = start + n;
-    let bias: Vec<f32> = (0..n)
-        .flat_map(|i| (0..keys).map(move |j| if j <= start + i { 0.0 } else { -1e9 }))
-        .collect();
-    Tensor::from_data(TensorData::new(bias, [1, 1, n, keys]), &like.device())
 }

@@ -3,13 +3,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Int, Tensor, activation, module};
-use vmad_kernels::{QuantWeight, gather_quant, matmul_quant};
+use vmad_kernels::{
+    QuantWeight, gather_quant, layer_norm, layer_norm_image, matmul_quant, rms_norm,
+};
 
 use crate::ModelError;
 use crate::weights::{Builder, Init, Matrix};
-
-/// Attention scores larger than this are computed in slices of queries, bytes.
-const MAX_SCORE_BYTES: usize = 64 << 20;
 
 /// A weight matrix `[rows, cols]`, in floating point or quantised.
 ///
@@ -243,7 +242,7 @@ impl LayerNorm {
 
     /// Keeps the shape `[…, d]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::layer_norm(x, self.weight.val(), Some(self.bias.val()), self.eps)
+        layer_norm(x, self.weight.val(), self.bias.val(), self.eps)
     }
 
     /// The same over the channels of an image, SAM's `LayerNorm2d`.
@@ -251,7 +250,7 @@ impl LayerNorm {
     /// # Shapes
     /// - x, output: `[batch, d, height, width]`
     pub fn forward_image(&self, x: Tensor<4>) -> Tensor<4> {
-        to_image(self.forward(to_channels_last(x)))
+        layer_norm_image(x, self.weight.val(), self.bias.val(), self.eps)
     }
 }
 
@@ -349,10 +348,7 @@ impl RmsNorm {
 
     /// Keeps the shape `[…, d]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let scale = (x.clone().square().mean_dim(D - 1) + self.eps)
-            .sqrt()
-            .recip();
-        x * scale * self.weight.val().unsqueeze()
+        rms_norm(x, self.weight.val(), self.eps)
     }
 }
 
@@ -514,43 +510,6 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// x·σ(x).
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::silu(x)
-}
-
-/// softmax(q·kᵀ/√d) · v, in slices of queries where the score matrix would be large.
-///
-/// # Shapes
-/// - q: `[batch, n_heads, n_q, d_head]`
-/// - k: `[batch, n_heads, n_k, d_head]`
-/// - v: `[batch, n_heads, n_k, d_value]`
-/// - bias: `[1 or batch, 1 or n_heads, n_q, n_k]`, added to the scores
-/// - output: `[batch, n_heads, n_q, d_value]`
-pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
-    let [batch, n_heads, n_q, d_head] = q.dims();
-    let [_, _, n_k, _] = k.dims();
-    let q = q * (d_head as f64).powf(-0.5);
-    let k = k.swap_dims(2, 3); // [batch, n_heads, d_head, n_k]
-    let slice = |q: Tensor<4>, bias: Option<Tensor<4>>| {
-        let scores = q.matmul(k.clone()); // [batch, n_heads, n_q, n_k]
-        let scores = match bias {
-            Some(bias) => scores + bias,
-            None => scores,
-        };
-        activation::softmax(scores, 3).matmul(v.clone())
-    };
-    let bytes_per_query = batch * n_heads * n_k * size_of::<f32>();
-    let queries_per_slice = (MAX_SCORE_BYTES / bytes_per_query.max(1)).max(1);
-    if n_q <= queries_per_slice {
-        return slice(q, bias);
-    }
-    let slices = (0..n_q)
-        .step_by(queries_per_slice)
-        .map(|start| {
-            let n = queries_per_slice.min(n_q - start);
-            let bias = bias.clone().map(|bias| bias.narrow(2, start, n));
-            slice(q.clone().narrow(2, start, n), bias)
-        })
-        .collect();
-    Tensor::cat(slices, 2)
 }
 
 /// `[batch, n, n_heads·d_head]` to `[batch, n_heads, n, d_head]`.

@@ -175,6 +175,10 @@ pub struct LossConfig {
     /// off what [`vmad_model::evidence`] says of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evidence: f64,
+    /// Which kind of defect the user's criterion allows, read by a linear head that is thrown away off
+    /// the state that prompts the mask. Ours: what the state does not say, no mask can follow.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub criterion: f64,
 }
 
 /// The synthetic data of a run.
@@ -392,6 +396,11 @@ impl TrainConfig {
                 "loss.evidence needs model.evidence, and stage = \"speak\"",
             ));
         }
+        if config.loss.criterion != 0.0 && config.stage == Stage::See {
+            return Err(invalid(
+                "loss.criterion needs a language model to learn, not stage = \"see\"",
+            ));
+        }
         let losses = &config.loss;
         let others = [
             losses.bce,
@@ -404,7 +413,9 @@ impl TrainConfig {
         ];
         let has_others = others.iter().any(|weight| *weight != 0.0) || config.dssl.is_some();
         if config.stage == Stage::Talk && has_others {
-            return Err(invalid("stage = \"talk\" has no loss but loss.text"));
+            return Err(invalid(
+                "stage = \"talk\" has no loss but loss.text and loss.criterion",
+            ));
         }
         for (name, share) in [
             ("second_turn", tasks.second_turn),

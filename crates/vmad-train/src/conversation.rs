@@ -260,11 +260,15 @@ fn rule(kind: DefectKind, is_allowed: bool, object: &str, rng: &mut impl Rng) ->
             format!("{capital} are allowed."),
             format!("{capital} are acceptable."),
             format!("{capital} do not matter."),
+            format!("{capital} are normal here."),
+            format!("Ignore {many}."),
         ],
         [
             format!("There must be no {many}."),
             format!("{capital} are not allowed."),
             format!("{capital} are not acceptable."),
+            format!("{capital} are defects."),
+            format!("Reject any {object} with {many}."),
         ],
     );
     let sentences: &[String] = if is_allowed { &allowing } else { &forbidding };

@@ -17,6 +17,19 @@ use crate::worlds::Worlds;
 const N_FACTS: usize = PATCH_CLASSES + PLACES * PLACES + 1;
 /// Spread of the embeddings: that of visual tokens.
 const SPREAD: f64 = 0.5;
+/// The number that stands for a kind: a tenth of what tells the places would be
+/// heard hundreds of steps later than they.
+const KIND_SCALE: f32 = PLACE_SCALE as f32;
+
+/// What the tokens in place of a picture show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The object alone. Where the mask's evidence tells the rest, the words are to listen to that: with
+    /// the kind in both, they read it off these tokens and never learn to hear the place.
+    Object,
+    /// The object, and the class of what each token covers.
+    Classes,
+}
 
 /// Facts to what the language model hears in place of visual tokens and of evidence.
 #[derive(Module, Debug)]
@@ -41,11 +54,17 @@ impl Facts {
         })
     }
 
-    /// For each token the class of what it covers, and the object.
+    /// The object in each token, and where it is shown the class of what the token covers.
     ///
     /// # Shapes
     /// - output: `[n, n_visual, d_text]`
-    pub fn tokens(&self, truths: &[&Truth], n_visual: usize, device: &Device) -> Tensor<3> {
+    pub fn tokens(
+        &self,
+        truths: &[&Truth],
+        shown: &[Shown],
+        n_visual: usize,
+        device: &Device,
+    ) -> Tensor<3> {
         let n = truths.len();
         let side = n_visual.isqrt();
         let known = |class: i32| {
@@ -55,10 +74,15 @@ impl Facts {
                 class
             }
         };
-        let classes = truths
-            .iter()
-            .flat_map(|truth| coarser(&truth.patches, side));
-        let classes: Vec<i32> = classes.map(known).collect();
+        let classes = truths.iter().zip(shown).flat_map(|(truth, shown)| {
+            let classes = coarser(&truth.patches, side);
+            let is_shown = *shown == Shown::Classes;
+            classes.into_iter().map(move |class| match is_shown {
+                true => known(class),
+                false => i32::from(NORMAL_PATCH),
+            })
+        });
+        let classes: Vec<i32> = classes.collect();
         let objects: Vec<i32> = truths.iter().map(|truth| truth.object as i32).collect();
         let rows = |table: &Param<Tensor<2>>, ids: Vec<i32>| {
             let len = ids.len();
@@ -92,10 +116,10 @@ fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     let truth = &view.truth;
     let mut kinds = vec![0.0; PATCH_CLASSES];
     for kind in truth.left(tolerated) {
-        kinds[kind.id() + 1] = 1.0;
+        kinds[kind.id() + 1] = KIND_SCALE;
     }
     if truth.left(tolerated).next().is_none() {
-        kinds[usize::from(NORMAL_PATCH)] = 1.0;
+        kinds[usize::from(NORMAL_PATCH)] = KIND_SCALE;
     }
     let n_cells = truth.masks.first().map_or(0, |(_, mask)| mask.len());
     let side = n_cells.isqrt();

@@ -24,6 +24,7 @@ pub struct Heads {
     token: Linear,
     object: Linear,
     evidence: Linear,
+    criterion: Linear,
     facts: Facts,
 }
 
@@ -43,6 +44,7 @@ impl Heads {
             token: head("token_head", d_text, PATCH_CLASSES)?,
             object: head("object_head", d_text, Worlds::N_OBJECTS)?,
             evidence: head("evidence_head", d_text, PATCH_CLASSES)?,
+            criterion: head("criterion_head", d_text, PATCH_CLASSES)?,
             facts: Facts::new(&mut b.at("facts"), d_text)?,
         })
     }
@@ -64,6 +66,9 @@ impl Heads {
         }
         if run.loss.evidence == 0.0 {
             self.evidence = self.evidence.no_grad();
+        }
+        if run.loss.criterion == 0.0 {
+            self.criterion = self.criterion.no_grad();
         }
         if run.stage != Stage::Talk {
             self.facts = self.facts.no_grad();
@@ -146,20 +151,36 @@ impl Heads {
     /// # Shapes
     /// - evidence: `[n, d_text]`
     pub fn evidence_loss(&self, evidence: Tensor<2>, classes: &[u8]) -> Option<Tensor<1>> {
-        let device = evidence.device();
-        let known = (0_i32..).zip(classes);
-        let known = known.filter(|(_, class)| **class != UNKNOWN_PATCH);
-        let (rows, classes): (Vec<i32>, Vec<i32>) =
-            known.map(|(row, class)| (row, i32::from(*class))).unzip();
-        let m = rows.len();
-        if m == 0 {
-            return None;
-        }
-        let ints = |values| Tensor::<1, Int>::from_data(TensorData::new(values, [m]), &device);
-        let evidence = evidence.select(0, ints(rows));
-        let logits = self.evidence.forward(normed(evidence.unsqueeze_dim(1)));
-        Some(cross_entropy(logits.squeeze_dim::<2>(1), ints(classes)))
+        let evidence = normed(evidence.unsqueeze_dim(1)).squeeze_dim::<2>(1);
+        known_cross_entropy(self.evidence.forward(evidence), classes)
     }
+
+    /// Cross-entropy of the kind of defect that each conversation allows, or of none, read off the state
+    /// that prompts its mask. `None` without such states.
+    ///
+    /// # Shapes
+    /// - states: `[n, d_text]`, after the language model's last norm
+    pub fn criterion_loss(&self, states: Tensor<2>, classes: &[u8]) -> Option<Tensor<1>> {
+        known_cross_entropy(self.criterion.forward(states), classes)
+    }
+}
+
+/// Cross-entropy over the rows whose class is known. `None` where none is.
+///
+/// # Shapes
+/// - logits: `[n, PATCH_CLASSES]`
+fn known_cross_entropy(logits: Tensor<2>, classes: &[u8]) -> Option<Tensor<1>> {
+    let device = logits.device();
+    let known = (0_i32..).zip(classes);
+    let known = known.filter(|(_, class)| **class != UNKNOWN_PATCH);
+    let (rows, classes): (Vec<i32>, Vec<i32>) =
+        known.map(|(row, class)| (row, i32::from(*class))).unzip();
+    let m = rows.len();
+    if m == 0 {
+        return None;
+    }
+    let ints = |values| Tensor::<1, Int>::from_data(TensorData::new(values, [m]), &device);
+    Some(cross_entropy(logits.select(0, ints(rows)), ints(classes)))
 }
 
 /// Cross-entropy of the defect kind of each CLIP patch.

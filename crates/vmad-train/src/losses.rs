@@ -24,6 +24,8 @@ pub enum Part {
     Kind,
     /// Cross-entropy of what the masks hold.
     Evidence,
+    /// Cross-entropy of the kind that the criterion allows.
+    Criterion,
     /// DSSL (18); its weight stands in the run's `dssl` table.
     Dssl,
 }
@@ -33,7 +35,7 @@ const N_PARTS: usize = Part::ALL.len();
 
 impl Part {
     /// All parts in the order of the log.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Text,
         Self::Bce,
         Self::Dice,
@@ -42,6 +44,7 @@ impl Part {
         Self::Token,
         Self::Kind,
         Self::Evidence,
+        Self::Criterion,
         Self::Dssl,
     ];
 
@@ -57,6 +60,7 @@ impl Part {
             Self::Token => "token",
             Self::Kind => "kind",
             Self::Evidence => "evidence",
+            Self::Criterion => "criterion",
             Self::Dssl => "dssl",
         }
     }
@@ -72,6 +76,7 @@ impl Part {
             Self::Token => weights.token,
             Self::Kind => weights.kind,
             Self::Evidence => weights.evidence,
+            Self::Criterion => weights.criterion,
             Self::Dssl => run.dssl.as_ref().map_or(0.0, |dssl| dssl.weight),
         }
     }

@@ -15,11 +15,12 @@ use crate::conversation::Dialogue;
 use crate::dssl::{
     DsslConfig, DsslHeads, DsslImage, Extent, Maps, Memory, Observation, Patches, observe,
 };
+use crate::facts::Shown;
 use crate::heads::{Heads, kind_loss, patch_loss};
 use crate::lora::Lora;
 use crate::loss::{bce, cross_entropy, dice};
 use crate::losses::{LossParts, Part};
-use crate::samples::{ClipSide, SamSide, Truth, View, clip_mode};
+use crate::samples::{ClipSide, NORMAL_PATCH, SamSide, Truth, UNKNOWN_PATCH, View, clip_mode};
 
 /// Tokens in place of a picture where the language model learns alone: few, since they cost as much as
 /// words.
@@ -111,6 +112,7 @@ impl Trainee {
             marked,
             masks,
             evidence,
+            states,
         } = self.read(run, batch, run.learns_masks(), device)?;
         let patches: Vec<&[u8]> = truths.iter().map(|truth| &truth.patches[..]).collect();
         let mut classes = None;
@@ -140,6 +142,13 @@ impl Trainee {
             let classes = classes.collect::<Vec<_>>();
             if let Some(loss) = self.heads.evidence_loss(evidence, &classes) {
                 parts.set(Part::Evidence, loss);
+            }
+        }
+        if let Some(states) = states.filter(|_| run.loss.criterion != 0.0) {
+            let allowed = marked.iter().map(|i| allowed_class(batch.tolerated(*i)));
+            let allowed = allowed.collect::<Vec<_>>();
+            if let Some(loss) = self.heads.criterion_loss(states, &allowed) {
+                parts.set(Part::Criterion, loss);
             }
         }
         let Some(image) = image else {
@@ -207,6 +216,7 @@ impl Trainee {
             marked: (0..n).collect(),
             masks: None,
             evidence: None,
+            states: None,
         };
         let mut seg_hidden = Tensor::zeros([n, config.llm.d_model], device);
         if speaks {
@@ -226,6 +236,7 @@ impl Trainee {
             let said = self.speak(config, visual.clone(), dialogues, None, batch.dropout)?;
             seg_hidden = said.seg_hidden();
             read.marked.clone_from(&said.marked);
+            read.states = (!said.marked.is_empty()).then(|| seg_hidden.clone());
             read.words = (!(tells && marked)).then(|| said.words());
             read.visual = Some(visual);
         }
@@ -274,10 +285,18 @@ impl Trainee {
     ) -> Result<Read, TrainError> {
         let truths: Vec<&Truth> = batch.views.iter().map(|view| &view.truth).collect();
         let facts = self.heads.facts();
-        let visual = facts.tokens(&truths, FACT_TOKENS, device);
         let dialogues = batch.dialogues.iter().enumerate();
         let marked = dialogues.filter(|(_, dialogue)| dialogue.seg.is_some());
         let marked: Vec<usize> = marked.map(|(i, _)| i).collect();
+        let shown: Vec<Shown> = (0..truths.len())
+            .map(
+                |i| match marked.contains(&i) && self.model.evidence.is_some() {
+                    true => Shown::Object,
+                    false => Shown::Classes,
+                },
+            )
+            .collect();
+        let visual = facts.tokens(&truths, &shown, FACT_TOKENS, device);
         let told = self.model.evidence.as_ref().filter(|_| !marked.is_empty());
         let told = told.map(|evidence| {
             let view = |i: &usize| (batch.views[*i], batch.tolerated(*i));
@@ -300,6 +319,7 @@ impl Trainee {
             visual: None,
             words: Some(said.words()),
             image: None,
+            states: (!marked.is_empty()).then(|| said.seg_hidden()),
             marked,
             masks: None,
             evidence: None,
@@ -492,6 +512,17 @@ struct Read {
     masks: Option<Tensor<2>>,
     /// What these masks hold, `[marked, d_text]`.
     evidence: Option<Tensor<2>>,
+    /// The states that prompt them, `[marked, d_text]`.
+    states: Option<Tensor<2>>,
+}
+
+/// The class of the kind that a criterion allows, or [`NORMAL_PATCH`]; unknown where it allows several.
+fn allowed_class(tolerated: &[DefectKind]) -> u8 {
+    match tolerated {
+        [] => NORMAL_PATCH,
+        [kind] => kind.id() as u8 + 1,
+        _ => UNKNOWN_PATCH,
+    }
 }
 
 /// Views that have a mask.

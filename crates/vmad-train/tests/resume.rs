@@ -421,7 +421,8 @@ fn a_part_starts_from_a_package_of_its_own() {
 fn evidence_of_masks_takes_part() {
     let told = |config: &str| {
         let tables = "[model.evidence]\nd_hidden = 8\n";
-        let losses = config.replacen("patch = 0.5\n", "patch = 0.5\nevidence = 0.5\n", 1);
+        let weights = "patch = 0.5\nevidence = 0.5\ncriterion = 0.5\n";
+        let losses = config.replacen("patch = 0.5\n", weights, 1);
         format!("{losses}\n{tables}")
     };
     let tasks = |shares: &str| CONFIG.replacen("[tasks]\n", &format!("[tasks]\n{shares}\n"), 1);
@@ -430,18 +431,22 @@ fn evidence_of_masks_takes_part() {
     let config = told(&masks).replacen("[optimiser]\n", rates, 1);
     check_resumption("evidence", &config);
 
-    let steps = |config: &str| -> Vec<f32> {
+    let parts = [Part::Evidence, Part::Criterion];
+    let steps = |config: &str| -> Vec<[f32; 2]> {
         let dir = tempfile::tempdir().unwrap();
         let mut trainer = open_with(dir.path(), config).unwrap();
         let losses = (0..3).map(|_| trainer.step().unwrap().losses);
-        losses.map(|losses| losses.part(Part::Evidence)).collect()
+        losses
+            .map(|losses| parts.map(|part| losses.part(part)))
+            .collect()
     };
     let with_masks = steps(&config);
-    assert!(with_masks.iter().all(|loss| *loss > 0.0), "{with_masks:?}");
+    let are_there = |losses: &[f32; 2]| losses.iter().all(|loss| *loss > 0.0);
+    assert!(with_masks.iter().all(are_there), "{with_masks:?}");
     // Pictures whose places do not hold have a mask all the same.
     let questions = "segment = 0.0\nanswer = 0.0\nquestion = 1.0";
     let questions = steps(&told(&tasks(questions)));
-    assert!(questions.contains(&0.0), "{questions:?}");
+    assert!(questions.contains(&[0.0; 2]), "{questions:?}");
 
     let dir = tempfile::tempdir().unwrap();
     let seeing = format!("stage = \"see\"\n{}", told(CONFIG));
@@ -452,7 +457,7 @@ fn evidence_of_masks_takes_part() {
 /// Without pictures: what is known of the scenes reaches the language model, and nothing else learns.
 #[test]
 fn talking_needs_no_pictures() {
-    let losses = "text = 1.0\nbce = 0.0\ndice = 0.0\npatch = 0.0\n";
+    let losses = "text = 1.0\ncriterion = 0.5\nbce = 0.0\ndice = 0.0\npatch = 0.0\n";
     let talk = CONFIG
         .replacen(
             "text = 1.0\nbce = 2.0\ndice = 0.5\npatch = 0.5\n",
@@ -461,7 +466,7 @@ fn talking_needs_no_pictures() {
         )
         .replacen(
             "[tasks]\n",
-            "[tasks]\nrenamed = 1.0\ninvented = 0.5\nplaces = 0.5\n",
+            "[tasks]\nrenamed = 1.0\ninvented = 0.5\nplaces = 0.5\ncriteria = 0.5\n",
             1,
         );
     let evidence = "[model.evidence]\nd_hidden = 8\n";

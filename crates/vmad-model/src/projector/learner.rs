@@ -3,11 +3,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
+use vmad_kernels::{Mask, attention};
 
 use super::DeformableAttention;
 use crate::ModelError;
 use crate::config::LtcConfig;
-use crate::nn::{LayerNorm, Linear, Mlp, attend, merge_heads, relu, split_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, merge_heads, relu, split_heads};
 use crate::weights::{Builder, Init};
 
 #[derive(Module, Debug)]
@@ -57,11 +58,11 @@ impl Block {
     ) -> Tensor<3> {
         let placed = q.clone() + position.clone();
         let heads = |layer: &Linear, x| split_heads(layer.forward(x), self.n_heads);
-        let attended = attend(
+        let attended = attention(
             heads(&self.q, placed.clone()),
             heads(&self.k, placed),
             heads(&self.v, q.clone()),
-            None,
+            Mask::None,
         );
         let q = self
             .self_norm

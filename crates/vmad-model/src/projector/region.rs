@@ -3,9 +3,10 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use vmad_kernels::{Mask, attention};
 
 use crate::ModelError;
-use crate::nn::{LayerNorm, Linear, Mlp, attend, gelu};
+use crate::nn::{LayerNorm, Linear, Mlp, gelu};
 use crate::weights::{Builder, Init};
 
 /// Norms of queries, keys and values.
@@ -106,7 +107,7 @@ impl RegionAttention {
                 .reshape([n, area, n_heads, d_head])
                 .swap_dims(1, 2)
         };
-        let attended = attend(q, regions(keys, 1), regions(values, 2), None);
+        let attended = attention(q, regions(keys, 1), regions(values, 2), Mask::None);
         self.out.forward(attended.reshape([batch, n_regions, d]))
     }
 

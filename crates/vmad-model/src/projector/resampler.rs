@@ -7,11 +7,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
+use vmad_kernels::{Mask, attention};
 
 use super::region::packed_projection;
 use crate::ModelError;
 use crate::config::ResamplerConfig;
-use crate::nn::{LayerNorm, Linear, attend, merge_heads, split_heads};
+use crate::nn::{LayerNorm, Linear, merge_heads, split_heads};
 use crate::weights::{Builder, Init};
 
 const EPS: f64 = 1e-6;
@@ -76,11 +77,11 @@ impl Resampler {
             let x = packed_projection(&self.in_proj_weight, &self.in_proj_bias, x, which);
             split_heads(x.reshape([batch, n, d]), self.n_heads)
         };
-        let attended = attend(
+        let attended = attention(
             heads(queries, self.side * self.side, 0),
             heads(keys, n_cells, 1),
             heads(values, n_cells, 2),
-            None,
+            Mask::None,
         );
         let attended = self.out.forward(merge_heads(attended));
         self.proj.forward(self.ln_post.forward(attended))

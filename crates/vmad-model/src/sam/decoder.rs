@@ -2,10 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use vmad_kernels::{Mask, attention};
 
 use crate::ModelError;
 use crate::config::SamConfig;
-use crate::nn::{LayerNorm, Linear, Mlp, Upsample2x, attend, gelu, merge_heads, relu, split_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, Upsample2x, gelu, merge_heads, relu, split_heads};
 use crate::weights::{Builder, Init};
 
 /// Attention whose inner width may be narrower than its outer one.
@@ -35,11 +36,11 @@ impl Attention {
     /// - output: `[batch, n_q, d]`
     fn forward(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Tensor<3> {
         let heads = |layer: &Linear, x| split_heads(layer.forward(x), self.n_heads);
-        let attended = attend(
+        let attended = attention(
             heads(&self.q, q),
             heads(&self.k, k),
             heads(&self.v, v),
-            None,
+            Mask::None,
         );
         self.out.forward(merge_heads(attended))
     }

@@ -6,14 +6,14 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
+use vmad_kernels::{Mask, attention};
 
 use super::encoder::Neck;
 use super::windows::in_windows;
 use crate::ModelError;
 use crate::config::{ConvNorm, TinyVitConfig};
 use crate::nn::{
-    Conv2d, ConvShape, LayerNorm, Linear, Mlp, attend, gelu, merge_heads, to_channels_last,
-    to_image,
+    Conv2d, ConvShape, LayerNorm, Linear, Mlp, gelu, merge_heads, to_channels_last, to_image,
 };
 use crate::weights::{Builder, Init};
 
@@ -230,8 +230,8 @@ impl Attention {
             .reshape([n_windows, n, n_heads, 3 * d_head])
             .swap_dims(1, 2); // [n_windows, n_heads, n, query | key | value]
         let part = |i: usize| qkv.clone().narrow(3, i * d_head, d_head);
-        let bias = Some(self.position_bias(window));
-        let attended = merge_heads(attend(part(0), part(1), part(2), bias));
+        let mask = Mask::Bias(self.position_bias(window));
+        let attended = merge_heads(attention(part(0), part(1), part(2), mask));
         self.proj
             .forward(attended.reshape([n_windows, window, window, d]))
     }

@@ -2,12 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
+use vmad_kernels::{Mask, attention};
 
 use super::encoder::Neck;
 use super::windows::in_windows;
 use crate::ModelError;
 use crate::config::{SamConfig, SamVitConfig};
-use crate::nn::{LayerNorm, Linear, Mlp, attend, gelu, merge_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, gelu, merge_heads};
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -50,8 +51,8 @@ impl Attention {
                 .reshape([batch, n_heads, n, d_head])
         };
         let (q, k, v) = (part(0), part(1), part(2));
-        let bias = self.position_bias(q.clone(), side);
-        let attended = merge_heads(attend(q, k, v, Some(bias)));
+        let mask = self.positions(q.clone(), side);
+        let attended = merge_heads(attention(q, k, v, mask));
         self.proj
             .forward(attended.reshape([batch, side, side, d_model]))
     }
@@ -60,8 +61,7 @@ impl Attention {
     ///
     /// # Shapes
     /// - q: `[batch, n_heads, side², d_head]`
-    /// - output: `[batch, n_heads, side², side²]`
-    fn position_bias(&self, q: Tensor<4>, side: usize) -> Tensor<4> {
+    fn positions(&self, q: Tensor<4>, side: usize) -> Mask {
         let [batch, n_heads, n, d_head] = q.dims();
         let table_h = relative_table(&self.rel_pos_h.val(), side); // [row, key row, d_head]
         let table_w = relative_table(&self.rel_pos_w.val(), side);
@@ -81,9 +81,11 @@ impl Attention {
             .matmul(table_w.swap_dims(1, 2))
             .reshape([side, batch * n_heads, side, side])
             .permute([1, 2, 0, 3]); // [batch·n_heads, row, col, key col]
-        let rel_h = rel_h.reshape([batch * n_heads, n, side, 1]);
-        let rel_w = rel_w.reshape([batch * n_heads, n, 1, side]);
-        (rel_h + rel_w).reshape([batch, n_heads, n, n])
+        let shape = [batch, n_heads, n, side];
+        Mask::Relative {
+            rows: rel_h.reshape(shape),
+            columns: rel_w.reshape(shape),
+        }
     }
 }
 

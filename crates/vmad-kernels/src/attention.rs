@@ -1,0 +1,123 @@
+//! Attention that never holds all scores at once.
+
+use burn::tensor::{Tensor, TensorData, activation};
+
+/// Scores larger than this are computed in slices of queries, bytes.
+const MAX_SCORE_BYTES: usize = 64 << 20;
+
+/// Stands for minus infinity, which subtracted from itself is no number.
+const HIDDEN: f32 = -1e9;
+
+/// Which keys a query sees, and what is added to its scores.
+#[derive(Clone, Debug)]
+pub enum Mask {
+    /// All keys, nothing.
+    None,
+    /// Query `i` sees the first `start + i + 1` keys.
+    Causal {
+        /// Keys before the first query's own.
+        start: usize,
+    },
+    /// A number for each pair, `[1 or batch, 1 or n_heads, n_q, n_k]`.
+    Bias(Tensor<4>),
+    /// Keys are a square of cells, row after row: a number for the key's row and one for its column,
+    /// each `[batch, n_heads, n_q, side]` (SAM's decomposed relative positions).
+    Relative {
+        /// By the row.
+        rows: Tensor<4>,
+        /// By the column.
+        columns: Tensor<4>,
+    },
+}
+
+/// softmax(q·kᵀ/√d_head + bias) · v. Consecutive query heads share a head of keys and values.
+///
+/// On GPUs one pass over the keys (`shaders/attention*.wgsl`); elsewhere burn's operations in slices
+/// of queries, which can be differentiated.
+///
+/// # Shapes
+/// - q: `[batch, n_heads, n_q, d_head]`
+/// - k: `[batch, n_kv_heads, n_k, d_head]`
+/// - v: `[batch, n_kv_heads, n_k, d_value]`
+/// - output: `[batch, n_heads, n_q, d_value]`
+///
+/// # Panics
+/// Like every operation in burn, when the shapes do not fit.
+#[must_use]
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
+    let ([batch, n_heads, ..], [_, n_kv_heads, n_k, _]) = (q.dims(), k.dims());
+    assert!(
+        n_kv_heads > 0 && n_heads.is_multiple_of(n_kv_heads) && n_k > 0,
+        "attention: {n_heads} query heads over {n_kv_heads} of {n_k} keys"
+    );
+    assert_eq!(k.dims()[..3], v.dims()[..3], "attention: keys and values");
+    assert_eq!(batch, k.dims()[0], "attention: queries and keys");
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::attention::fits(&q, &v) {
+        return crate::gpu::attention::attention(q, k, v, mask);
+    }
+    composed(q, k, v, mask)
+}
+
+fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
+    let ([batch, n_heads, n_q, d_head], [_, n_kv_heads, n_k, _]) = (q.dims(), k.dims());
+    let repeats = n_heads / n_kv_heads;
+    let (k, v) = (repeat_heads(k, repeats), repeat_heads(v, repeats));
+    let q = q * (d_head as f64).powf(-0.5);
+    let k = k.swap_dims(2, 3); // [batch, n_heads, d_head, n_k]
+    // Of queries start..start + n, [.., n, n_k].
+    let bias = |start: usize, n: usize| match &mask {
+        Mask::None => None,
+        // One query that sees all.
+        Mask::Causal { start: before } if n_q == 1 && *before + 1 >= n_k => None,
+        Mask::Causal { start: before } => Some(causal_bias(&q, before + start, n, n_k)),
+        Mask::Bias(bias) => Some(bias.clone().narrow(2, start, n)),
+        Mask::Relative { rows, columns } => {
+            let [_, _, _, side] = rows.dims();
+            let part = |x: &Tensor<4>| x.clone().narrow(2, start, n);
+            let rows = part(rows).reshape([batch * n_heads, n, side, 1]);
+            let columns = part(columns).reshape([batch * n_heads, n, 1, side]);
+            Some((rows + columns).reshape([batch, n_heads, n, n_k]))
+        }
+    };
+    let slice = |start: usize, n: usize| {
+        let part = match n == n_q {
+            true => q.clone(),
+            false => q.clone().narrow(2, start, n),
+        };
+        let scores = part.matmul(k.clone()); // [batch, n_heads, n, n_k]
+        let scores = match bias(start, n) {
+            Some(bias) => scores + bias,
+            None => scores,
+        };
+        activation::softmax(scores, 3).matmul(v.clone())
+    };
+    let bytes_per_query = batch * n_heads * n_k * size_of::<f32>();
+    let queries_per_slice = (MAX_SCORE_BYTES / bytes_per_query.max(1)).max(1);
+    if n_q <= queries_per_slice {
+        return slice(0, n_q);
+    }
+    let slices = (0..n_q)
+        .step_by(queries_per_slice)
+        .map(|start| slice(start, queries_per_slice.min(n_q - start)))
+        .collect();
+    Tensor::cat(slices, 2)
+}
+
+/// Each key or value head serves `repeats` query heads in a row.
+fn repeat_heads(x: Tensor<4>, repeats: usize) -> Tensor<4> {
+    if repeats == 1 {
+        return x;
+    }
+    let [batch, n_heads, n, d_head] = x.dims();
+    x.reshape([batch, n_heads, 1, n, d_head])
+        .repeat_dim(2, repeats)
+        .reshape([batch, n_heads * repeats, n, d_head])
+}
+
+/// 0 where query `start + i` may see key `j`, a large negative number elsewhere, `[1, 1, n, n_k]`.
+fn causal_bias(like: &Tensor<4>, start: usize, n: usize, n_k: usize) -> Tensor<4> {
+    let of_query = |i| (0..n_k).map(move |j| if j <= start + i { 0.0 } else { HIDDEN });
+    let bias: Vec<f32> = (0..n).flat_map(of_query).collect();
+    Tensor::from_data(TensorData::new(bias, [1, 1, n, n_k]), &like.device())
+}

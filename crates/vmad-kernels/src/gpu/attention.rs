@@ -1,0 +1,220 @@
+//! Attention on cubecl backends.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Dispatch, backend_extension};
+use burn::tensor::{Shape, Tensor};
+use burn_cubecl::CubeBackend;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{
+    ATTENTION_32, ATTENTION_64, ATTENTION_128, ATTENTION_BIAS_32, ATTENTION_BIAS_64,
+    ATTENTION_BIAS_128, ATTENTION_COMBINE, ATTENTION_DECODE, ATTENTION_RELATIVE_32,
+    ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, Shader, dense, run, strides,
+};
+use crate::attention::Mask;
+
+/// A shader of each of [`WIDTHS`].
+type Widths = [&'static Shader; WIDTHS.len()];
+
+const PLAIN: Widths = [&ATTENTION_32, &ATTENTION_64, &ATTENTION_128];
+const BIAS: Widths = [&ATTENTION_BIAS_32, &ATTENTION_BIAS_64, &ATTENTION_BIAS_128];
+const RELATIVE: Widths = [
+    &ATTENTION_RELATIVE_32,
+    &ATTENTION_RELATIVE_64,
+    &ATTENTION_RELATIVE_128,
+];
+
+/// Columns of values that the shaders have room for.
+const WIDTHS: [usize; 3] = [32, 64, 128];
+
+/// The widest heads that the shaders have room for.
+const MAX_WIDTH: usize = WIDTHS[WIDTHS.len() - 1];
+
+/// Up to this many queries a workgroup has one of them and a part of the keys.
+const DECODE_QUERIES: usize = 4;
+
+/// The operations as cubecl backends implement them. Query `i` sees `seen + i · step` keys.
+#[backend_extension(Cube)]
+pub(crate) trait AttentionOps: burn::backend::Backend {
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        seen: usize,
+        step: usize,
+    ) -> FloatTensor<Self>;
+    fn attention_bias(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn attention_relative(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        rows: FloatTensor<Self>,
+        columns: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
+/// Whether the shaders can take these queries and values.
+pub(crate) fn fits(q: &Tensor<4>, v: &Tensor<4>) -> bool {
+    let [.., d_head] = q.dims();
+    let [.., d_value] = v.dims();
+    super::fits(q) && d_head <= MAX_WIDTH && d_value <= MAX_WIDTH
+}
+
+/// See [`crate::attention`].
+pub(crate) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
+    let [_, _, n_k, _] = k.dims();
+    let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
+    let attended = match mask {
+        Mask::None => <Dispatch as AttentionOps>::attention(q, k, v, n_k, 0),
+        Mask::Causal { start } => <Dispatch as AttentionOps>::attention(q, k, v, start + 1, 1),
+        Mask::Bias(bias) => {
+            <Dispatch as AttentionOps>::attention_bias(q, k, v, bias.into_dispatch())
+        }
+        Mask::Relative { rows, columns } => {
+            let (rows, columns) = (rows.into_dispatch(), columns.into_dispatch());
+            <Dispatch as AttentionOps>::attention_relative(q, k, v, rows, columns)
+        }
+    };
+    // The shaders leave the heads of a query side by side.
+    Tensor::<4>::from_dispatch(attended).swap_dims(1, 2)
+}
+
+/// Sizes of a launch.
+#[derive(Clone, Copy)]
+struct Sizes {
+    batch: usize,
+    n_heads: usize,
+    n_kv_heads: usize,
+    n_q: usize,
+    n_k: usize,
+    d_head: usize,
+    d_value: usize,
+}
+
+impl Sizes {
+    fn of(q: &CubeTensor, k: &CubeTensor, v: &CubeTensor) -> Self {
+        let (q, k) = (q.meta.shape(), k.meta.shape());
+        Self {
+            batch: q[0],
+            n_heads: q[1],
+            n_kv_heads: k[1],
+            n_q: q[2],
+            n_k: k[2],
+            d_head: q[3],
+            d_value: v.meta.shape()[3],
+        }
+    }
+
+    /// The first words of `info`: n_q, n_k, n_heads, workgroups along x (which [`run`] fills in); d_head,
+    /// d_value, query heads of a key head, scale; keys that the first query sees, keys more of each other,
+    /// batch, parts of the keys.
+    fn words(self, [seen, step]: [usize; 2], n_parts: usize) -> Vec<u32> {
+        let scale = (self.d_head as f32).powf(-0.5);
+        let repeats = self.n_heads / self.n_kv_heads;
+        let word = |n: usize| n as u32;
+        vec![
+            word(self.n_q),
+            word(self.n_k),
+            word(self.n_heads),
+            0,
+            word(self.d_head),
+            word(self.d_value),
+            word(repeats),
+            scale.to_bits(),
+            word(seen),
+            word(step),
+            word(self.batch),
+            word(n_parts),
+        ]
+    }
+
+    fn output(self) -> Shape {
+        Shape::new([self.batch, self.n_q, self.n_heads, self.d_value])
+    }
+}
+
+fn tiled(
+    widths: Widths,
+    [q, k, v]: [CubeTensor; 3],
+    biases: Vec<CubeTensor>,
+    seen: [usize; 2],
+) -> CubeTensor {
+    let [q, k, v] = [q, k, v].map(dense);
+    let biases: Vec<CubeTensor> = biases.into_iter().map(dense).collect();
+    let sizes = Sizes::of(&q, &k, &v);
+    let shader = widths[WIDTHS.partition_point(|width| *width < sizes.d_value)];
+    let mut info = sizes.words(seen, 1);
+    for x in [&q, &k, &v] {
+        info.extend(strides(x, 0));
+    }
+    for bias in &biases {
+        info.extend(strides(bias, bias.meta.shape()[3]));
+    }
+    info.resize(32, 0);
+    let tiles = sizes.n_q.div_ceil(shader.tile as usize);
+    let groups = (tiles * sizes.n_heads * sizes.batch) as u64;
+    let inputs = [vec![q, k, v], biases].concat();
+    run(shader, inputs, sizes.output(), (info, 3), groups)
+}
+
+fn decode([q, k, v]: [CubeTensor; 3], seen: [usize; 2]) -> CubeTensor {
+    let [q, k, v] = [q, k, v].map(dense);
+    let sizes = Sizes::of(&q, &k, &v);
+    let shader = &ATTENTION_DECODE;
+    let n_parts = sizes.n_k.div_ceil(shader.tile as usize);
+    let mut info = sizes.words(seen, n_parts);
+    for x in [&q, &k, &v] {
+        info.extend(strides(x, 0));
+    }
+    info.resize(32, 0);
+    let rows = sizes.batch * sizes.n_q * sizes.n_heads;
+    let groups = (rows * n_parts) as u64;
+    let output = match n_parts {
+        1 => sizes.output(),
+        _ => Shape::new([rows, n_parts, 2 + sizes.d_value]),
+    };
+    let parts = run(shader, vec![q, k, v], output, (info, 3), groups);
+    if n_parts == 1 {
+        return parts;
+    }
+    let info = vec![rows as u32, sizes.d_value as u32, n_parts as u32, 0];
+    let shader = &ATTENTION_COMBINE;
+    let groups = (rows * sizes.d_value).div_ceil(shader.workgroup as usize) as u64;
+    run(shader, vec![parts], sizes.output(), (info, 3), groups)
+}
+
+impl AttentionOps for CubeBackend {
+    fn attention(
+        q: CubeTensor,
+        k: CubeTensor,
+        v: CubeTensor,
+        seen: usize,
+        step: usize,
+    ) -> CubeTensor {
+        match q.meta.shape()[2] <= DECODE_QUERIES {
+            true => decode([q, k, v], [seen, step]),
+            false => tiled(PLAIN, [q, k, v], Vec::new(), [seen, step]),
+        }
+    }
+
+    fn attention_bias(q: CubeTensor, k: CubeTensor, v: CubeTensor, bias: CubeTensor) -> CubeTensor {
+        let n_k = k.meta.shape()[2];
+        tiled(BIAS, [q, k, v], vec![bias], [n_k, 0])
+    }
+
+    fn attention_relative(
+        q: CubeTensor,
+        k: CubeTensor,
+        v: CubeTensor,
+        rows: CubeTensor,
+        columns: CubeTensor,
+    ) -> CubeTensor {
+        let n_k = k.meta.shape()[2];
+        tiled(RELATIVE, [q, k, v], vec![rows, columns], [n_k, 0])
+    }
+}

@@ -1,0 +1,188 @@
+//! Keys and values of the positions that a language model has seen, and attention to them.
+
+#[cfg(feature = "wgpu")]
+use burn::tensor::s;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::attention::{Mask, attention};
+
+/// Positions that room is made for at a time.
+const STEP: usize = 256;
+
+/// Rotary position embedding (Su et al. 2021): the angles of all positions so far.
+#[derive(Clone, Debug)]
+pub struct Rotary {
+    theta: f64,
+    d_head: usize,
+    /// `[positions, d_head]`: of each position the cosines of half the columns, then the sines.
+    angles: Option<Tensor<2>>,
+}
+
+impl Rotary {
+    /// Angles to the base `theta` for heads of `d_head` columns, an even number.
+    #[must_use]
+    pub fn new(theta: f64, d_head: usize) -> Self {
+        Self {
+            theta,
+            d_head,
+            angles: None,
+        }
+    }
+
+    /// Makes sure of the first `n` positions.
+    fn reserve(&mut self, n: usize, device: &Device) {
+        if self
+            .angles
+            .as_ref()
+            .is_some_and(|angles| angles.dims()[0] >= n)
+        {
+            return;
+        }
+        let n = n.next_multiple_of(STEP);
+        let half = self.d_head / 2;
+        let frequency = |i: usize| self.theta.powf(-((2 * i) as f64) / self.d_head as f64);
+        let frequencies: Vec<f64> = (0..half).map(frequency).collect();
+        let mut angles = Vec::with_capacity(n * self.d_head);
+        for position in 0..n {
+            let angle = |frequency: &f64| position as f64 * frequency;
+            angles.extend(frequencies.iter().map(|f| angle(f).cos() as f32));
+            angles.extend(frequencies.iter().map(|f| angle(f).sin() as f32));
+        }
+        let angles = TensorData::new(angles, [n, 2 * half]);
+        self.angles = Some(Tensor::from_data(angles, device));
+    }
+
+    /// Angles of `n` positions at least, after [`Self::reserve`].
+    fn angles(&self) -> Tensor<2> {
+        self.angles
+            .clone()
+            .unwrap_or_else(|| Tensor::empty([0, 0], &Device::default()))
+    }
+
+    /// Hugging Face's half-rotation layout: (x₁·cos − x₂·sin, x₂·cos + x₁·sin).
+    fn apply(&self, x: Tensor<4>, start: usize) -> Tensor<4> {
+        let [_, _, n, d_head] = x.dims();
+        let half = d_head / 2;
+        let angles = self.angles().narrow(0, start, n);
+        let part = |at: usize| angles.clone().narrow(1, at, half).reshape([1, 1, n, half]);
+        let (cos, sin) = (part(0), part(half));
+        let low = x.clone().narrow(3, 0, half);
+        let high = x.narrow(3, half, half);
+        Tensor::cat(
+            vec![
+                low.clone() * cos.clone() - high.clone() * sin.clone(),
+                high * cos + low * sin,
+            ],
+            3,
+        )
+    }
+}
+
+/// One layer's keys and values.
+#[derive(Clone, Debug, Default)]
+pub struct KvLayer {
+    /// Each `[batch, n_kv_heads, capacity, d_head]`. On GPUs there is room behind what is held.
+    held: Option<[Tensor<4>; 2]>,
+}
+
+impl KvLayer {
+    /// Appends keys and values behind the first `start` positions, and lets each query attend to all
+    /// positions up to its own. Queries and keys are turned by `rotary`.
+    ///
+    /// # Shapes
+    /// - q: `[batch, n, n_heads, d_head]`
+    /// - k, v: `[batch, n, n_kv_heads, d_head]`
+    /// - output: `[batch, n, n_heads · d_head]`
+    ///
+    /// # Panics
+    /// Like every operation in burn, when the shapes do not fit.
+    pub fn attend(
+        &mut self,
+        [q, k, v]: [Tensor<4>; 3],
+        rotary: &mut Rotary,
+        start: usize,
+    ) -> Tensor<3> {
+        let [batch, n, n_heads, d_head] = q.dims();
+        rotary.reserve(start + n, &q.device());
+        let (q, [keys, values]) = self.append([q, k, v], rotary, start);
+        let attended = attention(q, keys, values, Mask::Causal { start });
+        attended
+            .swap_dims(1, 2)
+            .reshape([batch, n, n_heads * d_head])
+    }
+
+    /// The turned queries, `[batch, n_heads, n, d_head]`, and all keys and values.
+    fn append(
+        &mut self,
+        [q, k, v]: [Tensor<4>; 3],
+        rotary: &Rotary,
+        start: usize,
+    ) -> (Tensor<4>, [Tensor<4>; 2]) {
+        #[cfg(feature = "wgpu")]
+        if crate::gpu::attention::fits(&q, &v) {
+            let [.., n_kv_heads, d_head] = k.dims();
+            let [batch, n, ..] = q.dims();
+            let room = self.room([batch, n_kv_heads, start + n, d_head], &q.device());
+            let angles = rotary.angles();
+            let [q, keys, values] = crate::gpu::kv::rope_append([q, k, v], angles, room, start);
+            let all = [keys, values];
+            self.held = Some(all.clone());
+            return (q.swap_dims(1, 2), all);
+        }
+        let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2));
+        let (q, k) = (rotary.apply(q, start), rotary.apply(k, start));
+        let all = match self.held.take() {
+            Some([keys, values]) => [
+                Tensor::cat(vec![keys, k], 2),
+                Tensor::cat(vec![values, v], 2),
+            ],
+            None => [k, v],
+        };
+        self.held = Some(all.clone());
+        (q, all)
+    }
+
+    /// Keys and values with room for `n` positions; the layer holds nothing afterwards.
+    #[cfg(feature = "wgpu")]
+    fn room(
+        &mut self,
+        [batch, n_kv_heads, n, d_head]: [usize; 4],
+        device: &Device,
+    ) -> [Tensor<4>; 2] {
+        let shape = [batch, n_kv_heads, n.next_multiple_of(STEP), d_head];
+        match self.held.take() {
+            None => [0, 1].map(|_| Tensor::empty(shape, device)),
+            Some(held) if held[0].dims()[2] >= n => held,
+            Some(held) => held.map(|old| {
+                let [.., capacity, _] = old.dims();
+                Tensor::empty(shape, device).slice_assign(s![.., .., 0..capacity, ..], old)
+            }),
+        }
+    }
+
+    /// Forgets everything after the first `len` positions.
+    pub fn truncate(&mut self, len: usize) {
+        let has_room = |x: &Tensor<4>| {
+            #[cfg(feature = "wgpu")]
+            return crate::gpu::attention::fits(x, x);
+            #[cfg(not(feature = "wgpu"))]
+            {
+                let _ = x;
+                false
+            }
+        };
+        self.held = match self.held.take() {
+            Some(held) if len > 0 && has_room(&held[0]) => Some(held),
+            Some(held) if len > 0 => Some(held.map(|x| x.narrow(2, 0, len))),
+            _ => None,
+        };
+    }
+
+    /// Bytes on the device.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let held = self.held.iter().flatten();
+        held.map(|x| x.dims().iter().product::<usize>() * size_of::<f32>())
+            .sum()
+    }
+}

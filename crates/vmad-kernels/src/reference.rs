@@ -1,0 +1,114 @@
+//! The operations in plain Rust, slow and in double precision: what every backend is held against.
+//! Those on packed weights are in `vmad_quant`.
+
+/// [`crate::layer_norm`] of rows of `weight.len()` numbers.
+#[must_use]
+pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f64) -> Vec<f32> {
+    let d = weight.len();
+    let normed = |row: &[f32]| {
+        let mean = row.iter().copied().map(f64::from).sum::<f64>() / d as f64;
+        let off = |x: &f32| f64::from(*x) - mean;
+        let variance = row.iter().map(|x| off(x).powi(2)).sum::<f64>() / d as f64;
+        let scale = (variance + eps).sqrt().recip();
+        let columns = row.iter().zip(weight.iter().zip(bias));
+        let value = |(x, (w, b)): (&f32, (&f32, &f32))| {
+            (off(x) * scale * f64::from(*w) + f64::from(*b)) as f32
+        };
+        columns.map(value).collect::<Vec<f32>>()
+    };
+    x.chunks(d).flat_map(normed).collect()
+}
+
+/// [`crate::rms_norm`] of rows of `weight.len()` numbers.
+#[must_use]
+pub fn rms_norm(x: &[f32], weight: &[f32], eps: f64) -> Vec<f32> {
+    let d = weight.len();
+    let normed = |row: &[f32]| {
+        let mean = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / d as f64;
+        let scale = (mean + eps).sqrt().recip();
+        let columns = row.iter().zip(weight);
+        let value = |(x, w): (&f32, &f32)| (f64::from(*x) * scale * f64::from(*w)) as f32;
+        columns.map(value).collect::<Vec<f32>>()
+    };
+    x.chunks(d).flat_map(normed).collect()
+}
+
+/// Rotary position embedding of one head's columns, half layout.
+#[must_use]
+pub fn rope(x: &[f32], position: usize, theta: f64) -> Vec<f32> {
+    let half = x.len() / 2;
+    let turned = |i: usize| {
+        let angle = position as f64 * theta.powf(-((2 * (i % half)) as f64) / x.len() as f64);
+        let (low, high) = (f64::from(x[i % half]), f64::from(x[i % half + half]));
+        let value = match i < half {
+            true => low * angle.cos() - high * angle.sin(),
+            false => high * angle.cos() + low * angle.sin(),
+        };
+        value as f32
+    };
+    (0..x.len()).map(turned).collect()
+}
+
+/// Sizes of an attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionSizes {
+    /// Independent pictures or windows.
+    pub batch: usize,
+    /// Heads of queries.
+    pub n_heads: usize,
+    /// Heads of keys and values; consecutive query heads share one.
+    pub n_kv_heads: usize,
+    /// Queries.
+    pub n_q: usize,
+    /// Keys.
+    pub n_k: usize,
+    /// Width of queries and keys.
+    pub d_head: usize,
+    /// Width of values.
+    pub d_value: usize,
+}
+
+/// [`crate::attention`] on contiguous numbers. `bias` tells what is added to the score of batch, head,
+/// query and key, or that the query does not see the key.
+#[must_use]
+pub fn attention(
+    [q, k, v]: [&[f32]; 3],
+    sizes: AttentionSizes,
+    bias: impl Fn([usize; 4]) -> Option<f64>,
+) -> Vec<f32> {
+    let AttentionSizes {
+        batch,
+        n_heads,
+        n_kv_heads,
+        n_q,
+        n_k,
+        d_head,
+        d_value,
+    } = sizes;
+    let mut out = Vec::with_capacity(batch * n_heads * n_q * d_value);
+    for (b, head) in (0..batch).flat_map(|b| (0..n_heads).map(move |head| (b, head))) {
+        let kv_head = b * n_kv_heads + head / (n_heads / n_kv_heads);
+        for i in 0..n_q {
+            let query = &q[((b * n_heads + head) * n_q + i) * d_head..][..d_head];
+            let score = |j: usize| {
+                let key = &k[(kv_head * n_k + j) * d_head..][..d_head];
+                let pairs = query.iter().zip(key);
+                let product: f64 = pairs.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
+                Some(product / (d_head as f64).sqrt() + bias([b, head, i, j])?)
+            };
+            let scores: Vec<Option<f64>> = (0..n_k).map(score).collect();
+            let most = scores.iter().flatten().copied().fold(f64::MIN, f64::max);
+            let weights = scores
+                .iter()
+                .map(|score| score.map_or(0.0, |score| (score - most).exp()));
+            let weights: Vec<f64> = weights.collect();
+            let total: f64 = weights.iter().sum();
+            out.extend((0..d_value).map(|column| {
+                let value = |j: usize| f64::from(v[(kv_head * n_k + j) * d_value + column]);
+                let sum: f64 = weights.iter().enumerate().map(|(j, w)| w * value(j)).sum();
+                (sum / total) as f32
+            }));
+        }
+    }
+    out
+}

@@ -1,0 +1,186 @@
+//! Attention on every backend against `reference::attention`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use burn::tensor::{Device, Tensor, TensorData, s};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use vmad_kernels::reference::{self, AttentionSizes};
+use vmad_kernels::{Mask, attention, cpu_device};
+
+/// Scores are sums of up to 128 products of values below one, over √128: off by less than
+/// 128 · 2⁻²⁴ / 11; their exponentials and the sums over keys add about as much again. Drivers may
+/// compute `exp` within 3 + 2·|x| units in the last place, which for scores of up to 4 is 7e-7.
+const TOLERANCE: f32 = 1e-5;
+
+/// Batch, heads, heads of keys, queries, keys, widths: around tiles of 32, parts of 256 keys, chunks of 32
+/// columns, the switch at four queries.
+const SIZES: &[[usize; 7]] = &[
+    [1, 1, 1, 1, 1, 1, 1],
+    [1, 2, 1, 1, 7, 32, 32],
+    [2, 4, 2, 4, 33, 16, 20],
+    [1, 4, 4, 1, 256, 32, 32],
+    [1, 4, 2, 2, 257, 64, 64],
+    [1, 2, 2, 1, 700, 128, 128],
+    [1, 2, 1, 5, 5, 32, 32],
+    [3, 2, 2, 32, 32, 33, 31],
+    [1, 4, 2, 33, 65, 64, 96],
+    [2, 3, 3, 70, 100, 80, 80],
+    [1, 1, 1, 129, 129, 128, 128],
+];
+
+struct Case {
+    sizes: AttentionSizes,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    rng: StdRng,
+}
+
+impl Case {
+    fn new([batch, n_heads, n_kv_heads, n_q, n_k, d_head, d_value]: [usize; 7]) -> Self {
+        let sizes = AttentionSizes {
+            batch,
+            n_heads,
+            n_kv_heads,
+            n_q,
+            n_k,
+            d_head,
+            d_value,
+        };
+        let mut rng = StdRng::seed_from_u64((n_q * 1000 + n_k) as u64);
+        let mut random = |n: usize| numbers(n, 2.0, &mut rng);
+        let q = random(batch * n_heads * n_q * d_head);
+        let k = random(batch * n_kv_heads * n_k * d_head);
+        let v = random(batch * n_kv_heads * n_k * d_value);
+        Self {
+            sizes,
+            q,
+            k,
+            v,
+            rng,
+        }
+    }
+
+    fn tensors(&self, device: &Device) -> [Tensor<4>; 3] {
+        let s = &self.sizes;
+        [
+            tensor(&self.q, [s.batch, s.n_heads, s.n_q, s.d_head], device),
+            tensor(&self.k, [s.batch, s.n_kv_heads, s.n_k, s.d_head], device),
+            tensor(&self.v, [s.batch, s.n_kv_heads, s.n_k, s.d_value], device),
+        ]
+    }
+
+    fn check(&self, mask: Mask, device: &Device, bias: impl Fn([usize; 4]) -> Option<f64> + Copy) {
+        let what = format!("{:?} {mask:?}", self.sizes);
+        let inputs = [&self.q[..], &self.k, &self.v];
+        let expected = reference::attention(inputs, self.sizes, bias);
+        let [q, k, v] = self.tensors(device);
+        let made = attention(q.clone(), k.clone(), v.clone(), mask.clone());
+        compare(&what, made, &expected);
+        // The same through views of projections that hold tokens before heads.
+        let views = [q, k, v].map(|x| x.swap_dims(1, 2).mul_scalar(1.0).swap_dims(1, 2));
+        let [q, k, v] = views;
+        let longer = Tensor::cat(vec![k.clone().slice(s![.., .., 0..1, ..]), k], 2);
+        let k = longer.slice(s![.., .., 1.., ..]);
+        compare(
+            &format!("{what} as views"),
+            attention(q, k, v, mask),
+            &expected,
+        );
+    }
+}
+
+fn numbers(n: usize, bound: f32, rng: &mut StdRng) -> Vec<f32> {
+    (0..n).map(|_| rng.random_range(-bound..bound)).collect()
+}
+
+fn tensor(values: &[f32], shape: [usize; 4], device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+}
+
+fn compare(what: &str, actual: Tensor<4>, expected: &[f32]) {
+    let data = pollster::block_on(actual.into_data_async()).unwrap();
+    let actual: Vec<f32> = data.try_to_vec().unwrap();
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        // Written so that a NaN fails.
+        let close = (actual - expected).abs() <= TOLERANCE;
+        assert!(
+            close,
+            "{what}: element {i} is {actual}, should be {expected}"
+        );
+    }
+}
+
+fn check_all(device: &Device) {
+    // What was in memory before shows where nothing was written.
+    let poison = Tensor::<1>::full([1 << 20], f32::NAN, device);
+    drop(poison);
+    for sizes in SIZES {
+        let mut case = Case::new(*sizes);
+        let AttentionSizes {
+            batch,
+            n_heads,
+            n_q,
+            n_k,
+            ..
+        } = case.sizes;
+        case.check(Mask::None, device, |_| Some(0.0));
+        if n_k >= n_q {
+            let start = n_k - n_q;
+            case.check(Mask::Causal { start }, device, |[.., i, j]| {
+                (j <= start + i).then_some(0.0)
+            });
+        }
+        let bias = numbers(n_heads * n_q * n_k, 3.0, &mut case.rng);
+        let mask = Mask::Bias(tensor(&bias, [1, n_heads, n_q, n_k], device));
+        case.check(mask, device, |[_, head, i, j]| {
+            Some(f64::from(bias[(head * n_q + i) * n_k + j]))
+        });
+        if case.sizes.n_kv_heads == n_heads {
+            check_relative(case, batch * n_heads * n_q, device);
+        }
+    }
+}
+
+/// Over as many keys as make a square.
+fn check_relative(mut case: Case, n_rows: usize, device: &Device) {
+    let side = case.sizes.n_k.isqrt();
+    case.sizes.n_k = side * side;
+    let AttentionSizes {
+        batch,
+        n_heads,
+        n_q,
+        ..
+    } = case.sizes;
+    let [rows, columns] = [0, 1].map(|_| numbers(n_rows * side, 2.0, &mut case.rng));
+    let shape = [batch, n_heads, n_q, side];
+    let mask = Mask::Relative {
+        rows: tensor(&rows, shape, device),
+        columns: tensor(&columns, shape, device),
+    };
+    let (n_kv, k) = (batch * n_heads, case.sizes.n_k);
+    case.k.truncate(n_kv * k * case.sizes.d_head);
+    case.v.truncate(n_kv * k * case.sizes.d_value);
+    case.check(mask, device, |[b, head, i, j]| {
+        let row = ((b * n_heads + head) * n_q + i) * side;
+        Some(f64::from(rows[row + j / side]) + f64::from(columns[row + j % side]))
+    });
+}
+
+#[test]
+fn attention_flex() {
+    check_all(&cpu_device());
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn attention_gpu() {
+    match pollster::block_on(vmad_kernels::gpu_device()) {
+        Ok((device, _)) => check_all(&device),
+        Err(error) if std::env::var_os("VMAD_REQUIRE_GPU").is_some_and(|v| v == "1") => {
+            panic!("VMAD_REQUIRE_GPU is set, but: {error}")
+        }
+        Err(error) => println!("skipped: no adapter ({error})"),
+    }
+}
