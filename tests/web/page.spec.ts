@@ -30,6 +30,20 @@ test("a photograph gets a score, a mask and an answer", async ({ page }, info) =
   await page.screenshot({ path: info.outputPath("result.png"), fullPage: true });
 });
 
+test("what the user allows is no defect", async ({ page }) => {
+  await open(page);
+  const pair = page.getByRole("group", { name: "Bracket with a stain" });
+  for (const [name, verdict, words] of [
+    ["Stains are allowed", "OK", "No defect is visible."],
+    ["No stains", "Not OK", "stain"],
+  ] as const) {
+    await pair.getByRole("button", { name, exact: true }).click();
+    await settle(page);
+    await expect(page.locator("#verdict-word")).toHaveText(verdict);
+    await expect(page.locator(".answered").last()).toContainText(words);
+  }
+});
+
 test("the answer streams, and can be stopped and followed up", async ({ page }) => {
   await open(page);
   await choosePhoto(page, "coffee.jpg");

@@ -10,6 +10,10 @@ const HIDDEN: f32 = -1e9;
 
 /// Which keys a query sees, and what is added to its scores.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, handed on as it is"
+)]
 pub enum Mask {
     /// All keys, nothing.
     None,
@@ -20,14 +24,18 @@ pub enum Mask {
     },
     /// A number for each pair, `[1 or batch, 1 or n_heads, n_q, n_k]`.
     Bias(Tensor<4>),
-    /// Keys are a square of cells, row after row: a number for the key's row and one for its column,
-    /// each `[batch, n_heads, n_q, side]` (SAM's decomposed relative positions).
-    Relative {
-        /// By the row.
-        rows: Tensor<4>,
-        /// By the column.
-        columns: Tensor<4>,
-    },
+    /// Numbers that depend on the key's place.
+    Relative(Box<Relative>),
+}
+
+/// Keys are a square of cells, row after row: to a score a number is added for the key's row and one
+/// for its column (SAM's decomposed relative positions).
+#[derive(Clone, Debug)]
+pub struct Relative {
+    /// `[batch, n_heads, n_q, side]`
+    pub rows: Tensor<4>,
+    /// `[batch, n_heads, n_q, side]`
+    pub columns: Tensor<4>,
 }
 
 /// softmax(q·kᵀ/√d_head + bias) · v. Consecutive query heads share a head of keys and values.
@@ -72,7 +80,8 @@ fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
         Mask::Causal { start: before } if n_q == 1 && *before + 1 >= n_k => None,
         Mask::Causal { start: before } => Some(causal_bias(&q, before + start, n, n_k)),
         Mask::Bias(bias) => Some(bias.clone().narrow(2, start, n)),
-        Mask::Relative { rows, columns } => {
+        Mask::Relative(relative) => {
+            let Relative { rows, columns } = relative.as_ref();
             let [_, _, _, side] = rows.dims();
             let part = |x: &Tensor<4>| x.clone().narrow(2, start, n);
             let rows = part(rows).reshape([batch * n_heads, n, side, 1]);

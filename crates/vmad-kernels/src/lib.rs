@@ -20,7 +20,7 @@ pub mod reference;
 mod self_test;
 mod weight;
 
-pub use attention::{Mask, attention};
+pub use attention::{Mask, Relative, attention};
 pub use burn::tensor::Device;
 #[cfg(feature = "wgpu")]
 pub use device::gpu_device;

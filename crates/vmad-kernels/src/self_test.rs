@@ -5,7 +5,7 @@ use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
 use crate::reference::{self, AttentionSizes};
 use crate::{
-    KernelError, KvLayer, Mask, QuantWeight, Rotary, attention, gather_quant, layer_norm,
+    KernelError, KvLayer, Mask, QuantWeight, Relative, Rotary, attention, gather_quant, layer_norm,
     matmul_quant, rms_norm,
 };
 
@@ -123,10 +123,10 @@ async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> 
         let by_column = values(rows * side, seed);
         let shape = [1, sizes.n_heads, sizes.n_q, side];
         let part = |x: &[f32]| Tensor::from_data(TensorData::new(x.to_vec(), shape), device);
-        let mask = Mask::Relative {
+        let mask = Mask::Relative(Box::new(Relative {
             rows: part(&by_row),
             columns: part(&by_column),
-        };
+        }));
         let expected = reference::attention([&q, &k, &v], sizes, |[_, head, i, j]| {
             let at = (head * sizes.n_q + i) * side;
             Some(f64::from(by_row[at + j / side]) + f64::from(by_column[at + j % side]))

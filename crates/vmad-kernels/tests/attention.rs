@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::reference::{self, AttentionSizes};
-use vmad_kernels::{Mask, attention, cpu_device};
+use vmad_kernels::{Mask, Relative, attention, cpu_device};
 
 /// Scores are sums of up to 128 products of values below one, over √128: off by less than
 /// 128 · 2⁻²⁴ / 11; their exponentials and the sums over keys add about as much again. Drivers may
@@ -155,10 +155,10 @@ fn check_relative(mut case: Case, n_rows: usize, device: &Device) {
     } = case.sizes;
     let [rows, columns] = [0, 1].map(|_| numbers(n_rows * side, 2.0, &mut case.rng));
     let shape = [batch, n_heads, n_q, side];
-    let mask = Mask::Relative {
+    let mask = Mask::Relative(Box::new(Relative {
         rows: tensor(&rows, shape, device),
         columns: tensor(&columns, shape, device),
-    };
+    }));
     let (n_kv, k) = (batch * n_heads, case.sizes.n_k);
     case.k.truncate(n_kv * k * case.sizes.d_head);
     case.v.truncate(n_kv * k * case.sizes.d_value);

@@ -3,6 +3,7 @@
 
 mod baseline;
 mod common;
+mod criteria;
 mod data;
 mod eval;
 mod inspect;

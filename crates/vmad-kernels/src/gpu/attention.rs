@@ -11,7 +11,7 @@ use super::{
     ATTENTION_BIAS_128, ATTENTION_COMBINE, ATTENTION_DECODE, ATTENTION_RELATIVE_32,
     ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, Shader, dense, run, strides,
 };
-use crate::attention::Mask;
+use crate::attention::{Mask, Relative};
 
 /// A shader of each of [`WIDTHS`].
 type Widths = [&'static Shader; WIDTHS.len()];
@@ -75,7 +75,8 @@ pub(crate) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) ->
         Mask::Bias(bias) => {
             <Dispatch as AttentionOps>::attention_bias(q, k, v, bias.into_dispatch())
         }
-        Mask::Relative { rows, columns } => {
+        Mask::Relative(relative) => {
+            let Relative { rows, columns } = *relative;
             let (rows, columns) = (rows.into_dispatch(), columns.into_dispatch());
             <Dispatch as AttentionOps>::attention_relative(q, k, v, rows, columns)
         }

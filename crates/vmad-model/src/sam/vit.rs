@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use vmad_kernels::{Mask, attention};
+use vmad_kernels::{Mask, Relative, attention};
 
 use super::encoder::Neck;
 use super::windows::in_windows;
@@ -82,10 +82,10 @@ impl Attention {
             .reshape([side, batch * n_heads, side, side])
             .permute([1, 2, 0, 3]); // [batch·n_heads, row, col, key col]
         let shape = [batch, n_heads, n, side];
-        Mask::Relative {
+        Mask::Relative(Box::new(Relative {
             rows: rel_h.reshape(shape),
             columns: rel_w.reshape(shape),
-        }
+        }))
     }
 }
 
