@@ -59,6 +59,18 @@ fn run() -> Result<(), String> {
     fs::write(Path::new(&out).join("shaders.rs"), generated).map_err(|e| e.to_string())
 }
 
+/// A shader without comments and indentation, which a browser would have to fetch. Lines keep their numbers.
+fn bare(source: &str) -> String {
+    let code = |line: &str| {
+        line.split("//")
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    source.lines().map(code).collect::<Vec<_>>().join("\n")
+}
+
 /// A shader followed by the files it includes, and where each of them begins.
 struct Assembled {
     source: String,
@@ -114,7 +126,7 @@ impl Assembled {
             name.to_uppercase(),
             shader.workgroup,
             shader.tile,
-            self.source
+            bare(&self.source)
         );
         Ok(constant)
     }

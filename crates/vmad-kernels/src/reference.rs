@@ -1,8 +1,9 @@
 //! The operations in plain Rust, slow and in double precision: what every backend is held against.
-//! Those on packed weights are in `vmad_quant`.
+//! Those on packed weights are in `vmad_quant`. Compiled for size: they run once, in the self-test.
 
 /// [`crate::layer_norm`] of rows of `weight.len()` numbers.
 #[must_use]
+#[cold]
 pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f64) -> Vec<f32> {
     let d = weight.len();
     let normed = |row: &[f32]| {
@@ -21,6 +22,7 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f64) -> Vec<f32>
 
 /// [`crate::rms_norm`] of rows of `weight.len()` numbers.
 #[must_use]
+#[cold]
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f64) -> Vec<f32> {
     let d = weight.len();
     let normed = |row: &[f32]| {
@@ -35,6 +37,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f64) -> Vec<f32> {
 
 /// Rotary position embedding of one head's columns, half layout.
 #[must_use]
+#[cold]
 pub fn rope(x: &[f32], position: usize, theta: f64) -> Vec<f32> {
     let half = x.len() / 2;
     let turned = |i: usize| {
@@ -71,10 +74,11 @@ pub struct AttentionSizes {
 /// [`crate::attention`] on contiguous numbers. `bias` tells what is added to the score of batch, head,
 /// query and key, or that the query does not see the key.
 #[must_use]
+#[cold]
 pub fn attention(
     [q, k, v]: [&[f32]; 3],
     sizes: AttentionSizes,
-    bias: impl Fn([usize; 4]) -> Option<f64>,
+    bias: &dyn Fn([usize; 4]) -> Option<f64>,
 ) -> Vec<f32> {
     let AttentionSizes {
         batch,

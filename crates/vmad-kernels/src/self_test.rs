@@ -106,7 +106,7 @@ async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> 
             attention(q, k, v, mask).reshape([rows, width])
         };
         let causal = made(Mask::Causal { start: 31 });
-        let expected = reference::attention([&q, &k, &v], sizes, |[.., i, j]| {
+        let expected = reference::attention([&q, &k, &v], sizes, &|[.., i, j]| {
             (j <= 31 + i).then_some(0.0)
         });
         compare("attention", causal, &expected).await?;
@@ -114,7 +114,7 @@ async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> 
         let numbers = values(rows * sizes.n_k, seed);
         let shape = [1, sizes.n_heads, sizes.n_q, sizes.n_k];
         let bias = Tensor::from_data(TensorData::new(numbers.clone(), shape), device);
-        let expected = reference::attention([&q, &k, &v], sizes, |[_, head, i, j]| {
+        let expected = reference::attention([&q, &k, &v], sizes, &|[_, head, i, j]| {
             Some(f64::from(numbers[(head * sizes.n_q + i) * sizes.n_k + j]))
         });
         compare("attention_bias", made(Mask::Bias(bias)), &expected).await?;
@@ -127,7 +127,7 @@ async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> 
             rows: part(&by_row),
             columns: part(&by_column),
         }));
-        let expected = reference::attention([&q, &k, &v], sizes, |[_, head, i, j]| {
+        let expected = reference::attention([&q, &k, &v], sizes, &|[_, head, i, j]| {
             let at = (head * sizes.n_q + i) * side;
             Some(f64::from(by_row[at + j / side]) + f64::from(by_column[at + j % side]))
         });
@@ -136,7 +136,7 @@ async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> 
     for (op, n_k) in [("attention_decode", 40), ("attention_combine", 300)] {
         let sizes = sizes([1, n_k, 20]);
         let [q, k, v] = heads(sizes, seed);
-        let expected = reference::attention([&q, &k, &v], sizes, |_| Some(0.0));
+        let expected = reference::attention([&q, &k, &v], sizes, &|_| Some(0.0));
         let [q, k, v] = tensors([&q, &k, &v], sizes, device);
         let made = attention(q, k, v, Mask::None).reshape([2, 20]);
         compare(op, made, &expected).await?;
@@ -198,7 +198,7 @@ async fn cache(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
     let q = reference::rope(&tokens[1][0], 1, THETA);
     let keys = [0, 1].map(|at| reference::rope(&tokens[at][1], at, THETA));
     let all = [tokens[0][2].clone(), tokens[1][2].clone()].concat();
-    let expected = reference::attention([&q, &keys.concat(), &all], sizes, |_| Some(0.0));
+    let expected = reference::attention([&q, &keys.concat(), &all], sizes, &|_| Some(0.0));
     compare("rope_append", last.reshape([1, D]), &expected).await
 }
 

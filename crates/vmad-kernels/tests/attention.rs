@@ -73,7 +73,7 @@ impl Case {
     fn check(&self, mask: Mask, device: &Device, bias: impl Fn([usize; 4]) -> Option<f64> + Copy) {
         let what = format!("{:?} {mask:?}", self.sizes);
         let inputs = [&self.q[..], &self.k, &self.v];
-        let expected = reference::attention(inputs, self.sizes, bias);
+        let expected = reference::attention(inputs, self.sizes, &bias);
         let [q, k, v] = self.tensors(device);
         let made = attention(q.clone(), k.clone(), v.clone(), mask.clone());
         compare(&what, made, &expected);

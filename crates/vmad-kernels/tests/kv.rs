@@ -93,7 +93,7 @@ impl Tokens {
             d_head,
             d_value: d_head,
         };
-        let out = reference::attention([&q, &k, &v], attention, |[.., i, j]| {
+        let out = reference::attention([&q, &k, &v], attention, &|[.., i, j]| {
             (j <= all - n + i).then_some(0.0)
         });
         // Tokens before heads.
