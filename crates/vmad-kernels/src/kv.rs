@@ -29,14 +29,10 @@ impl Rotary {
         }
     }
 
-    /// Makes sure of the first `n` positions.
-    fn reserve(&mut self, n: usize, device: &Device) {
-        if self
-            .angles
-            .as_ref()
-            .is_some_and(|angles| angles.dims()[0] >= n)
-        {
-            return;
+    /// Angles of `n` positions at least, `[positions, d_head]`.
+    fn angles(&mut self, n: usize, device: &Device) -> Tensor<2> {
+        if let Some(angles) = self.angles.as_ref().filter(|angles| angles.dims()[0] >= n) {
+            return angles.clone();
         }
         let n = n.next_multiple_of(STEP);
         let half = self.d_head / 2;
@@ -48,34 +44,22 @@ impl Rotary {
             angles.extend(frequencies.iter().map(|f| angle(f).cos() as f32));
             angles.extend(frequencies.iter().map(|f| angle(f).sin() as f32));
         }
-        let angles = TensorData::new(angles, [n, 2 * half]);
-        self.angles = Some(Tensor::from_data(angles, device));
+        let angles = Tensor::from_data(TensorData::new(angles, [n, 2 * half]), device);
+        self.angles.insert(angles).clone()
     }
+}
 
-    /// Angles of `n` positions at least, after [`Self::reserve`].
-    fn angles(&self) -> Tensor<2> {
-        self.angles
-            .clone()
-            .unwrap_or_else(|| Tensor::empty([0, 0], &Device::default()))
-    }
-
-    /// Hugging Face's half-rotation layout: (x₁·cos − x₂·sin, x₂·cos + x₁·sin).
-    fn apply(&self, x: Tensor<4>, start: usize) -> Tensor<4> {
-        let [_, _, n, d_head] = x.dims();
-        let half = d_head / 2;
-        let angles = self.angles().narrow(0, start, n);
-        let part = |at: usize| angles.clone().narrow(1, at, half).reshape([1, 1, n, half]);
-        let (cos, sin) = (part(0), part(half));
-        let low = x.clone().narrow(3, 0, half);
-        let high = x.narrow(3, half, half);
-        Tensor::cat(
-            vec![
-                low.clone() * cos.clone() - high.clone() * sin.clone(),
-                high * cos + low * sin,
-            ],
-            3,
-        )
-    }
+/// Hugging Face's half-rotation layout: (x₁·cos − x₂·sin, x₂·cos + x₁·sin).
+fn turned(x: Tensor<4>, angles: &Tensor<2>, start: usize) -> Tensor<4> {
+    let [_, _, n, d_head] = x.dims();
+    let half = d_head / 2;
+    let angles = angles.clone().narrow(0, start, n);
+    let part = |at: usize| angles.clone().narrow(1, at, half).reshape([1, 1, n, half]);
+    let (cos, sin) = (part(0), part(half));
+    let low = x.clone().narrow(3, 0, half);
+    let high = x.narrow(3, half, half);
+    let turned_low = low.clone() * cos.clone() - high.clone() * sin.clone();
+    Tensor::cat(vec![turned_low, high * cos + low * sin], 3)
 }
 
 /// One layer's keys and values.
@@ -103,8 +87,8 @@ impl KvLayer {
         start: usize,
     ) -> Tensor<3> {
         let [batch, n, n_heads, d_head] = q.dims();
-        rotary.reserve(start + n, &q.device());
-        let (q, [keys, values]) = self.append([q, k, v], rotary, start);
+        let angles = rotary.angles(start + n, &q.device());
+        let (q, [keys, values]) = self.append([q, k, v], angles, start);
         let attended = attention(q, keys, values, Mask::Causal { start });
         attended
             .swap_dims(1, 2)
@@ -115,7 +99,7 @@ impl KvLayer {
     fn append(
         &mut self,
         [q, k, v]: [Tensor<4>; 3],
-        rotary: &Rotary,
+        angles: Tensor<2>,
         start: usize,
     ) -> (Tensor<4>, [Tensor<4>; 2]) {
         #[cfg(feature = "wgpu")]
@@ -123,14 +107,13 @@ impl KvLayer {
             let [.., n_kv_heads, d_head] = k.dims();
             let [batch, n, ..] = q.dims();
             let room = self.room([batch, n_kv_heads, start + n, d_head], &q.device());
-            let angles = rotary.angles();
             let [q, keys, values] = crate::gpu::kv::rope_append([q, k, v], angles, room, start);
             let all = [keys, values];
             self.held = Some(all.clone());
             return (q.swap_dims(1, 2), all);
         }
         let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2));
-        let (q, k) = (rotary.apply(q, start), rotary.apply(k, start));
+        let (q, k) = (turned(q, &angles, start), turned(k, &angles, start));
         let all = match self.held.take() {
             Some([keys, values]) => [
                 Tensor::cat(vec![keys, k], 2),

@@ -1,6 +1,9 @@
 //! Attention on every backend against `reference::attention`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "wgpu")]
+mod common;
+
 use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -176,11 +179,5 @@ fn attention_flex() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn attention_gpu() {
-    match pollster::block_on(vmad_kernels::gpu_device()) {
-        Ok((device, _)) => check_all(&device),
-        Err(error) if std::env::var_os("VMAD_REQUIRE_GPU").is_some_and(|v| v == "1") => {
-            panic!("VMAD_REQUIRE_GPU is set, but: {error}")
-        }
-        Err(error) => println!("skipped: no adapter ({error})"),
-    }
+    common::on_gpu(check_all);
 }

@@ -1,6 +1,9 @@
 //! Norms on every backend against `reference`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "wgpu")]
+mod common;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -99,11 +102,5 @@ fn norm_flex() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn norm_gpu() {
-    match pollster::block_on(vmad_kernels::gpu_device()) {
-        Ok((device, _)) => check_all(&device),
-        Err(error) if std::env::var_os("VMAD_REQUIRE_GPU").is_some_and(|v| v == "1") => {
-            panic!("VMAD_REQUIRE_GPU is set, but: {error}")
-        }
-        Err(error) => println!("skipped: no adapter ({error})"),
-    }
+    common::on_gpu(check_all);
 }
