@@ -18,7 +18,7 @@ BOUND = 12.0
 
 def config():
     config = copy.deepcopy(composed.CONFIG)
-    config["evidence"] = {"d_hidden": D_HIDDEN}
+    config["evidence"] = {"d_hidden": D_HIDDEN, "place": True}
     return config
 
 
@@ -29,6 +29,7 @@ def init(weights, config):
     weights.norm("evidence.sam_norm", sam["d_out"])
     weights.linear("evidence.fc1", d_clip + sam["d_out"] + 2 + 36, D_HIDDEN)
     weights.linear("evidence.fc2", D_HIDDEN, config["llm"]["d_model"])
+    weights.linear("evidence.place", 36 + 1, config["llm"]["d_model"])
     weights.normal("evidence.verdict", 2, config["llm"]["d_model"])
 
 
@@ -51,16 +52,18 @@ def evidence(w, logits, clip, image):
     for i, row in enumerate(down):
         for j, column in enumerate(across):
             places[row, column] += normed[i, j]
-    numbers = torch.stack([(shares.mean() + 1e-4).log() / 4, logits.max() / 4])
+    places = places.flatten() * 6
+    area = (shares.mean() + 1e-4).log() / 4
     joined = torch.cat(
         [
             layer_norm(w, "evidence.clip_norm", pooled(clip), 1e-5),
             layer_norm(w, "evidence.sam_norm", pooled(image), 1e-5),
-            numbers,
-            places.flatten() * 6,
+            torch.stack([area, logits.max() / 4]),
+            places,
         ]
     )
-    return linear(w, "evidence.fc2", F.gelu(linear(w, "evidence.fc1", joined)))
+    held = linear(w, "evidence.fc2", F.gelu(linear(w, "evidence.fc1", joined)))
+    return held + linear(w, "evidence.place", torch.cat([places, area[None]]))
 
 
 def main():

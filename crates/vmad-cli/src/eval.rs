@@ -1,6 +1,7 @@
 //! `vmad eval`.
 
 mod choices;
+mod criteria;
 mod few_shot;
 mod html;
 mod look;
@@ -42,7 +43,7 @@ the object's name and nothing else. Metrics are shares from 0 to 1, null where t
 define them; those at the top are means over categories. docs/evaluation.md defines them all.
 
 --out writes report.json, report.md, report.html, metrics.csv, images.csv, answers.csv and
-answers.jsonl, and with --mmad also mmad.csv and mmad.jsonl.";
+answers.jsonl, with --mmad also mmad.csv and mmad.jsonl, and with --criteria criteria.csv.";
 
 #[derive(Debug, Args)]
 struct Settings {
@@ -96,6 +97,10 @@ pub(crate) struct EvalArgs {
     /// layout
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     mmad: Option<Option<PathBuf>>,
+    /// Also judge each defective photograph under three criteria: its kinds of defect forbidden, its
+    /// kinds allowed, and another kind allowed
+    #[arg(long, conflicts_with = "few_shot")]
+    criteria: bool,
     /// How training and test data relate, for the report: cross-category, cross-dataset, …
     #[arg(long, value_name = "NAME", default_value = "not stated")]
     protocol: String,
@@ -161,6 +166,11 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
         let (found, rows) = choices::answer(&mut engine, mmad, &stop)?;
         report.mmad = Some(found);
         kept.choices = rows;
+    }
+    if args.criteria {
+        let (found, rows) = criteria::judge(&mut engine, data, &dataset.records, &stop)?;
+        report.criteria = Some(found);
+        kept.criteria = rows;
     }
     let comparison = reference.map(|reference| compare(&report, &reference));
     if let Some(folder) = &args.out {

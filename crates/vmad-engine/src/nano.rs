@@ -42,7 +42,7 @@ pub fn config() -> serde_json::Value {
             "decoder_heads": 4, "decoder_layers": 2, "decoder_ff": 48, "n_mask_tokens": 4,
             "cross_downsample": 2, "similarity_prompt": true
         },
-        "evidence": { "d_hidden": 24 }
+        "evidence": { "d_hidden": 24, "place": true }
     })
 }
 

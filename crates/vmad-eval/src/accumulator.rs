@@ -305,6 +305,7 @@ impl Accumulator {
             text,
             confusion: self.confusion,
             mmad: None,
+            criteria: None,
             provenance: None,
         })
     }

@@ -12,6 +12,7 @@ pub mod baseline;
 mod bootstrap;
 mod choices;
 mod compare;
+mod criteria;
 mod error;
 mod grid;
 mod judge;
@@ -26,6 +27,7 @@ pub use accumulator::{Accumulator, Answer, EvalOptions, GRID_SIDE, ImageResult, 
 pub use bootstrap::{BINS, Bootstrap, Intervals, LEVEL};
 pub use choices::{Accuracy, Choice, ChoiceReport, choice_report};
 pub use compare::{Comparison, Difference, compare};
+pub use criteria::{CriteriaReport, Verdicts};
 pub use error::EvalError;
 pub use grid::{resize_map, resize_mask};
 pub use judge::{

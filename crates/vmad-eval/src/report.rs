@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, Intervals};
 use crate::choices::ChoiceReport;
-use crate::judge::{Confusion, TextScores};
+use crate::criteria::CriteriaReport;
+use crate::judge::{Confusion, Rate, TextScores};
 use crate::pro::ProVariant;
 use crate::rank::F1Max;
 
@@ -198,6 +199,9 @@ pub struct Report {
     /// Questions with choices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mmad: Option<ChoiceReport>,
+    /// Verdicts under several criteria.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<CriteriaReport>,
     /// What was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
@@ -205,7 +209,7 @@ pub struct Report {
 
 impl Report {
     /// The report as Markdown tables in per cent: the metrics, a row per category and one for the
-    /// mean; then the answers, and the questions with choices, where there are any.
+    /// mean; then the answers, the questions with choices and the criteria, where there are any.
     pub fn to_markdown(&self) -> String {
         let mut text = self.metrics_table();
         self.push_notes(&mut text);
@@ -216,6 +220,10 @@ impl Report {
         if let Some(mmad) = &self.mmad {
             text.push('\n');
             text.push_str(&choices_table(mmad));
+        }
+        if let Some(criteria) = &self.criteria {
+            text.push('\n');
+            text.push_str(&criteria_table(criteria));
         }
         text
     }
@@ -304,17 +312,26 @@ pub fn text_table(text: &BTreeMap<String, TextScores>) -> String {
         push(&mut table, format_args!("| {title} |"));
         for scores in text.values() {
             let (_, rate) = scores.rows()[i];
-            match rate.share() {
-                Some(share) => push(
-                    &mut table,
-                    format_args!(" {:.1} ({} of {}) |", share * 100.0, rate.n, rate.of),
-                ),
-                None => table.push_str(" – |"),
-            }
+            table.push_str(&rate_cell(rate));
         }
         table.push('\n');
     }
     table
+}
+
+fn criteria_table(report: &CriteriaReport) -> String {
+    let mut table = String::from("| criteria | verdicts |\n|:--|--:|\n");
+    for (title, rate) in report.rows() {
+        push(&mut table, format_args!("| {title} |{}\n", rate_cell(rate)));
+    }
+    table
+}
+
+/// The cell of a rate: per cent, with its counts.
+fn rate_cell(rate: Rate) -> String {
+    rate.share().map_or(" – |".to_owned(), |share| {
+        format!(" {:.1} ({} of {}) |", share * 100.0, rate.n, rate.of)
+    })
 }
 
 fn choices_table(report: &ChoiceReport) -> String {

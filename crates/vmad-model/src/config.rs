@@ -41,6 +41,10 @@ pub struct VmadConfig {
 pub struct EvidenceConfig {
     /// Width of its hidden layer.
     pub d_hidden: usize,
+    /// Whether place and size of the mask have a linear layer of their own as well, which can learn
+    /// without pictures.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub place: bool,
 }
 
 /// How a photograph is fitted to the CLIP encoder's square.

@@ -10,9 +10,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use crate::ModelError;
-use crate::config::VmadConfig;
+use crate::config::{EvidenceConfig, VmadConfig};
 use crate::fit::Fit;
-use crate::nn::{LayerNorm, Mlp, gelu, to_channels_last};
+use crate::nn::{LayerNorm, Linear, Mlp, gelu, to_channels_last};
 use crate::weights::{Builder, Init};
 
 /// Epsilon of the layer norms.
@@ -26,8 +26,10 @@ const LOGITS: (f64, f64) = (12.0, 4.0);
 pub const PLACES: usize = 6;
 /// What shares of the mask are multiplied by: beside hundreds of features of size 1 they would be lost.
 pub const PLACE_SCALE: f64 = 6.0;
-/// Area, strongest logit, and the places.
-const N_NUMBERS: usize = 2 + PLACES * PLACES;
+/// What a mask's place and size are told by, see [`Evidence::place`].
+pub const N_PLACE_NUMBERS: usize = PLACES * PLACES + 1;
+/// The strongest logit as well.
+const N_NUMBERS: usize = N_PLACE_NUMBERS + 1;
 
 /// Mask, features and verdict to an addend for the embedding of `[SEG]`.
 #[derive(Module, Debug)]
@@ -35,6 +37,7 @@ pub struct Evidence {
     clip_norm: LayerNorm,
     sam_norm: LayerNorm,
     mlp: Mlp,
+    place: Option<Linear>,
     /// `[2, d_text]`: the photograph passes, it does not.
     verdict: Param<Tensor<2>>,
 }
@@ -53,15 +56,27 @@ pub struct Features {
 impl Evidence {
     /// # Errors
     /// As the weight source's.
-    pub fn new(b: &mut Builder, config: &VmadConfig, d_hidden: usize) -> Result<Self, ModelError> {
+    pub fn new(
+        b: &mut Builder,
+        config: &VmadConfig,
+        sizes: &EvidenceConfig,
+    ) -> Result<Self, ModelError> {
         let d_clip = config.clip.taps.len() * config.clip.d_model;
-        let d_sam = config.sam.d_out;
-        let widths = [d_clip + d_sam + N_NUMBERS, d_hidden, config.llm.d_model];
+        let (d_sam, d_text) = (config.sam.d_out, config.llm.d_model);
+        let widths = [d_clip + d_sam + N_NUMBERS, sizes.d_hidden, d_text];
+        let place = match sizes.place {
+            true => {
+                let mut b = b.at("place");
+                Some(Linear::new(&mut b, N_PLACE_NUMBERS, d_text, Init::Torch)?)
+            }
+            false => None,
+        };
         Ok(Self {
             clip_norm: LayerNorm::new(&mut b.at("clip_norm"), d_clip, EPS)?,
             sam_norm: LayerNorm::new(&mut b.at("sam_norm"), d_sam, EPS)?,
             mlp: Mlp::new(b, ("fc1", "fc2"), widths, Init::Torch)?,
-            verdict: b.dense("verdict", [2, config.llm.d_model], Init::Normal(0.5))?,
+            place,
+            verdict: b.dense("verdict", [2, d_text], Init::Normal(0.5))?,
         })
     }
 
@@ -113,11 +128,10 @@ impl Evidence {
             .matmul(of_cells.clone())
             .matmul(places_across)
             .reshape([n, 1, PLACES * PLACES]);
-        let numbers = vec![
-            (area + 1e-4).log() / scale,
-            strongest / scale,
-            mean_weights(of_places) * PLACE_SCALE,
-        ];
+        let area = (area + 1e-4).log() / scale;
+        let places = mean_weights(of_places) * PLACE_SCALE;
+        let place = self.place(Tensor::cat(vec![places.clone(), area.clone()], 2).squeeze_dim(1));
+        let numbers = vec![area, strongest / scale, places];
 
         // The weights of CLIP's patches are those that bilinear features have in the sum over cells.
         let of_patches = rows.transpose().matmul(of_cells.clone()).matmul(columns);
@@ -136,7 +150,24 @@ impl Evidence {
 
         let all = [vec![clip, sam], numbers].concat();
         let all = Tensor::cat(all, 2);
-        self.mlp.forward(all, gelu).squeeze_dim::<2>(1)
+        let held = self.mlp.forward(all, gelu).squeeze_dim::<2>(1);
+        match place {
+            Some(place) => held + place,
+            None => held,
+        }
+    }
+
+    /// Place and size of masks by themselves, where they have a layer of their own: a part of what
+    /// [`Self::forward`] gives.
+    ///
+    /// # Shapes
+    /// - numbers: `[n, N_PLACE_NUMBERS]`, of each mask the shares that lie in each of [`PLACES`]²
+    ///   cells of the photograph, row by row, times [`PLACE_SCALE`]; and a quarter of the natural
+    ///   logarithm of the photograph's share that it covers, plus 1e-4
+    /// - output: `[n, d_text]`
+    #[must_use]
+    pub fn place(&self, numbers: Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.place.as_ref()?.forward(numbers))
     }
 
     /// What [`Self::forward`] gave, with the verdict: whether each photograph is anomalous.

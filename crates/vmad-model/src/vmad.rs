@@ -57,11 +57,7 @@ impl Vmad {
         let sam_prompt = PromptEncoder::new(&mut sam.at("prompt_encoder"), &config.sam)?;
         let sam_decoder = MaskDecoder::new(&mut sam.at("mask_decoder"), &config.sam)?;
         let evidence = match &config.evidence {
-            Some(sizes) => Some(Evidence::new(
-                &mut root.at("evidence"),
-                config,
-                sizes.d_hidden,
-            )?),
+            Some(sizes) => Some(Evidence::new(&mut root.at("evidence"), config, sizes)?),
             None => None,
         };
         let model = Self {

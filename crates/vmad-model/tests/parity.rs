@@ -345,19 +345,19 @@ fn seg_projection() {
 fn evidence_of_masks() {
     let fixture = Fixture::read("evidence");
     let config: VmadConfig = serde_json::from_value(fixture.config.clone()).unwrap();
-    let d_hidden = config.evidence.as_ref().unwrap().d_hidden;
-    let sizes = fixture.ints("in.photos");
+    let sizes = config.evidence.as_ref().unwrap();
+    let photos = fixture.ints("in.photos");
     on_every_device(|device| {
         let (mut weights, mut names) = (fixture.weights(device), Vec::new());
         let mut root = Builder::new(&mut weights, &mut names);
-        let evidence = Evidence::new(&mut root.at("evidence"), &config, d_hidden).unwrap();
+        let evidence = Evidence::new(&mut root.at("evidence"), &config, sizes).unwrap();
         let n_taps = config.clip.taps.len();
         let features = Features {
             taps: (0..n_taps)
                 .map(|i| fixture.tensor(&format!("in.tap.{i}"), device))
                 .collect(),
             image: fixture.tensor("in.image", device),
-            photos: sizes
+            photos: photos
                 .chunks(2)
                 .map(|photo| (photo[0] as u32, photo[1] as u32))
                 .collect(),

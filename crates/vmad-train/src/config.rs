@@ -475,7 +475,7 @@ impl TrainConfig {
         if self.stage == Stage::Talk {
             let mut idle = vec!["clip.*", projector, "seg.*", "sam.*"];
             if self.model.evidence.is_some() {
-                // All but the verdict.
+                // All but the place and the verdict.
                 idle.extend(["evidence.*norm.*", "evidence.fc*"]);
             }
             freeze.patterns.extend(idle.into_iter().map(str::to_owned));

@@ -5,16 +5,14 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use vmad_data::DefectKind;
-use vmad_model::evidence::{PLACE_SCALE, PLACES};
+use vmad_model::evidence::{Evidence, N_PLACE_NUMBERS, PLACE_SCALE, PLACES};
 use vmad_model::nn::Linear;
-use vmad_model::{Builder, Init, ModelError};
+use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
 use crate::heads::coarser;
 use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth, UNKNOWN_PATCH, View};
 use crate::worlds::Worlds;
 
-/// Kinds, places, the area's logarithm.
-const N_FACTS: usize = PATCH_CLASSES + PLACES * PLACES + 1;
 /// Spread of the embeddings: that of visual tokens.
 const SPREAD: f64 = 0.5;
 /// The number that stands for a kind: a tenth of what tells the places would be
@@ -38,19 +36,31 @@ pub struct Facts {
     classes: Param<Tensor<2>>,
     /// `[N_OBJECTS, d_text]`
     objects: Param<Tensor<2>>,
-    held: Linear,
+    kinds: Linear,
+    /// Stands in for [`Evidence::place`] where the model has none.
+    place: Option<Linear>,
 }
 
 impl Facts {
     /// # Errors
     /// As the weight source's.
-    pub fn new(b: &mut Builder, d_text: usize) -> Result<Self, ModelError> {
+    pub fn new(b: &mut Builder, config: &VmadConfig) -> Result<Self, ModelError> {
+        let d_text = config.llm.d_model;
+        let has_place = config.evidence.as_ref().is_some_and(|sizes| sizes.place);
+        let place = match has_place {
+            true => None,
+            false => {
+                let mut b = b.at("place");
+                Some(Linear::new(&mut b, N_PLACE_NUMBERS, d_text, Init::Torch)?)
+            }
+        };
         let mut table =
             |name: &str, rows: usize| b.dense(name, [rows, d_text], Init::Normal(SPREAD));
         Ok(Self {
             classes: table("classes", PATCH_CLASSES)?,
             objects: table("objects", Worlds::N_OBJECTS)?,
-            held: Linear::new(&mut b.at("held"), N_FACTS, d_text, Init::Torch)?,
+            kinds: Linear::new(&mut b.at("kinds"), PATCH_CLASSES, d_text, Init::Torch)?,
+            place,
         })
     }
 
@@ -98,22 +108,31 @@ impl Facts {
     ///
     /// # Shapes
     /// - output: `[views, d_text]`
-    pub fn held(&self, views: &[(&View, &[DefectKind])], device: &Device) -> Tensor<2> {
-        let n = views.len();
-        let facts: Vec<f32> = views
-            .iter()
-            .flat_map(|(view, tolerated)| of(view, tolerated))
-            .collect();
-        self.held.forward(Tensor::from_data(
-            TensorData::new(facts, [n, N_FACTS]),
-            device,
-        ))
+    pub fn held(
+        &self,
+        evidence: &Evidence,
+        views: &[(&View, &[DefectKind])],
+        device: &Device,
+    ) -> Tensor<2> {
+        let tensor = |of: fn(&View, &[DefectKind]) -> Vec<f32>, width: usize| {
+            let values = views.iter().flat_map(|(view, kinds)| of(view, kinds));
+            let values = TensorData::new(values.collect(), [views.len(), width]);
+            Tensor::<2>::from_data(values, device)
+        };
+        let kinds = self.kinds.forward(tensor(kinds, PATCH_CLASSES));
+        let place = tensor(place, N_PLACE_NUMBERS);
+        match &self.place {
+            Some(stand_in) => kinds + stand_in.forward(place),
+            None => match evidence.place(place) {
+                Some(place) => kinds + place,
+                None => kinds,
+            },
+        }
     }
 }
 
-/// The facts of a view as numbers.
-fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
-    let truth = &view.truth;
+/// The kinds that the criterion leaves of a view's defects, as numbers.
+fn kinds(View { truth, .. }: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     let mut kinds = vec![0.0; PATCH_CLASSES];
     for kind in truth.left(tolerated) {
         kinds[kind.id() + 1] = KIND_SCALE;
@@ -121,9 +140,14 @@ fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     if truth.left(tolerated).next().is_none() {
         kinds[usize::from(NORMAL_PATCH)] = KIND_SCALE;
     }
+    kinds
+}
+
+/// Place and size of what the criterion leaves of a view's defects, as [`Evidence::place`] takes them.
+fn place(View { truth, frame, .. }: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     let n_cells = truth.masks.first().map_or(0, |(_, mask)| mask.len());
     let side = n_cells.isqrt();
-    let (width, height) = view.frame.original;
+    let (width, height) = frame.original;
     let longest = width.max(height).max(1) as f32;
     let place = |at: usize, length: u32| {
         let share = (at as f32 + 0.5) / side as f32 * longest / length.max(1) as f32;
@@ -139,7 +163,7 @@ fn of(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     let places = places
         .iter()
         .map(|share| share / f32::max(area, 1e-6) * PLACE_SCALE as f32);
-    let places: Vec<f32> = places.collect();
-    let area = (area / n_cells.max(1) as f32 + 1e-4).ln() / 4.0;
-    [kinds, places, vec![area]].concat()
+    let n_inside = n_cells as f32 * width.min(height) as f32 / longest;
+    let area = (area / n_inside.max(1.0) + 1e-4).ln() / 4.0;
+    places.chain([area]).collect()
 }

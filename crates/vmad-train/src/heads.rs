@@ -45,7 +45,7 @@ impl Heads {
             object: head("object_head", d_text, Worlds::N_OBJECTS)?,
             evidence: head("evidence_head", d_text, PATCH_CLASSES)?,
             criterion: head("criterion_head", d_text, PATCH_CLASSES)?,
-            facts: Facts::new(&mut b.at("facts"), d_text)?,
+            facts: Facts::new(&mut b.at("facts"), config)?,
         })
     }
 

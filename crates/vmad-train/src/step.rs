@@ -305,7 +305,7 @@ impl Trainee {
                 .iter()
                 .map(|(view, kinds)| view.truth.left(kinds).next().is_some());
             let verdicts: Vec<bool> = verdicts.collect();
-            evidence.judged(facts.held(&views, device), &verdicts)
+            evidence.judged(facts.held(evidence, &views, device), &verdicts)
         });
         let said = self.speak(
             config,

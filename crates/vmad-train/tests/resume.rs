@@ -469,7 +469,7 @@ fn talking_needs_no_pictures() {
             "[tasks]\nrenamed = 1.0\ninvented = 0.5\nplaces = 0.5\ncriteria = 0.5\n",
             1,
         );
-    let evidence = "[model.evidence]\nd_hidden = 8\n";
+    let evidence = "[model.evidence]\nd_hidden = 8\nplace = true\n";
     let config = format!("stage = \"talk\"\n{talk}\n{evidence}");
     check_resumption("talking", &config);
 
@@ -482,6 +482,7 @@ fn talking_needs_no_pictures() {
     for (name, learns) in [
         ("llm.layers.0.mlp.up_proj.weight", true),
         ("evidence.verdict", true),
+        ("evidence.place.weight", true),
         ("evidence.fc1.weight", false),
         ("clip.embeddings.class_embedding", false),
         ("sam.image_encoder.pos_embed", false),

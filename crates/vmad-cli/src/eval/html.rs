@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use minijinja::Environment;
 use serde::Serialize;
 use vmad_eval::{
-    ChoiceReport, Comparison, Confusion, Intervals, Provenance, Report, Scores, TextScores, curve,
+    ChoiceReport, Comparison, Confusion, CriteriaReport, Intervals, Provenance, Report, Scores,
+    TextScores, curve,
 };
 
 use super::pictures::Case;
@@ -39,6 +40,7 @@ struct Page {
     names: Vec<String>,
     confusion: Vec<ConfusionRow>,
     choices: Option<Choices>,
+    criteria: Vec<(&'static str, String)>,
     comparison: Option<Compared>,
     categories: Vec<Category>,
     facts: Vec<(&'static str, String)>,
@@ -174,6 +176,7 @@ impl Page {
             names,
             confusion,
             choices: report.mmad.as_ref().map(choices),
+            criteria: criteria(report),
             comparison: comparison.map(compared),
             categories: categories(report, kept, threshold)?,
             facts: facts(report, provenance),
@@ -234,6 +237,12 @@ fn answers(report: &Report) -> Vec<(&'static str, Vec<String>)> {
         (title, rates.collect())
     });
     rows.collect()
+}
+
+/// Empty where no criteria were asked for.
+fn criteria(report: &Report) -> Vec<(&'static str, String)> {
+    let rows = report.criteria.iter().flat_map(CriteriaReport::rows);
+    rows.map(|(title, rate)| (title, told(rate))).collect()
 }
 
 fn confusion(table: &Confusion) -> (Vec<String>, Vec<ConfusionRow>) {

@@ -45,12 +45,21 @@ pub(super) struct ChoiceRow {
     pub likelihoods: Vec<f32>,
 }
 
+/// A verdict under a criterion, in `criteria.csv`.
+pub(super) struct CriterionRow {
+    pub image: String,
+    pub criterion: String,
+    pub score: f32,
+    pub rejected: bool,
+}
+
 /// What is kept while photographs are looked at.
 #[derive(Default)]
 pub(super) struct Kept {
     pub images: Vec<ImageRow>,
     pub answers: Vec<AnswerRow>,
     pub choices: Vec<ChoiceRow>,
+    pub criteria: Vec<CriterionRow>,
     /// By category, in their order.
     pub extremes: Vec<(String, Extremes)>,
 }
@@ -101,8 +110,8 @@ impl Kept {
             .unzip()
     }
 
-    /// Writes `images.csv`, `answers.csv`, `answers.jsonl` and, where there were choices, `mmad.csv`
-    /// and `mmad.jsonl`.
+    /// Writes `images.csv`, `answers.csv`, `answers.jsonl` and, where there were choices or criteria,
+    /// `mmad.csv` and `mmad.jsonl`, and `criteria.csv`.
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_csv(&folder.join("images.csv"), &self.image_table())?;
         write_csv(&folder.join("answers.csv"), &self.answer_table())?;
@@ -111,7 +120,24 @@ impl Kept {
             write_csv(&folder.join("mmad.csv"), &self.choice_table())?;
             write_jsonl(&folder.join("mmad.jsonl"), &self.choices)?;
         }
+        if !self.criteria.is_empty() {
+            write_csv(&folder.join("criteria.csv"), &self.criteria_table())?;
+        }
         Ok(())
+    }
+
+    fn criteria_table(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![header(&["file", "criterion", "score", "verdict"])];
+        rows.extend(self.criteria.iter().map(|row| {
+            let verdict = if row.rejected { "rejected" } else { "passed" };
+            vec![
+                cell(&row.image),
+                cell(&row.criterion),
+                row.score.to_string(),
+                verdict.to_owned(),
+            ]
+        }));
+        rows
     }
 
     fn image_table(&self) -> Vec<Vec<String>> {

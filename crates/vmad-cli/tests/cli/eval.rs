@@ -41,6 +41,7 @@ fn a_report_has_every_file() {
     let folder = out.to_str().unwrap();
     let more = [
         "--mmad",
+        "--criteria",
         "--out",
         folder,
         "--ask",
@@ -55,6 +56,7 @@ fn a_report_has_every_file() {
         "| category |",
         "| answers | description | impact |",
         "| choices |",
+        "| criteria | verdicts |",
     ] {
         assert!(table.contains(part), "{part} in {table}");
     }
@@ -67,6 +69,7 @@ fn a_report_has_every_file() {
         [
             "answers.csv",
             "answers.jsonl",
+            "criteria.csv",
             "images.csv",
             "metrics.csv",
             "mmad.csv",
@@ -132,6 +135,14 @@ fn a_report_has_every_file() {
     }
     let n_questions = report["mmad"]["n_questions"].as_u64().unwrap();
     assert_eq!(lines(&out.join("mmad.jsonl")).len() as u64, n_questions);
+
+    let n_defective = report["n_defective"].as_u64().unwrap();
+    for (_, rate) in report["criteria"].as_object().unwrap() {
+        assert_eq!(rate["of"].as_u64().unwrap(), n_defective);
+    }
+    let criteria = lines(&out.join("criteria.csv"));
+    assert_eq!(criteria[0], "file,criterion,score,verdict");
+    assert_eq!(criteria.len() as u64, 1 + 3 * n_defective);
 
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
