@@ -1,18 +1,15 @@
 // Turns queries and keys by their positions (Su et al. 2021, in Hugging Face's half layout) and appends
 // keys and values to the cache, in place. Reference: reference::rope.
 // One thread per pair of a head's columns; the workgroups are numbered over two dimensions.
-@group(0) @binding(0) var<storage, read_write> q: array<f32>;      // [batch, tokens, heads, d_head], strided
-@group(0) @binding(1) var<storage, read_write> k: array<f32>;      // [batch, tokens, kv_heads, d_head], strided
-@group(0) @binding(2) var<storage, read_write> v: array<f32>;      // as k
-@group(0) @binding(3) var<storage, read_write> angles: array<f32>; // [positions, d_head]: cosines, then sines
-@group(0) @binding(4) var<storage, read_write> keys: array<f32>;   // [batch, kv_heads, capacity, d_head]
-@group(0) @binding(5) var<storage, read_write> values: array<f32>; // as keys
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;    // [batch, tokens, heads, d_head]
-@group(0) @binding(7) var<uniform> info: array<vec4<u32>, 5>;
+@group(0) @binding(0) var<storage, read_write> qkv: array<f32>;    // [batch, tokens, heads + 2 · kv_heads, d_head]
+@group(0) @binding(1) var<storage, read_write> angles: array<f32>; // [positions, d_head]: cosines, then sines
+@group(0) @binding(2) var<storage, read_write> keys: array<f32>;   // [batch, kv_heads, capacity, d_head]
+@group(0) @binding(3) var<storage, read_write> values: array<f32>; // as keys
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;    // [batch, tokens, heads, d_head]
+@group(0) @binding(5) var<uniform> info: array<vec4<u32>, 2>;
 
 // info[0]: batch, tokens, heads, workgroups along x.
 // info[1]: kv_heads, d_head / 2, capacity, position of the first token.
-// info[2..5]: strides of q, k, v: of a batch, a token, a head.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let tokens = info[0].y;
@@ -31,26 +28,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let position = info[1].w + token;
     let cosine = angles[position * 2u * half + i];
     let sine = angles[position * 2u * half + half + i];
+    let at = ((batch * tokens + token) * all + head) * 2u * half + i;
+    let low = qkv[at];
+    let high = qkv[at + half];
     if (head < heads) {
-        let at = batch * info[2].x + token * info[2].y + head * info[2].z + i;
         let to = ((batch * tokens + token) * heads + head) * 2u * half + i;
-        let low = q[at];
-        let high = q[at + half];
         out[to] = low * cosine - high * sine;
         out[to + half] = high * cosine + low * sine;
-    } else if (head < heads + kv_heads) {
-        let kv = head - heads;
-        let at = batch * info[3].x + token * info[3].y + kv * info[3].z + i;
-        let to = ((batch * kv_heads + kv) * info[1].z + position) * 2u * half + i;
-        let low = k[at];
-        let high = k[at + half];
+        return;
+    }
+    let kv = (head - heads) % kv_heads;
+    let to = ((batch * kv_heads + kv) * info[1].z + position) * 2u * half + i;
+    if (head < heads + kv_heads) {
         keys[to] = low * cosine - high * sine;
         keys[to + half] = high * cosine + low * sine;
     } else {
-        let kv = head - heads - kv_heads;
-        let at = batch * info[4].x + token * info[4].y + kv * info[4].z + i;
-        let to = ((batch * kv_heads + kv) * info[1].z + position) * 2u * half + i;
-        values[to] = v[at];
-        values[to + half] = v[at + half];
+        values[to] = low;
+        values[to + half] = high;
     }
 }

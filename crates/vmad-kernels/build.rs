@@ -16,11 +16,13 @@ const SHADERS: &[&str] = &[
     "layer_norm",
     "matmul_q4",
     "matmul_q8",
-    "matvec_q4",
-    "matvec_q8",
     "rms_norm",
     "rope_append",
 ];
+
+/// Shaders that come once for each end, `shared/end_*.wgsl`; the plain one has no part in the name.
+const ENDED: &[&str] = &["matvec_q4", "matvec_q8"];
+const ENDS: &[&str] = &["plain", "added", "normed", "gated"];
 
 /// Shaders that come once for each number of chunks, which has to be known when they are compiled: the
 /// sums of a thread are to stay in registers.
@@ -46,6 +48,18 @@ fn run() -> Result<(), String> {
     for name in SHADERS {
         let assembled = Assembled::read(&folder, name)?;
         generated += &assembled.shader(name)?;
+    }
+    for (name, end) in ENDED
+        .iter()
+        .flat_map(|name| ENDS.iter().map(move |end| (name, end)))
+    {
+        let mut assembled = Assembled::read(&folder, name)?;
+        assembled.append_with_includes(&folder, &format!("shared/end_{end}.wgsl"))?;
+        let name = match *end {
+            "plain" => (*name).to_owned(),
+            end => format!("{name}_{end}"),
+        };
+        generated += &assembled.shader(&name)?;
     }
     for (name, chunks) in CHUNKED.iter().flat_map(|name| [1, 2, 4].map(|n| (name, n))) {
         let mut assembled = Assembled::read(&folder, name)?;
@@ -89,23 +103,29 @@ impl Assembled {
             source: String::new(),
             parts: Vec::new(),
         };
-        let own = assembled.append(folder.join(format!("{name}.wgsl")))?;
+        assembled.append_with_includes(folder, &format!("{name}.wgsl"))?;
+        Ok(assembled)
+    }
+
+    fn append_with_includes(&mut self, folder: &Path, file: &str) -> Result<(), String> {
+        let own = self.append(folder.join(file))?;
         for include in own
             .lines()
             .filter_map(|line| line.strip_prefix("//#include "))
         {
-            assembled.append(folder.join(include.trim()))?;
+            self.append(folder.join(include.trim()))?;
         }
-        if assembled.source.contains("{{") || assembled.source.contains("}}") {
-            return Err(format!(
-                "{name}.wgsl: doubled braces are placeholders of burn's template engine"
-            ));
-        }
-        Ok(assembled)
+        Ok(())
     }
 
     fn append(&mut self, path: PathBuf) -> Result<String, String> {
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        if text.contains("{{") || text.contains("}}") {
+            return Err(format!(
+                "{}: doubled braces are placeholders of burn's template engine",
+                path.display()
+            ));
+        }
         let first_line = self.source.lines().count() as u32 + 1;
         self.source.push_str(&text);
         if !text.ends_with('\n') {

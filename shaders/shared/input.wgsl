@@ -2,7 +2,7 @@
 // whatever the padding of the last block holds cannot reach a result.
 // Expects the bindings `x` and `info`.
 fn input_at(token: u32, col: u32) -> vec4<f32> {
-    let cols = info.z;
+    let cols = info[0].z;
     let base = token * cols + col;
     if (col + 4u <= cols) {
         return vec4<f32>(x[base], x[base + 1u], x[base + 2u], x[base + 3u]);

@@ -3,6 +3,7 @@
 pub(crate) mod attention;
 pub(crate) mod kv;
 pub(crate) mod norm;
+pub(crate) mod product;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Shape, Tensor};
@@ -149,7 +150,9 @@ fn launch(
     groups: u64,
 ) -> CubeTensor {
     let word = |n: usize| n as u32;
-    let info = vec![word(tokens), word(weight.rows), word(weight.cols), 0];
+    let mut info = vec![word(tokens), word(weight.rows), word(weight.cols), 0];
+    // As many as any of these shaders has.
+    info.resize(8, 0);
     let inputs = vec![weight.packed, weight.scales, into_contiguous(input)];
     run(
         shader,

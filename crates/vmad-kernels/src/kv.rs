@@ -62,6 +62,14 @@ fn turned(x: Tensor<4>, angles: &Tensor<2>, start: usize) -> Tensor<4> {
     Tensor::cat(vec![turned_low, high * cos + low * sin], 3)
 }
 
+/// The heads of each query: `[batch, n_heads, n, d_head]` to `[batch, n, n_heads · d_head]`.
+fn side_by_side(attended: Tensor<4>) -> Tensor<3> {
+    let [batch, n_heads, n, d_head] = attended.dims();
+    attended
+        .swap_dims(1, 2)
+        .reshape([batch, n, n_heads * d_head])
+}
+
 /// One layer's keys and values.
 #[derive(Clone, Debug, Default)]
 pub struct KvLayer {
@@ -86,34 +94,75 @@ impl KvLayer {
         rotary: &mut Rotary,
         start: usize,
     ) -> Tensor<3> {
-        let [batch, n, n_heads, d_head] = q.dims();
+        #[cfg(feature = "wgpu")]
+        if crate::gpu::attention::fits(&q, &v) {
+            let [.., n_kv_heads, _] = k.dims();
+            let stacked = Tensor::cat(vec![q, k, v], 2);
+            return self.attend_in_place(stacked, n_kv_heads, rotary, start);
+        }
+        let [_, n, ..] = q.dims();
         let angles = rotary.angles(start + n, &q.device());
-        let (q, [keys, values]) = self.append([q, k, v], angles, start);
-        let attended = attention(q, keys, values, Mask::Causal { start });
-        attended
-            .swap_dims(1, 2)
-            .reshape([batch, n, n_heads * d_head])
+        let (q, [keys, values]) = self.append([q, k, v], &angles, start);
+        side_by_side(attention(q, keys, values, Mask::Causal { start }))
+    }
+
+    /// [`Self::attend`] for queries, keys and values that lie in one tensor, heads after heads.
+    ///
+    /// # Shapes
+    /// - qkv: `[batch, n, n_heads + 2 · n_kv_heads, d_head]`
+    /// - output: `[batch, n, n_heads · d_head]`
+    ///
+    /// # Panics
+    /// As [`Self::attend`].
+    pub fn attend_stacked(
+        &mut self,
+        qkv: Tensor<4>,
+        n_kv_heads: usize,
+        rotary: &mut Rotary,
+        start: usize,
+    ) -> Tensor<3> {
+        #[cfg(feature = "wgpu")]
+        if crate::gpu::attention::fits(&qkv, &qkv) {
+            return self.attend_in_place(qkv, n_kv_heads, rotary, start);
+        }
+        let [_, _, all, _] = qkv.dims();
+        let n_heads = all - 2 * n_kv_heads;
+        let part = |at: usize, n: usize| qkv.clone().narrow(2, at, n);
+        let parts = [
+            part(0, n_heads),
+            part(n_heads, n_kv_heads),
+            part(n_heads + n_kv_heads, n_kv_heads),
+        ];
+        self.attend(parts, rotary, start)
+    }
+
+    /// On GPUs: the new keys and values go where there is room for them.
+    #[cfg(feature = "wgpu")]
+    fn attend_in_place(
+        &mut self,
+        qkv: Tensor<4>,
+        n_kv_heads: usize,
+        rotary: &mut Rotary,
+        start: usize,
+    ) -> Tensor<3> {
+        let [batch, n, _, d_head] = qkv.dims();
+        let angles = rotary.angles(start + n, &qkv.device());
+        let room = self.room([batch, n_kv_heads, start + n, d_head], &qkv.device());
+        let [q, keys, values] = crate::gpu::kv::rope_append(qkv, angles, room, start);
+        self.held = Some([keys.clone(), values.clone()]);
+        let q = q.swap_dims(1, 2);
+        side_by_side(attention(q, keys, values, Mask::Causal { start }))
     }
 
     /// The turned queries, `[batch, n_heads, n, d_head]`, and all keys and values.
     fn append(
         &mut self,
         [q, k, v]: [Tensor<4>; 3],
-        angles: Tensor<2>,
+        angles: &Tensor<2>,
         start: usize,
     ) -> (Tensor<4>, [Tensor<4>; 2]) {
-        #[cfg(feature = "wgpu")]
-        if crate::gpu::attention::fits(&q, &v) {
-            let [.., n_kv_heads, d_head] = k.dims();
-            let [batch, n, ..] = q.dims();
-            let room = self.room([batch, n_kv_heads, start + n, d_head], &q.device());
-            let [q, keys, values] = crate::gpu::kv::rope_append([q, k, v], angles, room, start);
-            let all = [keys, values];
-            self.held = Some(all.clone());
-            return (q.swap_dims(1, 2), all);
-        }
         let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2));
-        let (q, k) = (turned(q, &angles, start), turned(k, &angles, start));
+        let (q, k) = (turned(q, angles, start), turned(k, angles, start));
         let all = match self.held.take() {
             Some([keys, values]) => [
                 Tensor::cat(vec![keys, k], 2),

@@ -35,6 +35,17 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f64) -> Vec<f32> {
     x.chunks(d).flat_map(normed).collect()
 }
 
+/// SiLU of gates times values, [`crate::matmul_gated`]'s end.
+#[must_use]
+#[cold]
+pub fn gated(gates: &[f32], values: &[f32]) -> Vec<f32> {
+    let through = |(gate, value): (&f32, &f32)| {
+        let gate = f64::from(*gate);
+        (gate / (1.0 + (-gate).exp()) * f64::from(*value)) as f32
+    };
+    gates.iter().zip(values).map(through).collect()
+}
+
 /// Rotary position embedding of one head's columns, half layout.
 #[must_use]
 #[cold]

@@ -5,8 +5,8 @@ use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
 use crate::reference::{self, AttentionSizes};
 use crate::{
-    KernelError, KvLayer, Mask, QuantWeight, Relative, Rotary, attention, gather_quant, layer_norm,
-    matmul_quant, rms_norm,
+    KernelError, KvLayer, Mask, QuantWeight, Relative, RmsScale, Rotary, attention, gather_quant,
+    layer_norm, matmul_added, matmul_gated, matmul_normed, matmul_quant, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -35,7 +35,7 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
     let mut seed = 1;
 
     for tokens in TOKENS {
-        let w = Q8Matrix::from_values(&mut seed)?;
+        let w = Q8Matrix::from_values(ROWS, &mut seed)?;
         let x = values(tokens * COLS, &mut seed);
         let y = matmul_quant(tensor(&x, tokens, COLS, device), &w.upload(device)?);
         let op = if tokens == 1 {
@@ -46,7 +46,7 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
         compare(op, y, &vmad_quant::matmul_q8(&x, &w)?).await?;
     }
     for tokens in TOKENS {
-        let w = Q4Matrix::from_values(&mut seed)?;
+        let w = Q4Matrix::from_values(ROWS, &mut seed)?;
         let x = values(tokens * COLS, &mut seed);
         let y = matmul_quant(tensor(&x, tokens, COLS, device), &w.upload(device)?);
         let op = if tokens == 1 {
@@ -57,14 +57,17 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
         compare(op, y, &vmad_quant::matmul_q4(&x, &w)?).await?;
     }
 
+    products::<Q8Matrix>(device, &mut seed).await?;
+    products::<Q4Matrix>(device, &mut seed).await?;
+
     let ids = || {
         let ids = IDS.map(u32::cast_signed);
         Tensor::<1, Int>::from_data(TensorData::from(ids), device)
     };
-    let w = Q8Matrix::from_values(&mut seed)?;
+    let w = Q8Matrix::from_values(ROWS, &mut seed)?;
     let y = gather_quant(&w.upload(device)?, ids());
     compare("gather_q8", y, &vmad_quant::gather_q8(&IDS, &w)?).await?;
-    let w = Q4Matrix::from_values(&mut seed)?;
+    let w = Q4Matrix::from_values(ROWS, &mut seed)?;
     let y = gather_quant(&w.upload(device)?, ids());
     compare("gather_q4", y, &vmad_quant::gather_q4(&IDS, &w)?).await?;
 
@@ -83,6 +86,45 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
         })
         .collect();
     compare("matmul of burn", y, &expected).await
+}
+
+/// Products with what comes before or after them, one token each.
+async fn products<M: Packed>(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    const EPS: f64 = 1e-5;
+    let w = M::from_values(ROWS, seed)?;
+    let packed = w.upload(device)?;
+    let (x, more) = (values(COLS, seed), values(ROWS, seed));
+    let y = matmul_added(
+        tensor(&x, 1, COLS, device),
+        &packed,
+        tensor(&more, 1, ROWS, device),
+    );
+    let product = w.times(&x)?.into_iter().zip(&more);
+    let expected: Vec<f32> = product.map(|(y, more)| y + more).collect();
+    compare(M::ADDED, y, &expected).await?;
+
+    let norm = values(COLS, seed);
+    let scale = || RmsScale {
+        weight: Tensor::from_data(TensorData::new(norm.clone(), [COLS]), device),
+        eps: EPS,
+    };
+    let x = values(COLS, seed);
+    let y = matmul_normed(tensor(&x, 1, COLS, device), scale(), &packed);
+    let expected = w.times(&reference::rms_norm(&x, &norm, EPS))?;
+    compare(M::NORMED, y, &expected).await?;
+
+    let x = values(COLS, seed);
+    // Only matrices of an even number of blocks can lie one below the other.
+    let (gates, ups) = (
+        M::from_values(ROWS - 1, seed)?,
+        M::from_values(ROWS - 1, seed)?,
+    );
+    let both = QuantWeight::stacked(&[&gates.upload(device)?, &ups.upload(device)?]);
+    let both = both.unwrap_or_else(|| unreachable!("two matrices of one size and kind"));
+    let y = matmul_gated(tensor(&x, 1, COLS, device), scale(), &both);
+    let h = reference::rms_norm(&x, &norm, EPS);
+    let expected = reference::gated(&gates.times(&h)?, &ups.times(&h)?);
+    compare(M::GATED, y, &expected).await
 }
 
 /// Every mask with every width that has a pipeline of its own, and the decoding step in two parts.
@@ -217,13 +259,26 @@ async fn norms(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
 
 /// The two kinds of matrix, made from numbers and sent to a device.
 trait Packed: Sized {
-    fn from_values(seed: &mut u32) -> Result<Self, KernelError>;
+    fn from_values(rows: usize, seed: &mut u32) -> Result<Self, KernelError>;
     fn upload(&self, device: &Device) -> Result<QuantWeight, KernelError>;
+    /// The product with one token.
+    fn times(&self, x: &[f32]) -> Result<Vec<f32>, KernelError>;
+    const ADDED: &str;
+    const NORMED: &str;
+    const GATED: &str;
 }
 
 impl Packed for Q8Matrix {
-    fn from_values(seed: &mut u32) -> Result<Self, KernelError> {
-        Ok(quantize_q8(&values(ROWS * COLS, seed), ROWS, COLS)?)
+    const ADDED: &str = "matvec_q8_added";
+    const NORMED: &str = "matvec_q8_normed";
+    const GATED: &str = "matvec_q8_gated";
+
+    fn times(&self, x: &[f32]) -> Result<Vec<f32>, KernelError> {
+        Ok(vmad_quant::matmul_q8(x, self)?)
+    }
+
+    fn from_values(rows: usize, seed: &mut u32) -> Result<Self, KernelError> {
+        Ok(quantize_q8(&values(rows * COLS, seed), rows, COLS)?)
     }
 
     fn upload(&self, device: &Device) -> Result<QuantWeight, KernelError> {
@@ -238,8 +293,16 @@ impl Packed for Q8Matrix {
 }
 
 impl Packed for Q4Matrix {
-    fn from_values(seed: &mut u32) -> Result<Self, KernelError> {
-        Ok(quantize_q4(&values(ROWS * COLS, seed), ROWS, COLS)?)
+    const ADDED: &str = "matvec_q4_added";
+    const NORMED: &str = "matvec_q4_normed";
+    const GATED: &str = "matvec_q4_gated";
+
+    fn times(&self, x: &[f32]) -> Result<Vec<f32>, KernelError> {
+        Ok(vmad_quant::matmul_q4(x, self)?)
+    }
+
+    fn from_values(rows: usize, seed: &mut u32) -> Result<Self, KernelError> {
+        Ok(quantize_q4(&values(rows * COLS, seed), rows, COLS)?)
     }
 
     fn upload(&self, device: &Device) -> Result<QuantWeight, KernelError> {

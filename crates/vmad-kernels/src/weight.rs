@@ -1,6 +1,6 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::f16;
-use vmad_quant::{BlockShape, check_q4, check_q8};
+use vmad_quant::{BLOCK, BlockShape, check_q4, check_q8};
 
 use crate::KernelError;
 
@@ -124,6 +124,33 @@ impl QuantWeight {
             packed: int_tensor(words, device),
             scales: int_tensor(pairs, device),
         }
+    }
+
+    /// One weight whose rows are those of all `weights`, one below the other: their products in one go.
+    /// `None` where they differ in kind or width, or where the scales of one would begin in the middle of
+    /// a word.
+    pub fn stacked(weights: &[&Self]) -> Option<Self> {
+        let (last, others) = weights.split_last()?;
+        let blocks = last.cols.div_ceil(BLOCK);
+        let fits = |w: &&&Self| {
+            let is_alike = w.kind == last.kind && w.cols == last.cols;
+            is_alike && (w.rows * blocks).is_multiple_of(2)
+        };
+        if !others.iter().all(|w| fits(&w)) {
+            return None;
+        }
+        let rows = weights.iter().map(|w| w.rows).sum();
+        let joined = |part: fn(&Self) -> Tensor<1, Int>| {
+            Tensor::cat(weights.iter().map(|w| part(w)).collect(), 0)
+        };
+        shape(rows, last.cols).ok()?;
+        Some(Self {
+            kind: last.kind,
+            rows,
+            cols: last.cols,
+            packed: joined(Self::packed),
+            scales: joined(Self::scales),
+        })
     }
 
     /// How the values are stored.

@@ -6,7 +6,7 @@ use vmad_kernels::{KvLayer, Rotary};
 
 use crate::ModelError;
 use crate::config::LlamaConfig;
-use crate::nn::{Embedding, Linear, RmsNorm, silu};
+use crate::nn::{Embedding, Linear, RmsNorm, Stack};
 use crate::weights::{Builder, Init};
 
 /// Keys and values of every position that the model has seen.
@@ -81,13 +81,10 @@ pub trait Adapter {
 #[derive(Module, Debug)]
 struct Block {
     attention_norm: RmsNorm,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    qkv: Stack,
     o: Linear,
     mlp_norm: RmsNorm,
-    gate: Linear,
-    up: Linear,
+    gate_up: Stack,
     down: Linear,
     n_heads: usize,
     n_kv_heads: usize,
@@ -110,44 +107,57 @@ impl Block {
             mlp_norm: RmsNorm::new(&mut b.at("post_attention_layernorm"), d, c.rms_norm_eps)?,
             n_heads: c.n_heads,
             n_kv_heads: c.n_kv_heads,
-            q,
-            k,
-            v,
+            qkv: Stack::new(vec![q, k, v]),
             o,
-            gate,
-            up,
+            gate_up: Stack::new(vec![gate, up]),
             down,
         })
     }
 
-    /// Keeps the shape `[batch, n, d_model]`. The first of the positions is `start`; `delta` gives what
-    /// is added to a projection.
+    /// Keeps the shape `[batch, n, d_model]`. The first of the positions is `start`; the adapter, if there
+    /// is one, knows the block by its number.
     fn forward(
         &self,
         x: Tensor<3>,
         rotary: &mut Rotary,
         start: usize,
         layer: &mut KvLayer,
-        delta: impl Fn(Projection, &Tensor<3>) -> Option<Tensor<3>>,
+        adapter: Option<(&dyn Adapter, usize)>,
     ) -> Tensor<3> {
         let [batch, n, _] = x.dims();
-        let h = self.attention_norm.forward(x.clone());
-        let adapted = |linear: &Linear, projection| match delta(projection, &h) {
-            Some(delta) => linear.forward(h.clone()) + delta,
-            None => linear.forward(h.clone()),
-        };
         let heads = |x: Tensor<3>, n_heads: usize| {
             let [.., d] = x.dims();
             x.reshape([batch, n, n_heads, d / n_heads])
         };
-        let q = heads(adapted(&self.q, Projection::Query), self.n_heads);
-        let k = heads(self.k.forward(h.clone()), self.n_kv_heads);
-        let v = heads(adapted(&self.v, Projection::Value), self.n_kv_heads);
-        let attended = layer.attend([q, k, v], rotary, start);
-        let x = x + self.o.forward(attended);
-        let h = self.mlp_norm.forward(x.clone());
-        let gated = silu(self.gate.forward(h.clone())) * self.up.forward(h);
-        x + self.down.forward(gated)
+        let all = match adapter {
+            None => self.qkv.forward_normed(&x, &self.attention_norm),
+            Some(_) => None,
+        };
+        let attended = match all {
+            Some(qkv) => {
+                let qkv = heads(qkv, self.n_heads + 2 * self.n_kv_heads);
+                layer.attend_stacked(qkv, self.n_kv_heads, rotary, start)
+            }
+            None => {
+                let h = self.attention_norm.forward(x.clone());
+                let adapted = |x: Tensor<3>, projection| match adapter
+                    .and_then(|(adapter, i)| adapter.delta(i, projection, &h))
+                {
+                    Some(delta) => x + delta,
+                    None => x,
+                };
+                let Ok([q, k, v]) = <[_; 3]>::try_from(self.qkv.forward(h.clone())) else {
+                    unreachable!("three layers by construction")
+                };
+                let q = heads(adapted(q, Projection::Query), self.n_heads);
+                let k = heads(k, self.n_kv_heads);
+                let v = heads(adapted(v, Projection::Value), self.n_kv_heads);
+                layer.attend([q, k, v], rotary, start)
+            }
+        };
+        let x = self.o.forward_added(attended, x);
+        let gated = self.gate_up.gated(x.clone(), &self.mlp_norm);
+        self.down.forward_added(gated, x)
     }
 }
 
@@ -256,9 +266,8 @@ impl Llama {
             .zip(layers)
             .enumerate()
             .fold(x, |x, (index, (block, layer))| {
-                block.forward(x, rotary, start, layer, |projection, h| {
-                    adapter.and_then(|adapter| adapter.delta(index, projection, h))
-                })
+                let adapter = adapter.map(|adapter| (adapter, index));
+                block.forward(x, rotary, start, layer, adapter)
             });
         cache.len = needed;
         Ok(self.norm.forward(x))

@@ -8,15 +8,13 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{ROPE_APPEND, dense, dispatch, strides};
+use super::{ROPE_APPEND, dispatch};
 
 /// The operation as cubecl backends implement it.
 #[backend_extension(Cube)]
 pub(crate) trait KvOps: burn::backend::Backend {
     fn rope_append(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         angles: FloatTensor<Self>,
         keys: FloatTensor<Self>,
         values: FloatTensor<Self>,
@@ -28,19 +26,19 @@ pub(crate) trait KvOps: burn::backend::Backend {
 /// positions of the cache: in place, unless something else holds it.
 ///
 /// # Shapes
-/// - q: `[batch, n, n_heads, d_head]`; k, v: `[batch, n, n_kv_heads, d_head]`
+/// - qkv: `[batch, n, n_heads + 2 · n_kv_heads, d_head]`
 /// - angles: `[positions, d_head]`
 /// - keys, values: `[batch, n_kv_heads, capacity, d_head]`
-/// - output: q, keys, values
+/// - output: q, `[batch, n, n_heads, d_head]`, keys, values
 pub(crate) fn rope_append(
-    [q, k, v]: [Tensor<4>; 3],
+    qkv: Tensor<4>,
     angles: Tensor<2>,
     [keys, values]: [Tensor<4>; 2],
     start: usize,
 ) -> [Tensor<4>; 3] {
-    let [q, k, v, keys, values] = [q, k, v, keys, values].map(Tensor::into_dispatch);
+    let [qkv, keys, values] = [qkv, keys, values].map(Tensor::into_dispatch);
     let angles = angles.into_dispatch();
-    let (q, keys, values) = <Dispatch as KvOps>::rope_append(q, k, v, angles, keys, values, start);
+    let (q, keys, values) = <Dispatch as KvOps>::rope_append(qkv, angles, keys, values, start);
     [q, keys, values].map(Tensor::from_dispatch)
 }
 
@@ -52,25 +50,24 @@ fn owned(x: CubeTensor) -> CubeTensor {
 
 impl KvOps for CubeBackend {
     fn rope_append(
-        q: CubeTensor,
-        k: CubeTensor,
-        v: CubeTensor,
+        qkv: CubeTensor,
         angles: CubeTensor,
         keys: CubeTensor,
         values: CubeTensor,
         start: usize,
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        let [q, k, v] = [q, k, v].map(dense);
+        let qkv = into_contiguous(qkv);
         let (keys, values, angles) = (owned(keys), owned(values), into_contiguous(angles));
-        let shape = q.meta.shape().clone();
-        let (batch, n, n_heads, half) = (shape[0], shape[1], shape[2], shape[3] / 2);
+        let shape = qkv.meta.shape().clone();
+        let (batch, n, all, half) = (shape[0], shape[1], shape[2], shape[3] / 2);
         let (n_kv_heads, capacity) = (keys.meta.shape()[1], keys.meta.shape()[2]);
+        let n_heads = all - 2 * n_kv_heads;
         assert!(
             start + n <= capacity && start + n <= angles.meta.shape()[0],
             "rope_append: no room for {n} positions after {start} in {capacity}"
         );
         let word = |n: usize| n as u32;
-        let mut info = vec![
+        let info = vec![
             word(batch),
             word(n),
             word(n_heads),
@@ -80,15 +77,12 @@ impl KvOps for CubeBackend {
             word(capacity),
             word(start),
         ];
-        for x in [&q, &k, &v] {
-            info.extend(strides(x, 0));
-        }
-        let (client, device) = (q.client.clone(), q.device.clone());
+        let (client, device) = (qkv.client.clone(), qkv.device.clone());
         let shape = Shape::new([batch, n, n_heads, 2 * half]);
         let out = empty_device_contiguous_dtype(client, device, shape, DType::F32);
-        let threads = batch * n * (n_heads + 2 * n_kv_heads) * half;
+        let threads = batch * n * all * half;
         let groups = threads.div_ceil(ROPE_APPEND.workgroup as usize) as u64;
-        let buffers = [&q, &k, &v, &angles, &keys, &values, &out];
+        let buffers = [&qkv, &angles, &keys, &values, &out];
         dispatch(&ROPE_APPEND, &buffers, (info, 3), groups);
         (out, keys, values)
     }

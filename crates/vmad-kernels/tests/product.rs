@@ -1,0 +1,174 @@
+//! Products with what comes before or after them, on every backend against plain Rust.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[cfg(feature = "wgpu")]
+mod common;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use vmad_kernels::{
+    QuantWeight, RmsScale, cpu_device, matmul_added, matmul_gated, matmul_normed, matmul_quant,
+    reference,
+};
+use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
+
+/// Of results of size 1: products of up to 4,096 normed columns with weights of spread 1 / √cols, summed in
+/// f32 by eight lanes; relative to results that are larger.
+const TOLERANCE: f32 = 2e-5;
+
+const EPS: f64 = 1e-5;
+
+/// Rows, columns and tokens: few tokens take the shaders with an end, more the operations one by one.
+/// Around blocks of 32 columns, workgroups of 8 rows, and as wide as LLaMA-7B.
+const SHAPES: &[[usize; 3]] = &[
+    [2, 1, 1],
+    [6, 31, 2],
+    [8, 32, 1],
+    [14, 33, 3],
+    [18, 100, 4],
+    [130, 257, 5],
+    [66, 70, 9],
+    [64, 4096, 1],
+    [20_000, 64, 1],
+];
+
+struct Matrix(Packed);
+
+enum Packed {
+    Q8(Q8Matrix),
+    Q4(Q4Matrix),
+}
+
+impl Matrix {
+    fn random(is_q4: bool, rows: usize, cols: usize, rng: &mut StdRng) -> Self {
+        let spread = (cols as f32).powf(-0.5);
+        let values: Vec<f32> = (0..rows * cols)
+            .map(|_| rng.random_range(-spread..spread))
+            .collect();
+        let values = match is_q4 {
+            true => Packed::Q4(quantize_q4(&values, rows, cols).unwrap()),
+            false => Packed::Q8(quantize_q8(&values, rows, cols).unwrap()),
+        };
+        Self(values)
+    }
+
+    fn upload(&self, device: &Device) -> QuantWeight {
+        match &self.0 {
+            Packed::Q8(w) => {
+                QuantWeight::from_q8(w.rows(), w.cols(), w.values(), w.scales(), device)
+            }
+            Packed::Q4(w) => {
+                QuantWeight::from_q4(w.rows(), w.cols(), w.words(), w.scales(), device)
+            }
+        }
+        .unwrap()
+    }
+
+    fn times(&self, x: &[f32]) -> Vec<f32> {
+        match &self.0 {
+            Packed::Q8(w) => vmad_quant::matmul_q8(x, w),
+            Packed::Q4(w) => vmad_quant::matmul_q4(x, w),
+        }
+        .unwrap()
+    }
+}
+
+fn numbers(n: usize, rng: &mut StdRng) -> Vec<f32> {
+    (0..n).map(|_| rng.random_range(-2.0..2.0)).collect()
+}
+
+fn compare(what: &str, actual: Tensor<2>, expected: &[f32]) {
+    let data = pollster::block_on(actual.into_data_async()).unwrap();
+    let actual: Vec<f32> = data.try_to_vec().unwrap();
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        // Written so that a NaN fails.
+        let close = (actual - expected).abs() <= TOLERANCE * expected.abs().max(1.0);
+        assert!(
+            close,
+            "{what}: element {i} is {actual}, should be {expected}"
+        );
+    }
+}
+
+fn check_all(device: &Device) {
+    let mut rng = StdRng::seed_from_u64(17);
+    for ([rows, cols, tokens], is_q4) in SHAPES.iter().flat_map(|s| [(*s, false), (*s, true)]) {
+        let what = format!("{rows}×{cols}, {tokens} tokens, int4: {is_q4}");
+        let tensor = |values: &[f32], width: usize| {
+            let data = TensorData::new(values.to_vec(), [values.len() / width, width]);
+            Tensor::<2>::from_data(data, device)
+        };
+        let w = Matrix::random(is_q4, rows, cols, &mut rng);
+        let packed = w.upload(device);
+        let (x, more) = (
+            numbers(tokens * cols, &mut rng),
+            numbers(tokens * rows, &mut rng),
+        );
+        let made = matmul_added(tensor(&x, cols), &packed, tensor(&more, rows));
+        let product = w.times(&x).into_iter().zip(&more);
+        let expected: Vec<f32> = product.map(|(y, more)| y + more).collect();
+        compare(&format!("added {what}"), made, &expected);
+
+        let norm = numbers(cols, &mut rng);
+        let scale = || RmsScale {
+            weight: Tensor::from_data(TensorData::new(norm.clone(), [cols]), device),
+            eps: EPS,
+        };
+        let h = reference::rms_norm(&x, &norm, EPS);
+        let made = matmul_normed(tensor(&x, cols), scale(), &packed);
+        compare(&format!("normed {what}"), made, &w.times(&h));
+
+        let up = Matrix::random(is_q4, rows, cols, &mut rng);
+        let both = QuantWeight::stacked(&[&packed, &up.upload(device)]).unwrap();
+        assert_eq!((both.rows(), both.cols()), (2 * rows, cols));
+        let made = matmul_gated(tensor(&x, cols), scale(), &both);
+        let expected = reference::gated(&w.times(&h), &up.times(&h));
+        compare(&format!("gated {what}"), made, &expected);
+    }
+}
+
+#[test]
+fn product_flex() {
+    check_all(&cpu_device());
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn product_gpu() {
+    common::on_gpu(check_all);
+}
+
+#[test]
+fn a_stack_is_its_weights_one_below_the_other() {
+    let device = cpu_device();
+    let mut rng = StdRng::seed_from_u64(3);
+    let matrices = [10, 4, 7].map(|rows| Matrix::random(true, rows, 70, &mut rng));
+    let packed = matrices.each_ref().map(|w| w.upload(&device));
+    let stack = QuantWeight::stacked(&packed.each_ref()).unwrap();
+    let x = numbers(70, &mut rng);
+    let input = Tensor::<2>::from_data(TensorData::new(x.clone(), [1, 70]), &device);
+    let expected: Vec<f32> = matrices.iter().flat_map(|w| w.times(&x)).collect();
+    compare("stack", matmul_quant(input, &stack), &expected);
+}
+
+#[test]
+fn weights_that_differ_are_not_stacked() {
+    let device = cpu_device();
+    let mut rng = StdRng::seed_from_u64(4);
+    let mut weight =
+        |is_q4, rows, cols| Matrix::random(is_q4, rows, cols, &mut rng).upload(&device);
+    let (q4, q8, wide) = (
+        weight(true, 4, 64),
+        weight(false, 4, 64),
+        weight(true, 4, 96),
+    );
+    // Three rows of three blocks: the next scale would be the second of a word.
+    let odd = weight(true, 3, 96);
+    for pair in [[&q4, &q8], [&q4, &wide], [&odd, &wide]] {
+        assert!(QuantWeight::stacked(&pair).is_none());
+    }
+    assert!(QuantWeight::stacked(&[&wide, &odd]).is_some());
+    assert!(QuantWeight::stacked(&[]).is_none());
+}

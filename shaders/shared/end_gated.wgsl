@@ -1,0 +1,16 @@
+// The end of a product of normed rows with two matrices, one below the other: SiLU of the first times the
+// second (SwiGLU, Shazeer 2020).
+//#include shared/normed.wgsl
+
+fn results() -> u32 { return info[0].y / 2u; }
+
+fn lane_sums(token: u32, row: u32, lane: u32) -> vec3<f32> {
+    let gate = lane_sum(token, row, lane);
+    return vec3<f32>(gate, lane_sum(token, row + results(), lane), lane_squares(token, lane));
+}
+
+fn finish(token: u32, row: u32, sums: vec3<f32>) -> f32 {
+    let gate = normed(sums.x, sums.z);
+    // A larger power would leave the range of f32; the result is zero by then.
+    return gate / (1.0 + exp(min(-gate, 80.0))) * normed(sums.y, sums.z);
+}

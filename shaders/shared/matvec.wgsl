@@ -1,0 +1,33 @@
+// One workgroup per eight results of a token; eight lanes stride over the blocks of a row and are summed.
+// Expects the bindings `out` and `info`, and of the end `results`, `lane_sums` and `finish`.
+// info[0]: tokens, rows of W, cols, workgroups along x. info[1]: what the end needs.
+const ROWS: u32 = 8u;
+const LANES: u32 = 8u;
+
+var<workgroup> partial: array<vec3<f32>, 64>; // [ROWS, LANES]
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let rows = results();
+    let row_groups = (rows + ROWS - 1u) / ROWS;
+    let index = group.y * info[0].w + group.x;
+    if (index >= row_groups * info[0].x) {
+        return;
+    }
+    let token = index / row_groups;
+    let row = (index % row_groups) * ROWS + local / LANES;
+    let lane = local % LANES;
+    var sums = vec3<f32>(0.0);
+    if (row < rows) {
+        sums = lane_sums(token, row, lane);
+    }
+    partial[local] = sums;
+    workgroupBarrier();
+    if (lane == 0u && row < rows) {
+        var total = vec3<f32>(0.0);
+        for (var i = 0u; i < LANES; i++) {
+            total += partial[local + i];
+        }
+        out[token * rows + row] = finish(token, row, total);
+    }
+}
