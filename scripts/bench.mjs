@@ -4,13 +4,15 @@ import { cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
+import { between, counted, countInWorkers } from "./gpu-counts.mjs";
 import { output, Problem, root, run, runAndRead, runMain } from "./lib.mjs";
 import { browser, buildPage, buildWasm, setUp } from "./setup.mjs";
 
 const HELP = `Usage: npm run bench -- [options]
 
 Inspects one photograph several times with a model package and prints the median time of each
-stage, natively and in Chromium, and how long the page takes until it is ready.
+stage, natively and in Chromium, and how long the page takes until it is ready. On a GPU also what the
+page asks of it: launches, uploads, pipelines.
 
   --model NAME    folder in models/ (default tiny)
   --runs N        timed runs, after one that is not counted (default 5)
@@ -98,29 +100,58 @@ async function timePage({ model, runs, device }) {
     };
     await open();
     const readyMs = await open();
-    return { version: program.version(), readyMs, ...(await inspectOnPage(page, device, runs)) };
+    const times = await inspectOnPage(page, device, runs);
+    const asked = times.device === "CPU" ? undefined : await countOnPage(program, address, device);
+    return { version: program.version(), readyMs, ...times, asked };
   } finally {
     await program.close();
     await server.close();
   }
 }
 
+/** What one inspection asks of the GPU once everything is warm, and what starting up does. */
+async function countOnPage(program, address, device) {
+  const context = await program.newContext({ serviceWorkers: "block" });
+  await countInWorkers(context);
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
+  await page.goto(address);
+  await inspectFirst(page, device);
+  const first = await counted(page);
+  await page.locator("#inspect").click();
+  await page.locator("#inspect:enabled").waitFor();
+  const inspection = between(first, await counted(page));
+  const { n_layers: layers } = JSON.parse(
+    readFileSync(join(root, "models", new URL(address).searchParams.get("model"), "model.json")),
+  ).config.llm;
+  await context.close();
+  return { layers, upToFirst: first.counts, inspection };
+}
+
 /** Drives the page as a visitor would and takes the times out of the results that it saves. */
 async function inspectOnPage(page, device, runs) {
-  await page.locator("#device").selectOption(device);
-  await page.getByText("Ready on").waitFor();
-  await page.locator("#object").fill(OBJECT);
-  await page.locator("#ask").selectOption("description");
-  await page.setInputFiles("#file", join(root, PHOTO));
+  await inspectFirst(page, device);
   const results = [];
   for (let index = 0; index <= runs; index++) {
-    if (index > 0) await page.locator("#inspect").click();
-    await page.locator("#inspect:enabled").waitFor();
+    if (index > 0) {
+      await page.locator("#inspect").click();
+      await page.locator("#inspect:enabled").waitFor();
+    }
     const download = page.waitForEvent("download");
     await page.locator("#save-json").click();
     results.push(JSON.parse(readFileSync(await (await download).path(), "utf8")));
   }
   return { device: results[0].device, ...medians(results.map(({ timings }) => timings)) };
+}
+
+/** Chooses device and question, and the photograph, which is inspected at once. */
+async function inspectFirst(page, device) {
+  await page.locator("#device").selectOption(device);
+  await page.getByText("Ready on").waitFor();
+  await page.locator("#object").fill(OBJECT);
+  await page.locator("#ask").selectOption("description");
+  await page.setInputFiles("#file", join(root, PHOTO));
+  await page.locator("#inspect:enabled").waitFor();
 }
 
 /** Medians of each stage and of the sum; the first run warms up and is left out. */
@@ -165,5 +196,24 @@ function table({ machine: name, model, native, page }, { runs }) {
   return [
     `\nmodels/${model}, ${PHOTO}, median of ${runs} runs; ${name}\n`,
     ...rows.map((row) => `| ${row.join(" | ")} |`),
+    ...(page.asked === undefined ? [] : asked(page.asked)),
   ].join("\n");
+}
+
+function asked({ layers, upToFirst, inspection }) {
+  const { steps, ...counts } = inspection;
+  const names = {
+    dispatches: "launches",
+    submissions: "submissions",
+    uploadBytes: "bytes uploaded",
+    pipelines: "pipelines compiled",
+    readbacks: "buffers read back",
+  };
+  const row = ([key, title]) => `| ${title} | ${upToFirst[key]} | ${counts[key]} |`;
+  return [
+    "\n| Asked of the GPU | start-up and first inspection | one more |",
+    "| --- | ---: | ---: |",
+    ...Object.entries(names).map(row),
+    `\nLaunches for each token of the answer: ${median(steps)}, in ${layers} blocks.`,
+  ];
 }
