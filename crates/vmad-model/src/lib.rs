@@ -13,6 +13,7 @@ pub mod nn;
 pub mod projector;
 pub mod sam;
 pub mod similarity;
+mod stack;
 mod stem;
 mod vmad;
 pub mod weights;

@@ -6,7 +6,8 @@ use vmad_kernels::{KvLayer, Rotary};
 
 use crate::ModelError;
 use crate::config::LlamaConfig;
-use crate::nn::{Embedding, Linear, RmsNorm, Stack};
+use crate::nn::{Embedding, Linear, RmsNorm};
+use crate::stack::Stack;
 use crate::weights::{Builder, Init};
 
 /// Keys and values of every position that the model has seen.

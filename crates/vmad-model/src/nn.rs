@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Int, Tensor, activation, module};
 use vmad_kernels::{
-    QuantWeight, RmsScale, gather_quant, layer_norm, layer_norm_image, matmul_added, matmul_gated,
-    matmul_normed, matmul_quant, rms_norm,
+    QuantWeight, RmsScale, gather_quant, layer_norm, layer_norm_image, matmul_added, matmul_quant,
+    rms_norm,
 };
 
 use crate::ModelError;
@@ -169,104 +169,32 @@ impl Linear {
 }
 
 impl Linear {
+    /// The weight where it is packed and stands alone.
+    pub(crate) fn packed(&self) -> Option<&QuantWeight> {
+        match self.bias {
+            Some(_) => None,
+            None => self.weight.quant.as_ref(),
+        }
+    }
+
+    /// Output width.
+    pub(crate) fn d_out(&self) -> usize {
+        self.d_out
+    }
+
     /// [`Self::forward`] plus `residual`.
     ///
     /// # Shapes
     /// - x: `[…, d_in]`
     /// - residual, output: `[…, d_out]`
     pub fn forward_added<const D: usize>(&self, x: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
-        let (Some(quant), None) = (&self.weight.quant, &self.bias) else {
+        let Some(quant) = self.packed() else {
             return self.forward(x) + residual;
         };
         let shape: [usize; D] = residual.dims();
         let rows: usize = shape[..D - 1].iter().product();
         let residual = residual.reshape([rows, self.d_out]);
         matmul_added(x.reshape([rows, quant.cols()]), quant, residual).reshape(shape)
-    }
-}
-
-/// Linear layers without bias over the same input: one product where their weights are packed alike.
-#[derive(Module, Debug)]
-pub struct Stack {
-    /// None where they are stacked.
-    apart: Vec<Linear>,
-    #[module(skip)]
-    stacked: Option<QuantWeight>,
-    #[module(skip)]
-    widths: Vec<usize>,
-}
-
-impl Stack {
-    /// Layers that have no bias.
-    #[must_use]
-    pub fn new(layers: Vec<Linear>) -> Self {
-        let widths = layers.iter().map(|layer| layer.d_out).collect();
-        let packed: Option<Vec<&QuantWeight>> =
-            layers.iter().map(|l| l.weight.quant.as_ref()).collect();
-        let stacked = packed.and_then(|packed| QuantWeight::stacked(&packed));
-        Self {
-            apart: if stacked.is_some() {
-                Vec::new()
-            } else {
-                layers
-            },
-            stacked,
-            widths,
-        }
-    }
-
-    /// What each layer makes of `x`.
-    ///
-    /// # Shapes
-    /// - x: `[batch, n, d_in]`
-    /// - output: `[batch, n, d_out]` of each layer
-    pub fn forward(&self, x: Tensor<3>) -> Vec<Tensor<3>> {
-        let Some(stacked) = &self.stacked else {
-            return self.apart.iter().map(|l| l.forward(x.clone())).collect();
-        };
-        let [batch, n, d] = x.dims();
-        let all = matmul_quant(x.reshape([batch * n, d]), stacked);
-        let all = all.reshape([batch, n, stacked.rows()]);
-        let mut first = 0;
-        let part = |width: &usize| {
-            let part = all.clone().narrow(2, first, *width);
-            first += width;
-            part
-        };
-        self.widths.iter().map(part).collect()
-    }
-
-    /// What all layers make of `x` after `norm`, side by side; `None` where they are apart.
-    ///
-    /// # Shapes
-    /// - x: `[batch, n, d_in]`
-    /// - output: `[batch, n, sum of all d_out]`
-    pub fn forward_normed(&self, x: &Tensor<3>, norm: &RmsNorm) -> Option<Tensor<3>> {
-        let stacked = self.stacked.as_ref()?;
-        let [batch, n, d] = x.dims();
-        let rows = x.clone().reshape([batch * n, d]);
-        let all = matmul_normed(rows, norm.scale(), stacked);
-        Some(all.reshape([batch, n, stacked.rows()]))
-    }
-
-    /// SiLU of the first of two layers times the second, of `x` after `norm`.
-    ///
-    /// # Shapes
-    /// - x: `[batch, n, d_in]`
-    /// - output: `[batch, n, d_out]`
-    pub fn gated(&self, x: Tensor<3>, norm: &RmsNorm) -> Tensor<3> {
-        let [batch, n, d] = x.dims();
-        match (&self.stacked, &self.apart[..]) {
-            (Some(stacked), _) => {
-                let gated = matmul_gated(x.reshape([batch * n, d]), norm.scale(), stacked);
-                gated.reshape([batch, n, stacked.rows() / 2])
-            }
-            (None, [gate, up]) => {
-                let h = norm.forward(x);
-                silu(gate.forward(h.clone())) * up.forward(h)
-            }
-            (None, _) => unreachable!("a gate and what it lets through"),
-        }
     }
 }
 
@@ -454,7 +382,8 @@ impl RmsNorm {
         rms_norm(x, self.weight.val(), self.eps)
     }
 
-    fn scale(&self) -> RmsScale {
+    /// The norm for a product that has it inside.
+    pub(crate) fn scale(&self) -> RmsScale {
         RmsScale {
             weight: self.weight.val(),
             eps: self.eps,
