@@ -168,7 +168,7 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
         kept.choices = rows;
     }
     if args.criteria {
-        let (found, rows) = criteria::judge(&mut engine, data, &dataset.records, &stop)?;
+        let (found, rows) = criteria::judge(&mut engine, data, &mut dataset, &stop)?;
         report.criteria = Some(found);
         kept.criteria = rows;
     }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use vmad_data::{DefectKind, Record, plural};
-use vmad_engine::{CancelToken, Engine, Query};
+use vmad_engine::{CancelToken, Engine, Photo, Query};
 use vmad_eval::{CriteriaReport, Verdicts};
 
 use super::rows::CriterionRow;
-use crate::files::read_photo;
+use crate::dataset::OpenDataset;
 use crate::interrupt::Stop;
 use crate::{progress, session};
 
@@ -17,9 +17,10 @@ use crate::{progress, session};
 pub(super) fn judge(
     engine: &mut Engine,
     data: &Path,
-    records: &[Record],
+    dataset: &mut OpenDataset,
     stop: &Stop,
 ) -> Result<(CriteriaReport, Vec<CriterionRow>)> {
+    let OpenDataset { records, loader } = dataset;
     let is_known = |record: &&Record| {
         let is_named = record.kinds.len() == record.defect_types.len();
         record.is_defective && !record.kinds.is_empty() && is_named
@@ -40,13 +41,17 @@ pub(super) fn judge(
         }
         let name = record.path.strip_prefix(data).unwrap_or(&record.path);
         let about = || record.path.display().to_string();
+        bar.inc(1);
+        let Some(photo) = loader.load(record)? else {
+            continue;
+        };
         let mut is_rejected = |normal: String| -> Result<bool> {
             let query = Query {
                 object: Some(record.object.clone()),
                 normal: Some(normal.clone()),
                 ..Query::default()
             };
-            let photo = read_photo(&record.path).with_context(about)?;
+            let photo = Photo::Rgb(photo.image.clone());
             let events = engine.inspect(photo, query, &CancelToken::new());
             let (_, verdict) = session::finish(events).with_context(about)?;
             rows.push(CriterionRow {
@@ -62,7 +67,6 @@ pub(super) fn judge(
             allowed: is_rejected(allowing(&record.kinds))?,
             other_allowed: is_rejected(allowing(&[other(&record.kinds)]))?,
         });
-        bar.inc(1);
     }
     bar.finish_and_clear();
     Ok((report, rows))
