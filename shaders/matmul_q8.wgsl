@@ -1,51 +1,14 @@
-// out = x · dequant(W_q8)ᵀ, for a prompt or an image. Reference: vmad_quant::matmul_q8.
-// One workgroup per 64×64 tile of the result; the workgroups are numbered over two dimensions.
+// A linear layer, x · dequant(W_q8)ᵀ and what comes after, for a prompt or an image.
+// Reference: vmad_quant::matmul_q8, reference::activated.
 //#include shared/scale.wgsl
 //#include shared/q8.wgsl
 //#include shared/tile.wgsl
+//#include shared/linear.wgsl
 @group(0) @binding(0) var<storage, read_write> packed: array<vec4<u32>>; // [rows, blocks, 2], 16 bytes each
 @group(0) @binding(1) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;          // [tokens, rows]
-@group(0) @binding(4) var<uniform> info: vec4<u32>;                      // tokens, rows, cols, workgroups along x
 
-// 64 rows of one block are 512 words: two for each thread.
-fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
-    let row = first_row + local / 4u;
-    let part = local % 4u; // eight of the block's 32 columns
-    var low = vec4<f32>(0.0);
-    var high = vec4<f32>(0.0);
-    if (row < info.y) {
-        let at = row * blocks + block;
-        let words = packed[at * 2u + part / 2u];
-        let scale = scale_at(at);
-        low = q8_word(words[(part % 2u) * 2u]) * scale;
-        high = q8_word(words[(part % 2u) * 2u + 1u]) * scale;
-    }
-    let to = part * 8u * TILE + local / 4u;
-    for (var i = 0u; i < 4u; i++) {
-        w_tile[to + i * TILE] = low[i];
-        w_tile[to + (i + 4u) * TILE] = high[i];
-    }
-}
-
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let tiles_across = (info.y + TILE - 1u) / TILE;
-    let tiles_down = (info.x + TILE - 1u) / TILE;
-    let index = group.y * info.w + group.x;
-    if (index >= tiles_across * tiles_down) {
-        return;
-    }
-    let first_row = (index % tiles_across) * TILE;
-    let first_token = (index / tiles_across) * TILE;
-    let blocks = (info.z + 31u) / 32u;
-    for (var block = 0u; block < blocks; block++) {
-        load_x(local, first_token, block * STEP);
-        load_w(local, first_row, block, blocks);
-        workgroupBarrier();
-        accumulate(local);
-        workgroupBarrier();
-    }
-    store(local, first_token, first_row);
+// Four columns of a block, without its scale.
+fn four_at(at: u32, part: u32) -> vec4<f32> {
+    return q8_word(packed[at * 2u + part / 4u][part % 4u]);
 }

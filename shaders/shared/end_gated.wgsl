@@ -4,9 +4,8 @@
 
 fn results() -> u32 { return info[0].y / 2u; }
 
-fn lane_sums(token: u32, row: u32, lane: u32) -> vec3<f32> {
-    let gate = lane_sum(token, row, lane);
-    return vec3<f32>(gate, lane_sum(token, row + results(), lane), lane_squares(token, lane));
+fn lane_sums(token: u32, row: u32, lane: u32) -> vec2<f32> {
+    return vec2<f32>(lane_sum(token, row, lane), lane_sum(token, row + results(), lane));
 }
 
 fn finish(token: u32, row: u32, sums: vec3<f32>) -> f32 {

@@ -1,6 +1,7 @@
 // A product of rows that are normed on the way, x / √(mean x² + ε) · w: the columns' weights go into the
 // terms, and what the row is divided by, known only at its end, into the sum.
 // info[1].x: ε.
+const NORMED: bool = true;
 @group(0) @binding(3) var<storage, read_write> norm: array<f32>; // [cols]
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;  // [tokens, results]
 @group(0) @binding(5) var<uniform> info: array<vec4<u32>, 2>;
@@ -10,19 +11,6 @@ fn x_at(token: u32, col: u32) -> vec4<f32> {
     // Past the end the input is zero, whatever is read here.
     let at = min(vec4<u32>(col, col + 1u, col + 2u, col + 3u), vec4<u32>(last));
     return input_at(token, col) * vec4<f32>(norm[at.x], norm[at.y], norm[at.z], norm[at.w]);
-}
-
-// What the blocks of one lane add to the sum of squares of a token.
-fn lane_squares(token: u32, lane: u32) -> f32 {
-    let blocks = (info[0].z + 31u) / 32u;
-    var sum = 0.0;
-    for (var block = lane; block < blocks; block += LANES) {
-        for (var i = 0u; i < 32u; i += 4u) {
-            let some = input_at(token, block * 32u + i);
-            sum += dot(some, some);
-        }
-    }
-    return sum;
 }
 
 fn normed(sum: f32, squares: f32) -> f32 {

@@ -1,50 +1,109 @@
-// One 64×64 tile of x · Wᵀ: 256 threads as 16×16, each with 4×4 results in registers, 32 columns
-// (one block) a step. Both halves are stored column-major, so that a thread reads its four rows and
-// its four tokens from neighbouring addresses. 2 × 8 KiB is the default limit of WebGPU exactly.
-// Expects the bindings `x`, `out` and `info`.
+// One 64×64 tile of x · Wᵀ: 128 threads as 8×16, each with 8 tokens × 4 rows in registers, 32 columns (one
+// block) a step. Both halves are stored column by column, four tokens or rows to a vector, so that a thread
+// has its 32 products from three reads. 2 × 8 KiB is the default limit of WebGPU exactly.
+// Expects the bindings `x`, `out` and `info`, `four_at` of the weight, and `finish` of the end.
+// info[0]: tokens, rows, cols, workgroups along x. info[1]: what the end needs.
 const TILE: u32 = 64u;
 const STEP: u32 = 32u;
+const FOURS: u32 = 16u; // vectors of a column
 
-var<workgroup> x_tile: array<f32, 2048>; // [STEP, TILE]
-var<workgroup> w_tile: array<f32, 2048>; // [STEP, TILE]
-var<private> sums: array<vec4<f32>, 4>;  // one vector of four rows for each of four tokens
+var<workgroup> x_tile: array<vec4<f32>, 512>; // [STEP, FOURS]
+var<workgroup> w_tile: array<vec4<f32>, 512>; // [STEP, FOURS]
+var<private> sums: array<vec4<f32>, 8>;       // over four rows, for each of eight tokens
+
+// Where the vector `four` of column `k` lies: turned around within the column, so that neither threads with
+// columns side by side nor those four apart meet in a bank of memory.
+fn slot(k: u32, four: u32) -> u32 {
+    return k * FOURS + (four ^ ((k ^ (k >> 2u)) & 7u));
+}
 
 fn load_x(local: u32, first_token: u32, first_col: u32) {
-    for (var i = 0u; i < 8u; i++) {
-        let at = i * 256u + local;
-        let token = first_token + at / STEP;
-        let col = first_col + at % STEP;
-        var value = 0.0;
-        if (token < info.x && col < info.z) {
-            value = x[token * info.z + col];
+    let k = local % STEP;
+    let col = first_col + k;
+    for (var four = local / STEP; four < FOURS; four += 4u) {
+        let token = first_token + four * 4u;
+        var values = vec4<f32>(0.0);
+        // Columns past the end read as zero: whatever the padding of the last block holds cannot reach a
+        // result.
+        if (col < info[0].z) {
+            for (var i = 0u; i < 4u; i++) {
+                if (token + i < info[0].x) {
+                    values[i] = x[(token + i) * info[0].z + col];
+                }
+            }
         }
-        x_tile[(at % STEP) * TILE + at / STEP] = value;
+        x_tile[slot(k, four)] = values;
+    }
+}
+
+// Four columns of four rows a thread, turned around.
+fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
+    let part = local % 8u;
+    let four = local / 8u;
+    var rows: mat4x4<f32>;
+    for (var i = 0u; i < 4u; i++) {
+        let row = first_row + four * 4u + i;
+        var values = vec4<f32>(0.0);
+        if (row < info[0].y) {
+            let at = row * blocks + block;
+            values = four_at(at, part) * scale_at(at);
+        }
+        rows[i] = values;
+    }
+    let columns = transpose(rows);
+    for (var i = 0u; i < 4u; i++) {
+        w_tile[slot(part * 4u + i, four)] = columns[i];
     }
 }
 
 fn accumulate(local: u32) {
-    let tokens = (local / 16u) * 4u;
-    let rows = (local % 16u) * 4u;
+    let tokens = (local / 16u) * 2u;
+    let row = local % 16u;
     for (var k = 0u; k < STEP; k++) {
-        let r = k * TILE + rows;
-        let t = k * TILE + tokens;
-        let w = vec4<f32>(w_tile[r], w_tile[r + 1u], w_tile[r + 2u], w_tile[r + 3u]);
-        sums[0] += x_tile[t] * w;
-        sums[1] += x_tile[t + 1u] * w;
-        sums[2] += x_tile[t + 2u] * w;
-        sums[3] += x_tile[t + 3u] * w;
+        let w = w_tile[slot(k, row)];
+        let first = x_tile[slot(k, tokens)];
+        let second = x_tile[slot(k, tokens + 1u)];
+        sums[0] += first.x * w;
+        sums[1] += first.y * w;
+        sums[2] += first.z * w;
+        sums[3] += first.w * w;
+        sums[4] += second.x * w;
+        sums[5] += second.y * w;
+        sums[6] += second.z * w;
+        sums[7] += second.w * w;
     }
 }
 
 fn store(local: u32, first_token: u32, first_row: u32) {
-    let rows = info.y;
-    for (var i = 0u; i < 4u; i++) {
-        let token = first_token + (local / 16u) * 4u + i;
+    let rows = info[0].y;
+    for (var i = 0u; i < 8u; i++) {
+        let token = first_token + (local / 16u) * 8u + i;
         for (var j = 0u; j < 4u; j++) {
             let row = first_row + (local % 16u) * 4u + j;
-            if (token < info.x && row < rows) {
-                out[token * rows + row] = sums[i][j];
+            if (token < info[0].x && row < rows) {
+                out[token * rows + row] = finish(token, row, sums[i][j]);
             }
         }
     }
+}
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let tiles_across = (info[0].y + TILE - 1u) / TILE;
+    let tiles_down = (info[0].x + TILE - 1u) / TILE;
+    let index = group.y * info[0].w + group.x;
+    if (index >= tiles_across * tiles_down) {
+        return;
+    }
+    let first_row = (index % tiles_across) * TILE;
+    let first_token = (index / tiles_across) * TILE;
+    let blocks = (info[0].z + STEP - 1u) / STEP;
+    for (var block = 0u; block < blocks; block++) {
+        load_x(local, first_token, block * STEP);
+        load_w(local, first_row, block, blocks);
+        workgroupBarrier();
+        accumulate(local);
+        workgroupBarrier();
+    }
+    store(local, first_token, first_row);
 }

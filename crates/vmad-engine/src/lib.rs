@@ -68,5 +68,7 @@ pub use source::FolderSource;
 pub use source::{ByteSource, MemorySource, SourceError};
 pub use stream::EventStream;
 pub use trace::{Trace, TraceData, TraceTensor};
+#[cfg(target_family = "wasm")]
+pub use vmad_kernels::run_constructors;
 pub use vmad_kernels::{DeviceKind, is_software_name};
 pub use vmad_prep::Region;

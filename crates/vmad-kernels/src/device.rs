@@ -86,6 +86,23 @@ pub fn is_software_name(name: &str) -> bool {
             .any(|word| word == "warp")
 }
 
+/// Runs what other crates (cubecl's, above all) have registered to run before `main`; once, when a wasm
+/// module starts.
+///
+/// Were it not called from within, the linker would take the module for a command and make *every* call
+/// from JavaScript run all constructors again, which costs milliseconds each time.
+#[cfg(target_family = "wasm")]
+pub fn run_constructors() {
+    use std::sync::Once;
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    static FIRST: Once = Once::new();
+    // SAFETY: the linker provides this function, without arguments or result, in every module, and
+    // it is called once, before anything that the constructors register could be in use.
+    FIRST.call_once(|| unsafe { __wasm_call_ctors() });
+}
+
 /// The CPU backend. It always exists.
 pub fn cpu_device() -> Device {
     Device::flex()

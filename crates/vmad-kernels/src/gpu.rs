@@ -163,15 +163,11 @@ fn launch(
     )
 }
 
-fn matmul([matvec, matmul]: [&'static Shader; 2], x: CubeTensor, weight: Weight) -> CubeTensor {
+/// For the few tokens of a decoding step; more go through [`product::linear`].
+fn matvec(shader: &'static Shader, x: CubeTensor, weight: Weight) -> CubeTensor {
     let tokens = x.meta.shape()[0];
     let rows = weight.rows;
-    let (shader, groups_down) = if tokens <= MATVEC_TOKENS {
-        (matvec, tokens)
-    } else {
-        (matmul, tokens.div_ceil(matmul.tile as usize))
-    };
-    let groups = rows.div_ceil(shader.tile as usize) as u64 * groups_down as u64;
+    let groups = rows.div_ceil(shader.tile as usize) as u64 * tokens as u64;
     launch(shader, weight, x, [tokens, rows], groups)
 }
 
@@ -190,8 +186,8 @@ impl QuantOps for CubeBackend {
         rows: usize,
         cols: usize,
     ) -> CubeTensor {
-        matmul(
-            [&MATVEC_Q8, &MATMUL_Q8],
+        matvec(
+            &MATVEC_Q8,
             x,
             Weight {
                 packed,
@@ -209,8 +205,8 @@ impl QuantOps for CubeBackend {
         rows: usize,
         cols: usize,
     ) -> CubeTensor {
-        matmul(
-            [&MATVEC_Q4, &MATMUL_Q4],
+        matvec(
+            &MATVEC_Q4,
             x,
             Weight {
                 packed,

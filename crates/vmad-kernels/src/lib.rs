@@ -27,11 +27,15 @@ pub use burn::tensor::Device;
 pub use device::gpu_device;
 #[cfg(feature = "libtorch")]
 pub use device::libtorch_device;
+#[cfg(target_family = "wasm")]
+pub use device::run_constructors;
 pub use device::{AdapterInfo, DeviceKind, cpu_device, is_software_name};
 pub use error::KernelError;
 pub use kv::{KvLayer, Rotary};
 pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
-pub use product::{RmsScale, matmul_added, matmul_gated, matmul_normed};
+pub use product::{
+    Activation, LinearEnd, RmsScale, matmul_added, matmul_gated, matmul_linear, matmul_normed,
+};
 pub use self_test::self_test;
 pub use weight::{QuantKind, QuantWeight};

@@ -115,16 +115,21 @@ pub fn matmul_quant(x: Tensor<2>, w: &QuantWeight) -> Tensor<2> {
     } else {
         x.cast(FloatDType::F32)
     };
-    let (x, packed, scales) = (
-        x.into_dispatch(),
-        w.packed().into_dispatch(),
-        w.scales().into_dispatch(),
-    );
-    let product = Tensor::from_dispatch(match w.kind() {
-        QuantKind::Q8 => <Dispatch as QuantOps>::matmul_q8(x, packed, scales, w.rows(), w.cols()),
-        QuantKind::Q4 => <Dispatch as QuantOps>::matmul_q4(x, packed, scales, w.rows(), w.cols()),
-    });
+    let product = product(x, w);
     if tracked { product.autodiff() } else { product }
+}
+
+fn product(x: Tensor<2>, w: &QuantWeight) -> Tensor<2> {
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::product::is_prompt(&x) {
+        return crate::gpu::product::linear(x, w, crate::LinearEnd::default());
+    }
+    let (packed, scales) = (w.packed().into_dispatch(), w.scales().into_dispatch());
+    let (rows, cols, x) = (w.rows(), w.cols(), x.into_dispatch());
+    Tensor::from_dispatch(match w.kind() {
+        QuantKind::Q8 => <Dispatch as QuantOps>::matmul_q8(x, packed, scales, rows, cols),
+        QuantKind::Q4 => <Dispatch as QuantOps>::matmul_q4(x, packed, scales, rows, cols),
+    })
 }
 
 /// The rows of `dequant(w)` that `ids` names: an embedding look-up.

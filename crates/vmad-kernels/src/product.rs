@@ -1,5 +1,5 @@
-//! Products of packed weights together with what comes before or after them in a LLaMA block: one launch
-//! each in a decoding step on a GPU, the operations one after the other elsewhere.
+//! Products of packed weights together with what comes before or after them in a block of a transformer: one
+//! launch each on a GPU, the operations one after the other elsewhere.
 
 use burn::tensor::{Tensor, activation};
 
@@ -22,6 +22,83 @@ impl RmsScale {
     }
 }
 
+/// What a linear layer's results go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// x·Φ(x), with the error function.
+    Gelu,
+    /// CLIP's x·σ(1.702 x).
+    QuickGelu,
+    /// max(x, 0).
+    Relu,
+}
+
+impl Activation {
+    /// The activation of every element.
+    #[must_use]
+    pub fn of<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Gelu => activation::gelu(x),
+            Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+            Self::Relu => activation::relu(x),
+        }
+    }
+}
+
+/// What a linear layer does with a product, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct LinearEnd {
+    /// Added to each token, `[rows]`.
+    pub bias: Option<Tensor<1>>,
+    /// Of the sum.
+    pub activation: Option<Activation>,
+    /// Added at last, `[tokens, rows]`.
+    pub residual: Option<Tensor<2>>,
+}
+
+impl LinearEnd {
+    /// The same, one operation after the other.
+    #[must_use]
+    pub fn of(self, product: Tensor<2>) -> Tensor<2> {
+        let y = match self.bias {
+            Some(bias) => product + bias.unsqueeze(),
+            None => product,
+        };
+        let y = match self.activation {
+            Some(activation) => activation.of(y),
+            None => y,
+        };
+        match self.residual {
+            Some(residual) => y + residual,
+            None => y,
+        }
+    }
+}
+
+/// `activation(x · dequant(w)ᵀ + bias) + residual`.
+///
+/// # Shapes
+/// - x: `[tokens, cols]`
+/// - output: `[tokens, rows]`
+///
+/// # Panics
+/// Like every product in burn: when the shapes do not fit or the tensors are on different devices.
+#[must_use]
+pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::product::is_prompt(&x) {
+        let tokens = x.dims()[0];
+        if let Some(bias) = &end.bias {
+            check(&x, w, bias.dims(), [w.rows()]);
+        }
+        if let Some(residual) = &end.residual {
+            check(&x, w, residual.dims(), [tokens, w.rows()]);
+        }
+        return crate::gpu::product::linear(x, w, end);
+    }
+    end.of(matmul_quant(x, w))
+}
+
 /// `x · dequant(w)ᵀ + residual`.
 ///
 /// # Shapes
@@ -29,16 +106,21 @@ impl RmsScale {
 /// - residual, output: `[tokens, rows]`
 ///
 /// # Panics
-/// Like every product in burn: when the shapes do not fit or the tensors are on different devices.
+/// As [`matmul_linear`].
 #[must_use]
 pub fn matmul_added(x: Tensor<2>, w: &QuantWeight, residual: Tensor<2>) -> Tensor<2> {
     #[cfg(feature = "wgpu")]
-    if crate::gpu::product::fits(&x) {
+    if crate::gpu::product::is_step(&x) {
         use crate::gpu::product::{End, product};
         check(&x, w, residual.dims(), [x.dims()[0], w.rows()]);
         return product(x, w, residual, End::Added);
     }
-    matmul_quant(x, w) + residual
+    let residual = Some(residual);
+    let end = LinearEnd {
+        residual,
+        ..LinearEnd::default()
+    };
+    matmul_linear(x, w, end)
 }
 
 /// `rms_norm(x) · dequant(w)ᵀ`.
@@ -48,11 +130,11 @@ pub fn matmul_added(x: Tensor<2>, w: &QuantWeight, residual: Tensor<2>) -> Tenso
 /// - output: `[tokens, rows]`
 ///
 /// # Panics
-/// As [`matmul_added`].
+/// As [`matmul_linear`].
 #[must_use]
 pub fn matmul_normed(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> {
     #[cfg(feature = "wgpu")]
-    if crate::gpu::product::fits(&x) {
+    if crate::gpu::product::is_step(&x) {
         use crate::gpu::product::{End, product};
         check(&x, w, norm.weight.dims(), [w.cols()]);
         let end = End::Normed(norm.eps as f32);
@@ -69,13 +151,13 @@ pub fn matmul_normed(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2>
 /// - output: `[tokens, rows / 2]`
 ///
 /// # Panics
-/// As [`matmul_added`], and when the weight's rows are odd.
+/// As [`matmul_linear`], and when the weight's rows are odd.
 #[must_use]
 pub fn matmul_gated(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> {
     let half = w.rows() / 2;
     assert_eq!(2 * half, w.rows(), "matmul_gated: two matrices of one size");
     #[cfg(feature = "wgpu")]
-    if crate::gpu::product::fits(&x) {
+    if crate::gpu::product::is_step(&x) {
         use crate::gpu::product::{End, product};
         check(&x, w, norm.weight.dims(), [w.cols()]);
         let end = End::Gated(norm.eps as f32);

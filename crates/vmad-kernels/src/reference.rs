@@ -1,6 +1,8 @@
 //! The operations in plain Rust, slow and in double precision: what every backend is held against.
 //! Those on packed weights are in `vmad_quant`. Compiled for size: they run once, in the self-test.
 
+use crate::Activation;
+
 /// [`crate::layer_norm`] of rows of `weight.len()` numbers.
 #[must_use]
 #[cold]
@@ -44,6 +46,33 @@ pub fn gated(gates: &[f32], values: &[f32]) -> Vec<f32> {
         (gate / (1.0 + (-gate).exp()) * f64::from(*value)) as f32
     };
     gates.iter().zip(values).map(through).collect()
+}
+
+/// An activation, with the error function by its series.
+#[must_use]
+#[cold]
+pub fn activated(activation: Activation, x: f32) -> f32 {
+    let x = f64::from(x);
+    let y = match activation {
+        Activation::Gelu => x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)) / 2.0,
+        Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
+        Activation::Relu => x.max(0.0),
+    };
+    y as f32
+}
+
+/// 2/√π · exp(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n + 1)), whose terms have one sign; ±1 where that is so in double
+/// precision.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= 2.0 * x * x / (2.0 * f64::from(n) + 1.0);
+        sum += term;
+    }
+    sum * (-x * x).exp() * std::f64::consts::FRAC_2_SQRT_PI
 }
 
 /// Rotary position embedding of one head's columns, half layout.

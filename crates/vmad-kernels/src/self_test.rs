@@ -5,8 +5,9 @@ use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
 use crate::reference::{self, AttentionSizes};
 use crate::{
-    KernelError, KvLayer, Mask, QuantWeight, Relative, RmsScale, Rotary, attention, gather_quant,
-    layer_norm, matmul_added, matmul_gated, matmul_normed, matmul_quant, rms_norm,
+    Activation, KernelError, KvLayer, LinearEnd, Mask, QuantWeight, Relative, RmsScale, Rotary,
+    attention, gather_quant, layer_norm, matmul_added, matmul_gated, matmul_linear, matmul_normed,
+    matmul_quant, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -88,7 +89,7 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
     compare("matmul of burn", y, &expected).await
 }
 
-/// Products with what comes before or after them, one token each.
+/// Products with what comes before or after them, one token each but for a whole linear layer.
 async fn products<M: Packed>(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
     const EPS: f64 = 1e-5;
     let w = M::from_values(ROWS, seed)?;
@@ -102,6 +103,23 @@ async fn products<M: Packed>(device: &Device, seed: &mut u32) -> Result<(), Kern
     let product = w.times(&x)?.into_iter().zip(&more);
     let expected: Vec<f32> = product.map(|(y, more)| y + more).collect();
     compare(M::ADDED, y, &expected).await?;
+
+    let tokens = TOKENS[1];
+    let (x, more) = (values(tokens * COLS, seed), values(tokens * ROWS, seed));
+    let bias = values(ROWS, seed);
+    let end = LinearEnd {
+        bias: Some(Tensor::from_data(
+            TensorData::new(bias.clone(), [ROWS]),
+            device,
+        )),
+        activation: Some(Activation::Gelu),
+        residual: Some(tensor(&more, tokens, ROWS, device)),
+    };
+    let y = matmul_linear(tensor(&x, tokens, COLS, device), &packed, end);
+    let finish =
+        |(i, y): (usize, f32)| reference::activated(Activation::Gelu, y + bias[i % ROWS]) + more[i];
+    let expected: Vec<f32> = w.times(&x)?.into_iter().enumerate().map(finish).collect();
+    compare(M::LINEAR, y, &expected).await?;
 
     let norm = values(COLS, seed);
     let scale = || RmsScale {
@@ -261,15 +279,17 @@ async fn norms(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
 trait Packed: Sized {
     fn from_values(rows: usize, seed: &mut u32) -> Result<Self, KernelError>;
     fn upload(&self, device: &Device) -> Result<QuantWeight, KernelError>;
-    /// The product with one token.
+    /// The product with some tokens.
     fn times(&self, x: &[f32]) -> Result<Vec<f32>, KernelError>;
     const ADDED: &str;
+    const LINEAR: &str;
     const NORMED: &str;
     const GATED: &str;
 }
 
 impl Packed for Q8Matrix {
     const ADDED: &str = "matvec_q8_added";
+    const LINEAR: &str = "matmul_q8, a linear layer's";
     const NORMED: &str = "matvec_q8_normed";
     const GATED: &str = "matvec_q8_gated";
 
@@ -294,6 +314,7 @@ impl Packed for Q8Matrix {
 
 impl Packed for Q4Matrix {
     const ADDED: &str = "matvec_q4_added";
+    const LINEAR: &str = "matmul_q4, a linear layer's";
     const NORMED: &str = "matvec_q4_normed";
     const GATED: &str = "matvec_q4_gated";
 

@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::{
-    QuantWeight, RmsScale, cpu_device, matmul_added, matmul_gated, matmul_normed, matmul_quant,
-    reference,
+    Activation, LinearEnd, QuantWeight, RmsScale, cpu_device, matmul_added, matmul_gated,
+    matmul_linear, matmul_normed, matmul_quant, reference,
 };
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
@@ -19,8 +19,8 @@ const TOLERANCE: f32 = 2e-5;
 
 const EPS: f64 = 1e-5;
 
-/// Rows, columns and tokens: few tokens take the shaders with an end, more the operations one by one.
-/// Around blocks of 32 columns, workgroups of 8 rows, and as wide as LLaMA-7B.
+/// Rows, columns and tokens: up to four tokens take other shaders than more do. Around tiles of
+/// 64, blocks of 32 columns, workgroups of 8 rows, and as wide as LLaMA-7B.
 const SHAPES: &[[usize; 3]] = &[
     [2, 1, 1],
     [6, 31, 2],
@@ -29,8 +29,20 @@ const SHAPES: &[[usize; 3]] = &[
     [18, 100, 4],
     [130, 257, 5],
     [66, 70, 9],
+    [128, 64, 64],
+    [66, 95, 131],
     [64, 4096, 1],
     [20_000, 64, 1],
+];
+
+/// Bias, activation, residual.
+const ENDS: [(bool, Option<Activation>, bool); 6] = [
+    (false, None, false),
+    (true, None, false),
+    (true, Some(Activation::Gelu), false),
+    (true, Some(Activation::QuickGelu), true),
+    (false, Some(Activation::Relu), true),
+    (false, None, true),
 ];
 
 struct Matrix(Packed);
@@ -110,6 +122,25 @@ fn check_all(device: &Device) {
         let product = w.times(&x).into_iter().zip(&more);
         let expected: Vec<f32> = product.map(|(y, more)| y + more).collect();
         compare(&format!("added {what}"), made, &expected);
+
+        for (with_bias, activation, with_residual) in ENDS {
+            let bias = numbers(rows, &mut rng);
+            let end = LinearEnd {
+                bias: with_bias
+                    .then(|| Tensor::from_data(TensorData::new(bias.clone(), [rows]), device)),
+                activation,
+                residual: with_residual.then(|| tensor(&more, rows)),
+            };
+            let made = matmul_linear(tensor(&x, cols), &packed, end);
+            let finish = |(i, y): (usize, f32)| {
+                let y = if with_bias { y + bias[i % rows] } else { y };
+                let y = activation.map_or(y, |activation| reference::activated(activation, y));
+                if with_residual { y + more[i] } else { y }
+            };
+            let expected: Vec<f32> = w.times(&x).into_iter().enumerate().map(finish).collect();
+            let end = format!("bias {with_bias}, {activation:?}, residual {with_residual}");
+            compare(&format!("{end} {what}"), made, &expected);
+        }
 
         let norm = numbers(cols, &mut rng);
         let scale = || RmsScale {

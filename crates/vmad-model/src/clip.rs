@@ -2,11 +2,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Mask, attention};
+use vmad_kernels::{Activation, Mask, attention};
 
 use crate::ModelError;
 use crate::config::ClipConfig;
-use crate::nn::{LayerNorm, Linear, Mlp, cut_patches, merge_heads, quick_gelu, split_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, cut_patches, merge_heads};
+use crate::stack::Stack;
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -14,13 +15,11 @@ use crate::weights::{Builder, Init};
 #[derive(Module, Debug)]
 struct Block {
     norm1: LayerNorm,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    qkv: Stack,
     out: Linear,
     norm2: LayerNorm,
     mlp: Mlp,
-    n_heads: usize,
+    d_head: usize,
 }
 
 impl Block {
@@ -40,10 +39,8 @@ impl Block {
                 [d, c.d_ff, d],
                 Init::Xavier,
             )?,
-            n_heads: c.n_heads,
-            q,
-            k,
-            v,
+            d_head: d / c.n_heads,
+            qkv: Stack::new(vec![q, k, v]),
             out,
         })
     }
@@ -51,11 +48,16 @@ impl Block {
     /// Keeps the shape `[batch, n, d_model]`.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let h = self.norm1.forward(x.clone());
-        let heads = |layer: &Linear| split_heads(layer.forward(h.clone()), self.n_heads);
-        let attended = attention(heads(&self.q), heads(&self.k), heads(&self.v), Mask::None);
-        let x = x + self.out.forward(merge_heads(attended));
+        let heads: [_; 3] = self
+            .qkv
+            .heads(h, self.d_head)
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("three layers"));
+        let [q, k, v] = heads;
+        let attended = attention(q, k, v, Mask::None);
+        let x = self.out.forward_added(merge_heads(attended), x);
         let h = self.norm2.forward(x.clone());
-        x + self.mlp.forward(h, quick_gelu)
+        self.mlp.forward_added(h, Activation::QuickGelu, x)
     }
 }
 

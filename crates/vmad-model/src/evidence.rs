@@ -8,11 +8,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation};
+use vmad_kernels::Activation;
 
 use crate::ModelError;
 use crate::config::{EvidenceConfig, VmadConfig};
 use crate::fit::Fit;
-use crate::nn::{LayerNorm, Linear, Mlp, gelu, to_channels_last};
+use crate::nn::{LayerNorm, Linear, Mlp, to_channels_last};
 use crate::weights::{Builder, Init};
 
 /// Epsilon of the layer norms.
@@ -150,7 +151,7 @@ impl Evidence {
 
         let all = [vec![clip, sam], numbers].concat();
         let all = Tensor::cat(all, 2);
-        let held = self.mlp.forward(all, gelu).squeeze_dim::<2>(1);
+        let held = self.mlp.forward(all, Activation::Gelu).squeeze_dim::<2>(1);
         match place {
             Some(place) => held + place,
             None => held,

@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Int, Tensor, activation, module};
 use vmad_kernels::{
-    QuantWeight, RmsScale, gather_quant, layer_norm, layer_norm_image, matmul_added, matmul_quant,
-    rms_norm,
+    Activation, LinearEnd, QuantWeight, RmsScale, gather_quant, layer_norm, layer_norm_image,
+    matmul_added, matmul_linear, matmul_quant, rms_norm,
 };
 
 use crate::ModelError;
@@ -36,12 +36,24 @@ impl Weight {
         }
     }
 
-    /// `x · weightᵀ`: `[m, cols]` to `[m, rows]`.
-    fn times(&self, x: Tensor<2>) -> Tensor<2> {
-        match (&self.dense, &self.quant) {
-            (Some(dense), _) => x.matmul(dense.val().transpose()),
-            (None, Some(quant)) => matmul_quant(x, quant),
-            (None, None) => unreachable!("a weight is dense or quantised by construction"),
+    /// `x · weightᵀ` and what its end makes of it: `[m, cols]` to `[m, rows]`.
+    fn times(&self, x: Tensor<2>, end: LinearEnd) -> Tensor<2> {
+        match (&self.dense, &self.quant, end) {
+            (Some(dense), _, end) => end.of(x.matmul(dense.val().transpose())),
+            (
+                None,
+                Some(quant),
+                LinearEnd {
+                    bias: None,
+                    activation: None,
+                    residual,
+                },
+            ) => match residual {
+                Some(residual) => matmul_added(x, quant, residual),
+                None => matmul_quant(x, quant),
+            },
+            (None, Some(quant), end) => matmul_linear(x, quant, end),
+            (None, None, _) => unreachable!("a weight is dense or quantised by construction"),
         }
     }
 }
@@ -155,31 +167,16 @@ impl Linear {
     /// - x: `[…, d_in]`
     /// - output: `[…, d_out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let mut shape: [usize; D] = x.dims();
-        let d_in = shape[D - 1];
-        let rows: usize = shape[..D - 1].iter().product();
-        let y = self.weight.times(x.reshape([rows, d_in]));
-        let y = match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
-        };
-        shape[D - 1] = self.d_out;
-        y.reshape(shape)
-    }
-}
-
-impl Linear {
-    /// The weight where it is packed and stands alone.
-    pub(crate) fn packed(&self) -> Option<&QuantWeight> {
-        match self.bias {
-            Some(_) => None,
-            None => self.weight.quant.as_ref(),
-        }
+        self.run(x, None, None)
     }
 
-    /// Output width.
-    pub(crate) fn d_out(&self) -> usize {
-        self.d_out
+    /// [`Self::forward`] through `activation`.
+    pub fn forward_activated<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        activation: Activation,
+    ) -> Tensor<D> {
+        self.run(x, Some(activation), None)
     }
 
     /// [`Self::forward`] plus `residual`.
@@ -188,13 +185,42 @@ impl Linear {
     /// - x: `[…, d_in]`
     /// - residual, output: `[…, d_out]`
     pub fn forward_added<const D: usize>(&self, x: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
-        let Some(quant) = self.packed() else {
-            return self.forward(x) + residual;
-        };
-        let shape: [usize; D] = residual.dims();
+        self.run(x, None, Some(residual))
+    }
+
+    fn run<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        activation: Option<Activation>,
+        residual: Option<Tensor<D>>,
+    ) -> Tensor<D> {
+        let mut shape: [usize; D] = x.dims();
+        let d_in = shape[D - 1];
         let rows: usize = shape[..D - 1].iter().product();
-        let residual = residual.reshape([rows, self.d_out]);
-        matmul_added(x.reshape([rows, quant.cols()]), quant, residual).reshape(shape)
+        shape[D - 1] = self.d_out;
+        let end = LinearEnd {
+            bias: self.bias(),
+            activation,
+            residual: residual.map(|residual| residual.reshape([rows, self.d_out])),
+        };
+        self.weight
+            .times(x.reshape([rows, d_in]), end)
+            .reshape(shape)
+    }
+
+    /// The weight where it is packed.
+    pub(crate) fn quant(&self) -> Option<&QuantWeight> {
+        self.weight.quant.as_ref()
+    }
+
+    /// `[d_out]`
+    pub(crate) fn bias(&self) -> Option<Tensor<1>> {
+        self.bias.as_ref().map(Param::val)
+    }
+
+    /// Output width.
+    pub(crate) fn d_out(&self) -> usize {
+        self.d_out
     }
 }
 
@@ -234,7 +260,7 @@ impl Embedding {
 
     /// The table as an output head: `[m, d_model]` to logits `[m, vocab_size]`.
     pub fn as_head(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.weight.times(hidden)
+        self.weight.times(hidden, LinearEnd::default())
     }
 }
 
@@ -522,28 +548,30 @@ impl Mlp {
     /// # Shapes
     /// - x: `[…, d_in]`
     /// - output: `[…, d_out]`
-    pub fn forward<const D: usize>(
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+        let hidden = self.first.forward_activated(x, activation);
+        self.second.forward(hidden)
+    }
+
+    /// [`Self::forward`] plus `residual`.
+    ///
+    /// # Shapes
+    /// - x: `[…, d_in]`
+    /// - residual, output: `[…, d_out]`
+    pub fn forward_added<const D: usize>(
         &self,
         x: Tensor<D>,
-        activation: impl Fn(Tensor<D>) -> Tensor<D>,
+        activation: Activation,
+        residual: Tensor<D>,
     ) -> Tensor<D> {
-        self.second.forward(activation(self.first.forward(x)))
+        let hidden = self.first.forward_activated(x, activation);
+        self.second.forward_added(hidden, residual)
     }
-}
-
-/// CLIP's x·σ(1.702 x).
-pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone() * activation::sigmoid(x * 1.702)
 }
 
 /// The exact, erf-based GELU.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::gelu(x)
-}
-
-/// max(x, 0).
-pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::relu(x)
 }
 
 /// x·σ(x).

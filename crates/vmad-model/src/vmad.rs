@@ -2,13 +2,14 @@
 
 use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Tensor};
+use vmad_kernels::Activation;
 
 use crate::ModelError;
 use crate::clip::{ClipEncoder, taps};
 use crate::config::VmadConfig;
 use crate::evidence::Evidence;
 use crate::llama::Llama;
-use crate::nn::{Mlp, relu};
+use crate::nn::Mlp;
 use crate::projector::Projector;
 use crate::sam::{ImageEncoder, MaskDecoder, PromptEncoder};
 use crate::weights::{Builder, Init, ShapeList, WeightSource};
@@ -117,7 +118,7 @@ impl Vmad {
     /// - seg_hidden: `[n, d_text]`
     /// - output: `[n, d_out]`
     pub fn seg_embedding(&self, seg_hidden: Tensor<2>) -> Tensor<2> {
-        self.seg.forward(seg_hidden, relu)
+        self.seg.forward(seg_hidden, Activation::Relu)
     }
 
     /// Embeds a prompt; the image sentinel, if there is one, becomes the visual tokens.

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{Fixture, Weights, on_every_device};
-use vmad_kernels::QuantWeight;
+use vmad_kernels::{Activation, QuantWeight};
 use vmad_model::clip::ClipEncoder;
 use vmad_model::config::{ClipConfig, LlamaConfig, LtcConfig, ProjectorConfig, SamConfig};
 use vmad_model::evidence::{Evidence, Features};
 use vmad_model::llama::{KvCache, Llama};
-use vmad_model::nn::{Mlp, relu};
+use vmad_model::nn::Mlp;
 use vmad_model::projector::{DeformableAttention, Ltc, Projector};
 use vmad_model::sam::{ImageEncoder, MaskDecoder, PromptEncoder};
 use vmad_model::{Builder, Init, LoadedWeight, ModelError, Vmad, VmadConfig, WeightSource};
@@ -336,7 +336,7 @@ fn seg_projection() {
         let [_, d_out] = fixture.shape("out.embedding").try_into().unwrap();
         let seg = Mlp::new(&mut root.at("seg"), ("0", "2"), [d, d, d_out], Init::Torch).unwrap();
         let hidden: Tensor<2> = fixture.tensor("in.hidden", device);
-        fixture.check("out.embedding", seg.forward(hidden, relu));
+        fixture.check("out.embedding", seg.forward(hidden, Activation::Relu));
     });
 }
 

@@ -14,34 +14,13 @@ mod host;
 mod inspector;
 mod message;
 
-use std::sync::Once;
-
 pub use inspector::WasmInspector;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Makes the instance ready; runs by itself when it is created.
 #[wasm_bindgen(start)]
 pub fn start() {
-    static FIRST: Once = Once::new();
-    FIRST.call_once(|| {
-        console_error_panic_hook::set_once();
-        run_constructors();
-    });
+    console_error_panic_hook::set_once();
+    #[cfg(target_family = "wasm")]
+    vmad_engine::run_constructors();
 }
-
-/// Runs what other crates have registered to run before `main`.
-///
-/// Were it not called from here, the linker would take this module for a command and make *every*
-/// call from JavaScript run all constructors again, which costs milliseconds each time.
-#[cfg(target_family = "wasm")]
-fn run_constructors() {
-    unsafe extern "C" {
-        fn __wasm_call_ctors();
-    }
-    // SAFETY: the linker provides this function, without arguments or result, in every module, and
-    // it is called once, before anything that the constructors register could be in use.
-    unsafe { __wasm_call_ctors() }
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn run_constructors() {}

@@ -13,8 +13,9 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 Usage: cargo xtask <chore>
 
-  wasm [--profile NAME] [--no-opt]
-             build vmad-web for the browser into www/lib/wasm; does nothing when that is up to date
+  wasm [--bench] [--profile NAME] [--no-opt]
+             build vmad-web for the browser into www/lib/wasm, or vmad-bench into target/vmad-bench;
+             does nothing when that is up to date
   budget     print the compressed size of the shipped wasm and check it against the limit
   tidy       check what no compiler checks: dependency edges, file lengths, leftovers, file sizes
   versions   check that versions that must agree do

@@ -1,4 +1,4 @@
-//! vmad-web for the browser: cargo, wasm-bindgen, wasm-opt, each only when its input changed.
+//! A crate for the browser: cargo, wasm-bindgen, wasm-opt, each only when its input changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
@@ -10,8 +10,16 @@ use anyhow::{Context, Result, bail};
 use crate::{tools, versions};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-const PACKAGE: &str = "vmad-web";
-const MODULE: &str = "vmad_web";
+/// What a visitor fetches.
+const SHIPPED: Module = Module {
+    package: "vmad-web",
+    folder: tools::WASM_FOLDER,
+};
+/// What only `npm run bench` uses.
+const BENCH: Module = Module {
+    package: "vmad-bench",
+    folder: "target/vmad-bench",
+};
 /// The optimiser in the npm package `binaryen`: a plain script, run with Node.
 const WASM_OPT: &str = "node_modules/binaryen/bin/wasm-opt";
 
@@ -27,17 +35,38 @@ const WASM_FEATURES: &[&str] = &[
     "--enable-multivalue",
 ];
 
+/// A crate and where its module goes, relative to the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Module {
+    package: &'static str,
+    folder: &'static str,
+}
+
+impl Module {
+    /// What the module's files are called.
+    fn name(self) -> String {
+        self.package.replace('-', "_")
+    }
+
+    /// What wasm-bindgen calls the wasm.
+    fn file(self) -> String {
+        format!("{}_bg.wasm", self.name())
+    }
+}
+
 /// What was asked for on the command line.
 pub struct Options {
+    module: Module,
     profile: String,
     optimise: bool,
 }
 
 impl Options {
-    /// Reads `[--profile NAME] [--no-opt]`.
+    /// Reads `[--bench] [--profile NAME] [--no-opt]`.
     pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut options = Self {
-            profile: "release".to_owned(),
+            module: SHIPPED,
+            profile: "web".to_owned(),
             optimise: true,
         };
         while let Some(argument) = arguments.next() {
@@ -48,6 +77,7 @@ impl Options {
                         .context("--profile needs a name")?
                         .clone_into(&mut options.profile);
                 }
+                "--bench" => options.module = BENCH,
                 "--no-opt" => options.optimise = false,
                 other => bail!("wasm takes no {other:?}"),
             }
@@ -59,16 +89,20 @@ impl Options {
 /// Builds what is out of date.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let version = versions::wasm_bindgen(root)?;
-    let wasm = compile(root, &options.profile)?;
+    let Options {
+        module, profile, ..
+    } = options;
+    let (package, folder, file) = (module.package, module.folder, module.file());
+    let wasm = compile(root, *module, profile)?;
     let optimiser = Some(root.join(WASM_OPT)).filter(|path| options.optimise && path.exists());
 
     let stamp = stamp(&wasm, &version, optimiser.as_deref())?;
-    let stamp_file = root.join("target/vmad-web.stamp");
-    let output = root.join(tools::WASM_FOLDER);
-    if output.join(tools::WASM_FILE).exists()
+    let stamp_file = root.join(format!("target/{package}.stamp"));
+    let output = root.join(folder);
+    if output.join(&file).exists()
         && std::fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp)
     {
-        println!("{} is up to date", tools::WASM_FOLDER);
+        println!("{folder} is up to date");
         return Ok(());
     }
 
@@ -78,7 +112,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     let program = wasm_bindgen_program(root, &version)?;
     tools::run(
         Command::new(program)
-            .args(["--target", "web", "--out-name", MODULE])
+            .args(["--target", "web", "--out-name", &module.name()])
             .args([
                 "--remove-name-section",
                 "--remove-producers-section",
@@ -87,7 +121,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
             .args([&staging, &wasm]),
     )?;
     match &optimiser {
-        Some(optimiser) => optimise(optimiser, &staging.join(tools::WASM_FILE))?,
+        Some(optimiser) => optimise(optimiser, &staging.join(&file))?,
         None if options.optimise => eprintln!(
             "{WASM_OPT} is missing (`npm ci` installs it): the wasm stays three times as large"
         ),
@@ -97,12 +131,13 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     std::fs::rename(&staging, &output)
         .with_context(|| format!("{} cannot be put into its place", output.display()))?;
     std::fs::write(&stamp_file, stamp)?;
-    println!("{} is new", tools::WASM_FOLDER);
+    println!("{folder} is new");
     Ok(())
 }
 
 /// Runs cargo, which knows best what changed, and returns the path of the wasm.
-fn compile(root: &Path, profile: &str) -> Result<PathBuf> {
+fn compile(root: &Path, module: Module, profile: &str) -> Result<PathBuf> {
+    let package = module.package;
     let mut cargo = tools::cargo();
     cargo
         .current_dir(root)
@@ -111,7 +146,7 @@ fn compile(root: &Path, profile: &str) -> Result<PathBuf> {
             "--target",
             TARGET,
             "--package",
-            PACKAGE,
+            package,
             "--lib",
             "--profile",
             profile,
@@ -124,19 +159,20 @@ fn compile(root: &Path, profile: &str) -> Result<PathBuf> {
     let messages = child.stdout.take().context("cargo has no output")?;
     let mut wasm = None;
     for line in BufReader::new(messages).lines() {
-        wasm = wasm_of(&line?).or(wasm);
+        wasm = wasm_of(module, &line?).or(wasm);
     }
     let status = child.wait()?;
     if !status.success() {
-        bail!("cargo build of {PACKAGE} for {TARGET} failed ({status})");
+        bail!("cargo build of {package} for {TARGET} failed ({status})");
     }
-    wasm.with_context(|| format!("{PACKAGE} gave no wasm: its library must be a cdylib"))
+    wasm.with_context(|| format!("{package} gave no wasm: its library must be a cdylib"))
 }
 
 /// The wasm file that one of cargo's messages announces.
-fn wasm_of(message: &str) -> Option<PathBuf> {
+fn wasm_of(module: Module, message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
-    if message["reason"] != "compiler-artifact" || message["target"]["name"] != MODULE {
+    let name = module.name();
+    if message["reason"] != "compiler-artifact" || message["target"]["name"] != name.as_str() {
         return None;
     }
     message["filenames"]
@@ -188,7 +224,7 @@ fn wasm_bindgen_program(root: &Path, version: &str) -> Result<PathBuf> {
 }
 
 fn optimise(optimiser: &Path, wasm: &Path) -> Result<()> {
-    println!("optimising {}, which takes a few minutes", tools::WASM_FILE);
+    println!("optimising {}, which takes a few minutes", wasm.display());
     let smaller = wasm.with_extension("small");
     tools::run(
         Command::new("node")
@@ -217,9 +253,9 @@ mod tests {
 
     #[test]
     fn options() -> Result<()> {
-        let options = Options::parse(["--no-opt", "--profile", "dev"].into_iter())?;
+        let options = Options::parse(["--bench", "--no-opt", "--profile", "dev"].into_iter())?;
         assert!(!options.optimise);
-        assert_eq!(options.profile, "dev");
+        assert_eq!((options.module, options.profile.as_str()), (BENCH, "dev"));
         assert!(Options::parse(["--profile"].into_iter()).is_err());
         assert!(Options::parse(["--fast"].into_iter()).is_err());
         Ok(())
@@ -232,10 +268,11 @@ mod tests {
                 r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"filenames":["/a.rlib","{file}"]}}"#
             )
         };
-        let wasm = wasm_of(&message("vmad_web", "/b/vmad_web.wasm"));
+        let found = |message: &str| wasm_of(SHIPPED, message);
+        let wasm = found(&message("vmad_web", "/b/vmad_web.wasm"));
         assert_eq!(wasm, Some(PathBuf::from("/b/vmad_web.wasm")));
-        assert_eq!(wasm_of(&message("vmad_web", "/b/libvmad_web.so")), None);
-        assert_eq!(wasm_of(&message("other", "/b/other.wasm")), None);
-        assert_eq!(wasm_of("no JSON"), None);
+        assert_eq!(found(&message("vmad_web", "/b/libvmad_web.so")), None);
+        assert_eq!(found(&message("other", "/b/other.wasm")), None);
+        assert_eq!(found("no JSON"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Products of a decoding step together with what comes before or after them, on cubecl backends.
+//! Products together with what comes before or after them, on cubecl backends.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, backend_extension};
@@ -8,12 +8,13 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{
-    MATVEC_Q4_ADDED, MATVEC_Q4_GATED, MATVEC_Q4_NORMED, MATVEC_Q8_ADDED, MATVEC_Q8_GATED,
-    MATVEC_Q8_NORMED, MATVEC_TOKENS, Shader, run,
+    MATMUL_Q4, MATMUL_Q8, MATVEC_Q4_ADDED, MATVEC_Q4_GATED, MATVEC_Q4_NORMED, MATVEC_Q8_ADDED,
+    MATVEC_Q8_GATED, MATVEC_Q8_NORMED, MATVEC_TOKENS, Shader, run,
 };
+use crate::product::{Activation, LinearEnd};
 use crate::{QuantKind, QuantWeight};
 
-/// What goes into a product beside the rows and the weight.
+/// What goes into a product of a decoding step beside the rows and the weight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// A tensor as large as the result is added.
@@ -37,9 +38,21 @@ impl End {
     }
 }
 
-/// The operation as cubecl backends implement it; `rows` and `cols` are those of the weight.
+/// The operations as cubecl backends implement them; `rows` are those of the weight.
 #[backend_extension(Cube)]
 pub(crate) trait ProductOps: burn::backend::Backend {
+    /// The words are those of the shader: whether there is a bias, which activation, whether there is a residual.
+    fn linear(
+        x: FloatTensor<Self>,
+        packed: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        words: [u32; 3],
+        kind: QuantKind,
+        rows: usize,
+    ) -> FloatTensor<Self>;
+
     fn product(
         x: FloatTensor<Self>,
         packed: IntTensor<Self>,
@@ -51,10 +64,45 @@ pub(crate) trait ProductOps: burn::backend::Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Whether these rows are few enough, and where the shaders can take them.
-pub(crate) fn fits(x: &Tensor<2>) -> bool {
+/// Whether these are the rows of a decoding step, where the shaders can take them.
+pub(crate) fn is_step(x: &Tensor<2>) -> bool {
     let [tokens, _] = x.dims();
     super::fits(x) && (1..=MATVEC_TOKENS).contains(&tokens)
+}
+
+/// Whether these are the rows of a prompt or an image, where the shaders can take them.
+pub(crate) fn is_prompt(x: &Tensor<2>) -> bool {
+    super::fits(x) && x.dims()[0] > MATVEC_TOKENS
+}
+
+/// The product of `x` and `w` with what a linear layer does with it.
+pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
+    let words = [
+        u32::from(end.bias.is_some()),
+        match end.activation {
+            None => 0,
+            Some(Activation::Gelu) => 1,
+            Some(Activation::QuickGelu) => 2,
+            Some(Activation::Relu) => 3,
+        },
+        u32::from(end.residual.is_some()),
+    ];
+    let device = x.device();
+    // What is bound where there is none: never read, and no two may share their memory.
+    let bias = end.bias.unwrap_or_else(|| Tensor::empty([1], &device));
+    let residual = end.residual;
+    let residual = residual.unwrap_or_else(|| Tensor::empty([1, 1], &device));
+    let (packed, scales) = (w.packed().into_dispatch(), w.scales().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as ProductOps>::linear(
+        x.into_dispatch(),
+        packed,
+        scales,
+        bias.into_dispatch(),
+        residual.into_dispatch(),
+        words,
+        w.kind(),
+        w.rows(),
+    ))
 }
 
 /// The product of `x` and `w` with its end, to which `extra` belongs: the norm's weights `[1, cols]`, or
@@ -74,6 +122,36 @@ pub(crate) fn product(x: Tensor<2>, w: &QuantWeight, extra: Tensor<2>, end: End)
 }
 
 impl ProductOps for CubeBackend {
+    fn linear(
+        x: CubeTensor,
+        packed: CubeTensor,
+        scales: CubeTensor,
+        bias: CubeTensor,
+        residual: CubeTensor,
+        [with_bias, activation, with_residual]: [u32; 3],
+        kind: QuantKind,
+        rows: usize,
+    ) -> CubeTensor {
+        let (tokens, cols) = (x.meta.shape()[0], x.meta.shape()[1]);
+        let shader = match kind {
+            QuantKind::Q4 => &MATMUL_Q4,
+            QuantKind::Q8 => &MATMUL_Q8,
+        };
+        let word = |n: usize| n as u32;
+        let sizes = [word(tokens), word(rows), word(cols), 0];
+        let info = [sizes, [with_bias, activation, with_residual, 0]].concat();
+        let tiles = |n: usize| n.div_ceil(shader.tile as usize) as u64;
+        let ends = [bias, residual].map(into_contiguous);
+        let inputs = [packed, scales, into_contiguous(x)].into_iter().chain(ends);
+        run(
+            shader,
+            inputs.collect(),
+            Shape::new([tokens, rows]),
+            (info, 3),
+            tiles(tokens) * tiles(rows),
+        )
+    }
+
     fn product(
         x: CubeTensor,
         packed: CubeTensor,

@@ -4,11 +4,12 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use vmad_kernels::Activation;
 
 use super::pool::pool;
 use crate::ModelError;
 use crate::config::PoolConfig;
-use crate::nn::{Conv2d, ConvShape, Mlp, gelu};
+use crate::nn::{Conv2d, ConvShape, Mlp};
 use crate::weights::{Builder, Init};
 
 /// The projector.
@@ -48,7 +49,11 @@ impl Ldpv2 {
     /// - output: `[batch, side², d_text]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<3> {
         let [batch, _, _] = features.dims();
-        let pooled = pool(self.mlp.forward(features, gelu), self.grid, self.side);
+        let pooled = pool(
+            self.mlp.forward(features, Activation::Gelu),
+            self.grid,
+            self.side,
+        );
         let [_, d, _, _] = pooled.dims();
         let placed = self.peg.forward(pooled.clone()) + pooled;
         placed

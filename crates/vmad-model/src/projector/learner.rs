@@ -3,12 +3,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
-use vmad_kernels::{Mask, attention};
+use vmad_kernels::{Activation, Mask, attention};
 
 use super::DeformableAttention;
 use crate::ModelError;
 use crate::config::LtcConfig;
-use crate::nn::{LayerNorm, Linear, Mlp, merge_heads, relu, split_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, merge_heads, split_heads};
 use crate::weights::{Builder, Init};
 
 #[derive(Module, Debug)]
@@ -66,13 +66,14 @@ impl Block {
         );
         let q = self
             .self_norm
-            .forward(q + self.out.forward(merge_heads(attended)));
+            .forward(self.out.forward_added(merge_heads(attended), q));
         let placed = q.clone() + position.clone();
         let sampled = self
             .deformable
             .forward(placed, reference.clone(), value.clone());
         let q = self.deformable_norm.forward(q + sampled);
-        self.mlp_norm.forward(q.clone() + self.mlp.forward(q, relu))
+        self.mlp_norm
+            .forward(self.mlp.forward_added(q.clone(), Activation::Relu, q))
     }
 }
 

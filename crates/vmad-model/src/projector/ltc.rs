@@ -2,13 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use vmad_kernels::Activation;
 
 use super::downsampler::Downsampler;
 use super::learner::Learner;
 use super::region::{LevelNames, RegionAttention, RegionLevel, RegionQuery};
 use crate::ModelError;
 use crate::config::LtcConfig;
-use crate::nn::{Mlp, gelu};
+use crate::nn::Mlp;
 use crate::weights::{Builder, Init};
 
 const LEVEL: LevelNames = LevelNames {
@@ -135,7 +136,7 @@ impl Ltc {
         let z = injected
             .into_iter()
             .fold(z0.clone(), |z, output| z + output);
-        let tokens = self.out.forward(z.clone(), gelu);
+        let tokens = self.out.forward(z.clone(), Activation::Gelu);
         LtcOutput { z0, z, tokens }
     }
 }

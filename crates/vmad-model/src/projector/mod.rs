@@ -27,10 +27,11 @@ pub use region::{RegionAttention, RegionLevel};
 #[cfg(feature = "ablation")]
 pub use resampler::Resampler;
 pub use token_packer::TokenPacker;
+use vmad_kernels::Activation;
 
 use crate::ModelError;
 use crate::config::ProjectorConfig;
-use crate::nn::{Linear, Mlp, gelu};
+use crate::nn::{Linear, Mlp};
 use crate::weights::{Builder, Init};
 
 /// One of the projectors.
@@ -103,7 +104,7 @@ impl Projector {
         let last = || levels[levels.len() - 1].clone();
         match self {
             Self::Linear(linear) => linear.forward(last()),
-            Self::Mlp2xGelu(mlp) => mlp.forward(last(), gelu),
+            Self::Mlp2xGelu(mlp) => mlp.forward(last(), Activation::Gelu),
             Self::TokenPacker(packer) => packer.forward(levels),
             Self::Ltc(ltc) => ltc.forward(levels).tokens,
             #[cfg(feature = "ablation")]

@@ -2,10 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, module};
+use vmad_kernels::Activation;
 
 use crate::ModelError;
 use crate::config::PoolConfig;
-use crate::nn::{Mlp, gelu};
+use crate::nn::Mlp;
 use crate::weights::{Builder, Init};
 
 /// The projector. Its layers are called as those of `mlp2x_gelu`: `0` and `2`.
@@ -35,7 +36,7 @@ impl AvgPool {
         let [batch, _, d] = features.dims();
         let pooled = pool(features, self.grid, self.side);
         let pooled = pooled.reshape([batch, d, self.side * self.side]);
-        self.mlp.forward(pooled.swap_dims(1, 2), gelu)
+        self.mlp.forward(pooled.swap_dims(1, 2), Activation::Gelu)
     }
 }
 

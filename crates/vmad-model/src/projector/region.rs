@@ -3,10 +3,10 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Mask, attention};
+use vmad_kernels::{Activation, Mask, attention};
 
 use crate::ModelError;
-use crate::nn::{LayerNorm, Linear, Mlp, gelu};
+use crate::nn::{LayerNorm, Linear, Mlp};
 use crate::weights::{Builder, Init};
 
 /// Norms of queries, keys and values.
@@ -51,8 +51,10 @@ impl RegionLevel {
     pub fn forward(&self, features: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
         let keys = self
             .key_norm
-            .forward(self.key.forward(features.clone(), gelu));
-        let values = self.value_norm.forward(self.value.forward(features, gelu));
+            .forward(self.key.forward(features.clone(), Activation::Gelu));
+        let values = self
+            .value_norm
+            .forward(self.value.forward(features, Activation::Gelu));
         (keys, values)
     }
 }

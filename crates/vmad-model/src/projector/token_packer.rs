@@ -3,11 +3,12 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use vmad_kernels::Activation;
 
 use super::region::{LevelNames, RegionAttention, RegionLevel, RegionQuery};
 use crate::ModelError;
 use crate::config::RegionConfig;
-use crate::nn::{Mlp, gelu};
+use crate::nn::Mlp;
 use crate::weights::{Builder, Init};
 
 const LEVEL: LevelNames = LevelNames {
@@ -62,8 +63,10 @@ impl TokenPacker {
         let last = levels[levels.len() - 1].clone();
         let queries = self.query.forward(self.shrink(last));
         let (keys, values) = self.level.forward(Tensor::cat(levels.to_vec(), 2));
-        self.mlp
-            .forward(self.attention.forward(queries, keys, values), gelu)
+        self.mlp.forward(
+            self.attention.forward(queries, keys, values),
+            Activation::Gelu,
+        )
     }
 
     /// Bilinear reduction by the stride with half-pixel centres and no antialiasing: the mean of

@@ -2,11 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Mask, attention};
+use vmad_kernels::{Activation, Mask, attention};
 
 use crate::ModelError;
 use crate::config::SamConfig;
-use crate::nn::{LayerNorm, Linear, Mlp, Upsample2x, gelu, merge_heads, relu, split_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, Upsample2x, gelu, merge_heads, split_heads};
 use crate::weights::{Builder, Init};
 
 /// Attention whose inner width may be narrower than its outer one.
@@ -107,7 +107,9 @@ impl TwoWayBlock {
         let tokens = tokens + self.token_to_image.forward(q, k.clone(), image.clone());
         let tokens = self.norm2.forward(tokens);
 
-        let tokens = tokens.clone() + self.mlp.forward(tokens, relu);
+        let tokens = self
+            .mlp
+            .forward_added(tokens.clone(), Activation::Relu, tokens);
         let tokens = self.norm3.forward(tokens);
 
         let q = tokens.clone() + token_pe.clone();
@@ -135,8 +137,11 @@ impl HyperMlp {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let last = self.layers.len() - 1;
         self.layers.iter().enumerate().fold(x, |x, (i, layer)| {
-            let x = layer.forward(x);
-            if i < last { relu(x) } else { x }
+            if i < last {
+                layer.forward_activated(x, Activation::Relu)
+            } else {
+                layer.forward(x)
+            }
         })
     }
 }

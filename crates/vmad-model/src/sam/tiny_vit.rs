@@ -6,7 +6,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use vmad_kernels::{Mask, attention};
+use vmad_kernels::{Activation, Mask, attention};
 
 use super::encoder::Neck;
 use super::windows::in_windows;
@@ -298,7 +298,7 @@ impl Block {
         let attended = in_windows(x.clone(), self.window, |x| self.attn.forward(x));
         let x = self.local_conv.forward(x + attended);
         let h = self.norm.forward(x.clone());
-        x + self.mlp.forward(h, gelu)
+        self.mlp.forward_added(h, Activation::Gelu, x)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use vmad_kernels::{Mask, Relative, attention};
+use vmad_kernels::{Activation, Mask, Relative, attention};
 
 use super::encoder::Neck;
 use super::windows::in_windows;
 use crate::ModelError;
 use crate::config::{SamConfig, SamVitConfig};
-use crate::nn::{LayerNorm, Linear, Mlp, gelu, merge_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, merge_heads};
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -155,7 +155,7 @@ impl Block {
         };
         let x = x + attended;
         let h = self.norm2.forward(x.clone());
-        x + self.mlp.forward(h, gelu)
+        self.mlp.forward_added(h, Activation::Gelu, x)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use vmad_model::nn::{Linear, Mlp, relu};
+use vmad_kernels::Activation;
+use vmad_model::nn::{Linear, Mlp};
 use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
 use super::boxes::PatchBox;
@@ -191,7 +192,7 @@ impl DsslHeads {
     /// - output: `[n, d_sam]`, or `[n, 128]` from DSCL's head
     pub fn visual(&self, pooled: Tensor<2>, centre: &Centre) -> Tensor<2> {
         unit(match &self.vis_head {
-            Some(head) => head.forward(pooled, relu),
+            Some(head) => head.forward(pooled, Activation::Relu),
             None if centre.mean.is_empty() => pooled,
             None => {
                 let mean = TensorData::new(centre.mean.clone(), [1, centre.mean.len()]);
@@ -208,8 +209,8 @@ impl DsslHeads {
     /// - clip: GAP(F_t,i), `[m, d_vision]`
     /// - output: `[m, d_text]`
     pub fn entries(&self, text: Tensor<2>, clip: Tensor<2>) -> Tensor<2> {
-        let z = unit(self.clip_head.forward(clip, relu));
-        unit(self.meta_net.forward(text, relu) + self.vis_proj.forward(z))
+        let z = unit(self.clip_head.forward(clip, Activation::Relu));
+        unit(self.meta_net.forward(text, Activation::Relu) + self.vis_proj.forward(z))
     }
 
     /// t of each entry, `[m, d_text]`. Entries of a class mostly share their description, which is
