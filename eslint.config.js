@@ -50,6 +50,12 @@ export default tseslint.config(
   },
   {
     files: ["**/*.js", "**/*.mjs"],
-    languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly" } },
+    languageOptions: {
+      globals: { Buffer: "readonly", console: "readonly", process: "readonly", URL: "readonly" },
+    },
+  },
+  {
+    files: ["scripts/race/**/*.js"],
+    languageOptions: { globals: { fetch: "readonly", performance: "readonly" } },
   },
 );

@@ -1,22 +1,25 @@
-/** `npm run bench`: times of the shipped model natively and in Chromium, as the README's table. */
+/** `npm run bench`: times of the shipped model natively and in Chromium, and of products beside a peer's. */
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { between, counted, countInWorkers } from "./gpu-counts.mjs";
-import { output, Problem, root, run, runAndRead, runMain } from "./lib.mjs";
+import { prepareProducts, productsTable, timeProducts } from "./products.mjs";
+import { median, output, Problem, root, run, runAndRead, runMain } from "./lib.mjs";
 import { browser, buildPage, buildWasm, setUp } from "./setup.mjs";
 
 const HELP = `Usage: npm run bench -- [options]
 
 Inspects one photograph several times with a model package and prints the median time of each
 stage, natively and in Chromium, and how long the page takes until it is ready. On a GPU also what the
-page asks of it: launches, uploads, pipelines.
+page asks of it: launches, uploads, pipelines. Then products of packed weights, in one page with
+onnxruntime-web's: on WebGPU, an emulated one where there is no other, and in wasm on one thread.
 
   --model NAME    folder in models/ (default tiny)
   --runs N        timed runs, after one that is not counted (default 5)
   --device NAME   auto, cpu or gpu (default cpu)
+  --only PART     inspection or products (default both)
   --json          print one JSON object instead of a table
   --help          print this
 `;
@@ -24,9 +27,11 @@ const OPTIONS = {
   model: { type: "string", default: "tiny" },
   runs: { type: "string", default: "5" },
   device: { type: "string", default: "cpu" },
+  only: { type: "string" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 };
+const PARTS = ["inspection", "products"];
 const PHOTO = "tests/photos/coins.png";
 const OBJECT = "coins";
 const PORT = 4175;
@@ -42,12 +47,19 @@ await runMain(async () => {
     return;
   }
   setUp();
-  const native = await timeNative(options);
-  buildWasm();
-  buildPage();
-  const page = await timePage(options);
-  const result = { machine: machine(), model: options.model, native, page };
-  console.log(options.json ? JSON.stringify(result, null, 2) : table(result, options));
+  const parts = options.only === undefined ? PARTS : [options.only];
+  const result = { machine: machine(), model: options.model };
+  if (parts.includes("inspection")) {
+    result.native = await timeNative(options);
+    buildWasm();
+    buildPage();
+    result.page = await inBrowser((program) => timePage(program, options));
+  }
+  if (parts.includes("products")) {
+    prepareProducts();
+    result.products = await inBrowser((program) => timeProducts(program, options.runs));
+  }
+  console.log(options.json ? JSON.stringify(result, null, 2) : report(result, options));
 });
 
 function readOptions() {
@@ -59,7 +71,24 @@ function readOptions() {
   }
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Problem(`--runs ${values.runs} is no count`);
+  if (values.only !== undefined && !PARTS.includes(values.only)) {
+    throw new Problem(`--only ${values.only}: ${PARTS.join(" or ")}`);
+  }
   return { ...values, runs };
+}
+
+/** Gives Chromium to `use`. */
+async function inBrowser(use) {
+  // Only now: a fresh machine has it only after the set-up.
+  const { chromium } = await import("@playwright/test");
+  const executablePath = browser().chromium;
+  if (!executablePath) throw new Problem("Chromium is missing; `npm test` says how to install it.");
+  const program = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+  try {
+    return await use(program);
+  } finally {
+    await program.close();
+  }
 }
 
 async function timeNative({ model, runs, device }) {
@@ -77,17 +106,12 @@ async function timeNative({ model, runs, device }) {
   return { device: results[0].device, ...medians(results.map(({ timings }) => timings)) };
 }
 
-async function timePage({ model, runs, device }) {
-  // Only now: a fresh machine has neither before the set-up.
-  const { chromium } = await import("@playwright/test");
+async function timePage(program, { model, runs, device }) {
   const { preview } = await import("vite");
-  const executablePath = browser().chromium;
-  if (!executablePath) throw new Problem("Chromium is missing; `npm test` says how to install it.");
   const server = await preview({
     configFile: join(root, "vite.config.ts"),
     preview: { port: PORT },
   });
-  const program = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
   try {
     const page = await program.newPage();
     page.setDefaultTimeout(WAIT_MS);
@@ -104,7 +128,6 @@ async function timePage({ model, runs, device }) {
     const asked = times.device === "CPU" ? undefined : await countOnPage(program, address, device);
     return { version: program.version(), readyMs, ...times, asked };
   } finally {
-    await program.close();
     await server.close();
   }
 }
@@ -169,12 +192,6 @@ function medians(allTimings) {
   };
 }
 
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 function machine() {
   const [{ model }] = cpus();
   const gibibytes = Math.round(totalmem() / 2 ** 30);
@@ -182,7 +199,15 @@ function machine() {
   return `${model.trim()}, ${cpus().length} threads, ${gibibytes} GiB; ${type()} ${release()}, ${rust}`;
 }
 
-function table({ machine: name, model, native, page }, { runs }) {
+function report({ machine: name, model, native, page, products }, { runs }) {
+  return [
+    `\nMedian of ${runs} runs; ${name}`,
+    ...(page === undefined ? [] : [table({ model, native, page })]),
+    ...(products === undefined ? [] : [productsTable(products)]),
+  ].join("\n");
+}
+
+function table({ model, native, page }) {
   const stages = [...new Set([...native.stages, ...page.stages].map(([stage]) => stage))];
   const format = (ms) => (ms === undefined ? "–" : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`);
   const at = ({ stages: all }, wanted) => format(all.find(([stage]) => stage === wanted)?.[1]);
@@ -194,7 +219,7 @@ function table({ machine: name, model, native, page }, { runs }) {
     ["page ready, warm cache", "–", format(page.readyMs)],
   ];
   return [
-    `\nmodels/${model}, ${PHOTO}, median of ${runs} runs; ${name}\n`,
+    `\nmodels/${model}, ${PHOTO}\n`,
     ...rows.map((row) => `| ${row.join(" | ")} |`),
     ...(page.asked === undefined ? [] : asked(page.asked)),
   ].join("\n");

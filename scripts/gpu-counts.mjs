@@ -1,7 +1,7 @@
 /** What a page's worker asks of the GPU, counted where it asks: WebGPU's own methods. */
 
-/** Runs in the worker before its script. */
-function install() {
+/** Counts where it runs: in a worker or a page, before its script. */
+export function install() {
   const counts = { dispatches: 0, submissions: 0, uploadBytes: 0, pipelines: 0, readbacks: 0 };
   /** Dispatches so far, at each piece of the answer. */
   const tokens = [];

@@ -136,3 +136,10 @@ export function formatTime(ms) {
   const secs = Math.round(ms / 1000);
   return `${Math.floor(secs / 60)} min ${secs % 60} s`;
 }
+
+/** The middle one of some numbers. */
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

@@ -5,7 +5,9 @@ import { formatTime, nodeBin, npm, output, Problem, runAndRead, runMain } from "
 import { browser, buildWasm, hasSoftwareVulkan, setUp, setUpTests } from "./setup.mjs";
 import { counters } from "./counters.mjs";
 
-const WASM = ["--package", "vmad-web", "--target", "wasm32-unknown-unknown"];
+/** As what ships is built, so that both share what they are made of. */
+const WEB = ["--profile", "web"];
+const WASM = ["--package", "vmad-web", "--target", "wasm32-unknown-unknown", ...WEB];
 // Natively vmad-web would turn on features that make all of burn build once more.
 const NATIVE = ["--release", "--workspace", "--exclude", "vmad-web"];
 
@@ -57,13 +59,13 @@ const SUITES = {
     steps: () => [
       {
         // vmad-web's list of calls that block holds for all crates that run in the browser.
-        command: ["cargo", ["clippy", "--release", ...WASM, "--", "-D", "warnings"]],
+        command: ["cargo", ["clippy", ...WASM, "--", "-D", "warnings"]],
         extraEnv: { CLIPPY_CONF_DIR: "crates/vmad-web" },
       },
       {
         command: [
           "wasm-pack",
-          ["test", "--headless", "--chrome", "--release", ...driverArgs(), "crates/vmad-web"],
+          ["test", "--headless", "--chrome", ...driverArgs(), "crates/vmad-web", ...WEB],
         ],
         count: counters.libtest,
         // An emulated GPU takes its time.

@@ -8,20 +8,12 @@
 @group(0) @binding(1) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]
 
-// What the blocks of one lane add to the product of a token and a row of W.
-fn lane_sum(token: u32, row: u32, lane: u32) -> f32 {
-    let blocks = (info[0].z + 31u) / 32u;
-    var sum = 0.0;
-    for (var block = lane; block < blocks; block += LANES) {
-        let at = row * blocks + block;
-        let col = block * 32u;
-        var part = 0.0;
-        let words = packed[at];
-        for (var w = 0u; w < 4u; w++) {
-            part += dot(q4_low(words[w]), x_at(token, col + w * 8u));
-            part += dot(q4_high(words[w]), x_at(token, col + w * 8u + 4u));
-        }
-        sum += part * scale_at(at);
-    }
-    return sum;
+// The product of block `at` with the input in `xs`. What its values are raised by is taken off at once.
+fn block_dot(at: u32) -> f32 {
+    let words = packed[at];
+    let sum = dot(q4_raised_low(words.x), xs[0]) + dot(q4_raised_high(words.x), xs[1])
+        + dot(q4_raised_low(words.y), xs[2]) + dot(q4_raised_high(words.y), xs[3])
+        + dot(q4_raised_low(words.z), xs[4]) + dot(q4_raised_high(words.z), xs[5])
+        + dot(q4_raised_low(words.w), xs[6]) + dot(q4_raised_high(words.w), xs[7]);
+    return (sum - 8.0 * x_sum) * scale_at(at);
 }

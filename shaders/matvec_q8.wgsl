@@ -8,21 +8,13 @@
 @group(0) @binding(1) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]
 
-// What the blocks of one lane add to the product of a token and a row of W.
-fn lane_sum(token: u32, row: u32, lane: u32) -> f32 {
-    let blocks = (info[0].z + 31u) / 32u;
-    var sum = 0.0;
-    for (var block = lane; block < blocks; block += LANES) {
-        let at = row * blocks + block;
-        let col = block * 32u;
-        var part = 0.0;
-        let first = packed[at * 2u];
-        let second = packed[at * 2u + 1u];
-        for (var w = 0u; w < 4u; w++) {
-            part += dot(q8_word(first[w]), x_at(token, col + w * 4u));
-            part += dot(q8_word(second[w]), x_at(token, col + 16u + w * 4u));
-        }
-        sum += part * scale_at(at);
-    }
-    return sum;
+// The product of block `at` with the input in `xs`.
+fn block_dot(at: u32) -> f32 {
+    let low = packed[at * 2u];
+    let high = packed[at * 2u + 1u];
+    let sum = dot(q8_word(low.x), xs[0]) + dot(q8_word(low.y), xs[1])
+        + dot(q8_word(low.z), xs[2]) + dot(q8_word(low.w), xs[3])
+        + dot(q8_word(high.x), xs[4]) + dot(q8_word(high.y), xs[5])
+        + dot(q8_word(high.z), xs[6]) + dot(q8_word(high.w), xs[7]);
+    return sum * scale_at(at);
 }

@@ -1,6 +1,6 @@
-// One 64×64 tile of x · Wᵀ: 128 threads as 8×16, each with 8 tokens × 4 rows in registers, 32 columns (one
+// One 64×64 tile of x · Wᵀ: 64 threads as 8×8, each with 8 tokens × 8 rows in registers, 32 columns (one
 // block) a step. Both halves are stored column by column, four tokens or rows to a vector, so that a thread
-// has its 32 products from three reads. 2 × 8 KiB is the default limit of WebGPU exactly.
+// has its 64 products from four reads. 2 × 8 KiB is the default limit of WebGPU exactly.
 // Expects the bindings `x`, `out` and `info`, `four_at` of the weight, and `finish` of the end.
 // info[0]: tokens, rows, cols, workgroups along x. info[1]: what the end needs.
 const TILE: u32 = 64u;
@@ -9,7 +9,7 @@ const FOURS: u32 = 16u; // vectors of a column
 
 var<workgroup> x_tile: array<vec4<f32>, 512>; // [STEP, FOURS]
 var<workgroup> w_tile: array<vec4<f32>, 512>; // [STEP, FOURS]
-var<private> sums: array<vec4<f32>, 8>;       // over four rows, for each of eight tokens
+var<private> sums: array<vec4<f32>, 16>;      // over four rows, for each of eight tokens; then four more rows
 
 // Where the vector `four` of column `k` lies: turned around within the column, so that neither threads with
 // columns side by side nor those four apart meet in a bank of memory.
@@ -20,7 +20,7 @@ fn slot(k: u32, four: u32) -> u32 {
 fn load_x(local: u32, first_token: u32, first_col: u32) {
     let k = local % STEP;
     let col = first_col + k;
-    for (var four = local / STEP; four < FOURS; four += 4u) {
+    for (var four = local / STEP; four < FOURS; four += 2u) {
         let token = first_token + four * 4u;
         var values = vec4<f32>(0.0);
         // Columns past the end read as zero: whatever the padding of the last block holds cannot reach a
@@ -39,47 +39,57 @@ fn load_x(local: u32, first_token: u32, first_col: u32) {
 // Four columns of four rows a thread, turned around.
 fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
     let part = local % 8u;
-    let four = local / 8u;
-    var rows: mat4x4<f32>;
-    for (var i = 0u; i < 4u; i++) {
-        let row = first_row + four * 4u + i;
-        var values = vec4<f32>(0.0);
-        if (row < info[0].y) {
-            let at = row * blocks + block;
-            values = four_at(at, part) * scale_at(at);
+    for (var four = local / 8u; four < FOURS; four += 8u) {
+        var rows: mat4x4<f32>;
+        for (var i = 0u; i < 4u; i++) {
+            let row = first_row + four * 4u + i;
+            var values = vec4<f32>(0.0);
+            if (row < info[0].y) {
+                let at = row * blocks + block;
+                values = four_at(at, part) * scale_at(at);
+            }
+            rows[i] = values;
         }
-        rows[i] = values;
-    }
-    let columns = transpose(rows);
-    for (var i = 0u; i < 4u; i++) {
-        w_tile[slot(part * 4u + i, four)] = columns[i];
+        let columns = transpose(rows);
+        for (var i = 0u; i < 4u; i++) {
+            w_tile[slot(part * 4u + i, four)] = columns[i];
+        }
     }
 }
 
 fn accumulate(local: u32) {
-    let tokens = (local / 16u) * 2u;
-    let row = local % 16u;
+    let tokens = (local / 8u) * 2u;
+    let rows = (local % 8u) * 2u;
     for (var k = 0u; k < STEP; k++) {
-        let w = w_tile[slot(k, row)];
+        let low = w_tile[slot(k, rows)];
+        let high = w_tile[slot(k, rows + 1u)];
         let first = x_tile[slot(k, tokens)];
         let second = x_tile[slot(k, tokens + 1u)];
-        sums[0] += first.x * w;
-        sums[1] += first.y * w;
-        sums[2] += first.z * w;
-        sums[3] += first.w * w;
-        sums[4] += second.x * w;
-        sums[5] += second.y * w;
-        sums[6] += second.z * w;
-        sums[7] += second.w * w;
+        sums[0] += first.x * low;
+        sums[1] += first.y * low;
+        sums[2] += first.z * low;
+        sums[3] += first.w * low;
+        sums[4] += second.x * low;
+        sums[5] += second.y * low;
+        sums[6] += second.z * low;
+        sums[7] += second.w * low;
+        sums[8] += first.x * high;
+        sums[9] += first.y * high;
+        sums[10] += first.z * high;
+        sums[11] += first.w * high;
+        sums[12] += second.x * high;
+        sums[13] += second.y * high;
+        sums[14] += second.z * high;
+        sums[15] += second.w * high;
     }
 }
 
 fn store(local: u32, first_token: u32, first_row: u32) {
     let rows = info[0].y;
-    for (var i = 0u; i < 8u; i++) {
-        let token = first_token + (local / 16u) * 8u + i;
+    for (var i = 0u; i < 16u; i++) {
+        let token = first_token + (local / 8u) * 8u + i % 8u;
         for (var j = 0u; j < 4u; j++) {
-            let row = first_row + (local % 16u) * 4u + j;
+            let row = first_row + (local % 8u) * 8u + (i / 8u) * 4u + j;
             if (token < info[0].x && row < rows) {
                 out[token * rows + row] = finish(token, row, sums[i][j]);
             }
@@ -87,7 +97,7 @@ fn store(local: u32, first_token: u32, first_row: u32) {
     }
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let tiles_across = (info[0].y + TILE - 1u) / TILE;
     let tiles_down = (info[0].x + TILE - 1u) / TILE;

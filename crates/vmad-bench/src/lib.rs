@@ -76,7 +76,7 @@ impl Product {
         let product = matmul_quant(x, &self.weight);
         let data = product.into_data_async().await;
         let data = data.map_err(|error| JsError::new(&format!("{error:?}")))?;
-        let values = data.to_vec::<f32>();
+        let values = data.try_to_vec::<f32>();
         values.map_err(|error| JsError::new(&format!("{error:?}")))
     }
 }

@@ -252,6 +252,10 @@ pub struct Tasks {
     /// Share of second turns that ask for the place, beside those of the even choice.
     #[serde(skip_serializing_if = "is_zero")]
     pub places: f32,
+    /// Share of conversations with a mask whose words are told over the visual tokens of another
+    /// photograph, so that they learn to go by the mask and the verdict; only where the model has `evidence`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub swapped: f32,
 }
 
 impl Default for Tasks {
@@ -266,6 +270,7 @@ impl Default for Tasks {
             renamed: 0.0,
             invented: 0.0,
             places: 0.0,
+            swapped: 0.0,
         }
     }
 }
@@ -424,6 +429,7 @@ impl TrainConfig {
             ("renamed", tasks.renamed),
             ("invented", tasks.invented),
             ("places", tasks.places),
+            ("swapped", tasks.swapped),
         ] {
             if !is_share(share) {
                 return Err(invalid(&format!(

@@ -21,6 +21,8 @@ pub struct Dialogue {
     pub seg: Option<usize>,
     /// Kinds of defect that the description of the normal scene allows.
     pub tolerated: Vec<DefectKind>,
+    /// Whether what comes after `[SEG]` is told over another photograph's visual tokens.
+    pub swapped: bool,
 }
 
 impl Dialogue {
@@ -127,7 +129,14 @@ impl Interviewer<'_> {
             text = frame.answered(&text, &answer);
             spans.push(text.len());
         }
-        self.encode(&text, &spans, criterion.tolerated)
+        let swapped = match self.tasks.swapped {
+            share if share > 0.0 => rng.random_bool(f64::from(share)),
+            _ => false,
+        };
+        Ok(Dialogue {
+            swapped,
+            ..self.encode(&text, &spans, criterion.tolerated)?
+        })
     }
 
     /// A question about the scene, and its answer.
@@ -238,6 +247,7 @@ impl Interviewer<'_> {
             spoken,
             seg,
             tolerated,
+            swapped: false,
         })
     }
 }

@@ -418,6 +418,7 @@ impl Trainer {
             renamed: 0.0,
             invented: 0.0,
             places: 0.0,
+            swapped: 0.0,
         };
         let views: Vec<&View> = scenes.iter().map(|scene| &scene.view).collect();
         let dialogues = self.dialogues(0, &views, &tasks)?;
