@@ -6,8 +6,7 @@ use vmad_kernels::{Activation, Mask, attention};
 
 use crate::ModelError;
 use crate::config::ClipConfig;
-use crate::nn::{LayerNorm, Linear, Mlp, cut_patches, merge_heads};
-use crate::stack::Stack;
+use crate::nn::{LayerNorm, Linear, Mlp, cut_patches, merge_heads, split_heads};
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -15,11 +14,13 @@ use crate::weights::{Builder, Init};
 #[derive(Module, Debug)]
 struct Block {
     norm1: LayerNorm,
-    qkv: Stack,
+    q: Linear,
+    k: Linear,
+    v: Linear,
     out: Linear,
     norm2: LayerNorm,
     mlp: Mlp,
-    d_head: usize,
+    n_heads: usize,
 }
 
 impl Block {
@@ -39,8 +40,10 @@ impl Block {
                 [d, c.d_ff, d],
                 Init::Xavier,
             )?,
-            d_head: d / c.n_heads,
-            qkv: Stack::new(vec![q, k, v]),
+            n_heads: c.n_heads,
+            q,
+            k,
+            v,
             out,
         })
     }
@@ -48,13 +51,8 @@ impl Block {
     /// Keeps the shape `[batch, n, d_model]`.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let h = self.norm1.forward(x.clone());
-        let heads: [_; 3] = self
-            .qkv
-            .heads(h, self.d_head)
-            .try_into()
-            .unwrap_or_else(|_| unreachable!("three layers"));
-        let [q, k, v] = heads;
-        let attended = attention(q, k, v, Mask::None);
+        let heads = |layer: &Linear| split_heads(layer.forward(h.clone()), self.n_heads);
+        let attended = attention(heads(&self.q), heads(&self.k), heads(&self.v), Mask::None);
         let x = self.out.forward_added(merge_heads(attended), x);
         let h = self.norm2.forward(x.clone());
         self.mlp.forward_added(h, Activation::QuickGelu, x)

@@ -199,7 +199,7 @@ impl Linear {
         let rows: usize = shape[..D - 1].iter().product();
         shape[D - 1] = self.d_out;
         let end = LinearEnd {
-            bias: self.bias(),
+            bias: self.bias.as_ref().map(Param::val),
             activation,
             residual: residual.map(|residual| residual.reshape([rows, self.d_out])),
         };
@@ -208,14 +208,12 @@ impl Linear {
             .reshape(shape)
     }
 
-    /// The weight where it is packed.
-    pub(crate) fn quant(&self) -> Option<&QuantWeight> {
-        self.weight.quant.as_ref()
-    }
-
-    /// `[d_out]`
-    pub(crate) fn bias(&self) -> Option<Tensor<1>> {
-        self.bias.as_ref().map(Param::val)
+    /// The weight where it is packed and stands alone.
+    pub(crate) fn packed(&self) -> Option<&QuantWeight> {
+        match self.bias {
+            Some(_) => None,
+            None => self.weight.quant.as_ref(),
+        }
     }
 
     /// Output width.

@@ -8,6 +8,7 @@ use vmad_prep::{IMAGE_SENTINEL, Tokenizer};
 
 use crate::TrainError;
 use crate::config::Tasks;
+use crate::naming::{invented, name};
 use crate::told::Told;
 
 /// What is said about one scene.
@@ -129,20 +130,15 @@ impl Interviewer<'_> {
             text = frame.answered(&text, &answer);
             spans.push(text.len());
         }
-        let swapped = match self.tasks.swapped {
-            share if share > 0.0 => rng.random_bool(f64::from(share)),
-            _ => false,
-        };
         Ok(Dialogue {
-            swapped,
+            swapped: drawn(self.tasks.swapped, rng),
             ..self.encode(&text, &spans, criterion.tolerated)?
         })
     }
 
     /// A question about the scene, and its answer.
     fn second_turn(&self, told: &Told, rng: &mut impl Rng) -> (String, String) {
-        let share = self.tasks.places;
-        let turn = match share > 0.0 && rng.random_bool(f64::from(share)) {
+        let turn = match drawn(self.tasks.places, rng) {
             true => PLACE_TURN,
             false => rng.random_range(0..7),
         };
@@ -177,9 +173,9 @@ impl Interviewer<'_> {
         if !rng.random_bool(f64::from(self.tasks.renamed)) {
             return told;
         }
-        let name = match self.tasks.invented {
-            share if share > 0.0 && rng.random_bool(f64::from(share)) => invented(rng),
-            _ => name(rng),
+        let name = match drawn(self.tasks.invented, rng) {
+            true => invented(rng),
+            false => name(rng),
         };
         let object = std::mem::replace(&mut told.object, name.clone());
         let rename = |text: &str| text.replace(&object, &name);
@@ -285,36 +281,10 @@ fn rule(kind: DefectKind, is_allowed: bool, object: &str, rng: &mut impl Rng) ->
     sentences[rng.random_range(0..sentences.len())].clone()
 }
 
-/// What a user may call an object: so many names that answering with the right one means repeating it.
-fn name(rng: &mut impl Rng) -> String {
-    let noun = NAMES[rng.random_range(0..NAMES.len())];
-    let modifier = MODIFIERS[rng.random_range(0..MODIFIERS.len())];
-    match rng.random_range(0..5) {
-        0 | 1 => noun.to_owned(),
-        2 | 3 => format!("{modifier} {noun}"),
-        _ => format!(
-            "{noun} {}{}",
-            rng.random_range('A'..='Z'),
-            rng.random_range(1..100)
-        ),
-    }
-}
-
-/// A word of no language, of two or three syllables.
-fn invented(rng: &mut impl Rng) -> String {
-    const STARTS: [&str; 20] = [
-        "b", "br", "c", "ch", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "st", "t",
-        "tr", "v", "w",
-    ];
-    const VOWELS: [&str; 8] = ["a", "e", "i", "o", "u", "ea", "oo", "ai"];
-    const ENDS: [&str; 12] = ["", "", "l", "m", "n", "r", "s", "t", "ck", "ng", "rd", "sh"];
-    let mut word = String::new();
-    for _ in 0..rng.random_range(2..=3) {
-        for parts in [&STARTS[..], &VOWELS, &ENDS] {
-            word += parts[rng.random_range(0..parts.len())];
-        }
-    }
-    word
+/// Whether something of this share happens. Nothing is drawn for a share of none, so that older runs stay as
+/// they are.
+fn drawn(share: f32, rng: &mut impl Rng) -> bool {
+    share > 0.0 && rng.random_bool(f64::from(share))
 }
 
 /// The second turn that asks for the place.
@@ -463,91 +433,6 @@ fn second_turn(told: &Told, turn: usize, rng: &mut impl Rng) -> (String, String)
         }
     }
 }
-
-/// Names that the scenes' own do not have.
-pub const NAMES: [&str; 73] = [
-    "part",
-    "piece",
-    "product",
-    "sample",
-    "item",
-    "component",
-    "surface",
-    "sheet",
-    "plate",
-    "cover",
-    "housing",
-    "casting",
-    "pipe",
-    "rod",
-    "screw",
-    "bolt",
-    "spring",
-    "wheel",
-    "panel",
-    "lid",
-    "bottle",
-    "can",
-    "cable",
-    "connector",
-    "glass",
-    "lens",
-    "tube",
-    "valve",
-    "hinge",
-    "handle",
-    "frame",
-    "shaft",
-    "seal",
-    "ring",
-    "nut",
-    "washer",
-    "clamp",
-    "hose",
-    "belt",
-    "chain",
-    "knob",
-    "switch",
-    "battery",
-    "blade",
-    "filter",
-    "fan",
-    "motor",
-    "pump",
-    "tank",
-    "label",
-    "bag",
-    "cap",
-    "cup",
-    "spoon",
-    "key",
-    "lock",
-    "badge",
-    "toy",
-    "brick",
-    "stone",
-    "shoe",
-    "glove",
-    "carpet",
-    "curtain",
-    "pillow",
-    "wafer",
-    "sensor",
-    "antenna",
-    "magnet",
-    "nozzle",
-    "piston",
-    "rotor",
-    "rail",
-];
-
-/// What may stand before these.
-pub const MODIFIERS: [&str; 30] = [
-    "steel", "brass", "copper", "plastic", "wooden", "painted", "polished", "black", "white",
-    "red", "blue", "green", "grey", "small", "large", "round", "flat", "long", "hollow",
-    "threaded", "coated", "printed", "woven", "folded", "welded", "forged", "moulded", "clear",
-    "old", "new",
-];
 
 /// Words of the second turns and of the rules, for the tokenizer's corpus.
 pub const PHRASES: [&str; 12] = [

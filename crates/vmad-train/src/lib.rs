@@ -14,6 +14,7 @@ mod heads;
 mod lora;
 pub mod loss;
 mod losses;
+mod naming;
 mod parallel;
 mod samples;
 mod speak;

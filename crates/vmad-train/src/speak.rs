@@ -84,6 +84,21 @@ impl Trainee {
     }
 }
 
+/// The visual tokens that the words come after: where the dialogue says so, the next photograph's.
+pub(crate) fn shown(visual: Tensor<3>, dialogues: &[Dialogue]) -> Tensor<3> {
+    if !dialogues.iter().any(|dialogue| dialogue.swapped) {
+        return visual;
+    }
+    let n = dialogues.len();
+    let of = |(i, dialogue): (usize, &Dialogue)| match dialogue.swapped && dialogue.seg.is_some() {
+        true => ((i + 1) % n) as i32,
+        false => i as i32,
+    };
+    let rows = dialogues.iter().enumerate().map(of).collect();
+    let rows = ints(rows, &visual.device());
+    visual.select(0, rows)
+}
+
 /// What the language model made of a batch of dialogues.
 pub(crate) struct Said {
     /// `[n · length, d_text]`

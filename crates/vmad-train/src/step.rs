@@ -270,7 +270,7 @@ impl Trainee {
         }
         if let (Some(visual), Some(told)) = (read.visual.clone(), &told) {
             let (dialogues, dropout) = (batch.dialogues, batch.dropout);
-            let visual = swap(visual, dialogues);
+            let visual = crate::speak::shown(visual, dialogues);
             let said = self.speak(config, visual, dialogues, Some(told), dropout)?;
             read.words = Some(said.words());
         }
@@ -545,22 +545,6 @@ impl<'a> Marked<'a> {
     fn photos(&self) -> Vec<(u32, u32)> {
         self.views.iter().map(|view| view.frame.original).collect()
     }
-}
-
-/// The visual tokens that the words come after: where the dialogue says so, the next photograph's.
-fn swap(visual: Tensor<3>, dialogues: &[Dialogue]) -> Tensor<3> {
-    if !dialogues.iter().any(|dialogue| dialogue.swapped) {
-        return visual;
-    }
-    let n = dialogues.len();
-    let shown = |(i, dialogue): (usize, &Dialogue)| match dialogue.swapped && dialogue.seg.is_some()
-    {
-        true => ((i + 1) % n) as i32,
-        false => i as i32,
-    };
-    let shown = dialogues.iter().enumerate().map(shown).collect();
-    let shown = ints(shown, &visual.device());
-    visual.select(0, shown)
 }
 
 pub(crate) fn ints(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {

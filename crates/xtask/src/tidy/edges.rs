@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "vmad-eval",
     "vmad-convert",
     "vmad-web",
+    "vmad-bench",
     "vmad-cli",
     "xtask",
 ];
@@ -37,12 +38,13 @@ const RESERVED: &[(&str, &[&str])] = &[
             "vmad-engine",
             "vmad-train",
             "vmad-web",
+            "vmad-bench",
             "vmad-cli",
         ],
     ),
     ("anyhow", &["vmad-cli", "xtask"]),
     ("clap", &["vmad-cli"]),
-    ("wasm-bindgen", &["vmad-web"]),
+    ("wasm-bindgen", &["vmad-web", "vmad-bench"]),
     ("js-sys", &["vmad-web"]),
     ("web-sys", &["vmad-web"]),
     // Native crates: the browser's code must not reach them, though they stand before it.
