@@ -38,7 +38,7 @@ impl End {
     }
 }
 
-/// The operations as cubecl backends implement them; `rows` are those of the weight.
+/// The operations as cubecl backends implement them; `rows`, or the second of `weight`, are those of the weight.
 #[backend_extension(Cube)]
 pub(crate) trait ProductOps: burn::backend::Backend {
     /// The words are those of the shader: whether there is a bias, which activation, whether there is a residual.
@@ -49,8 +49,7 @@ pub(crate) trait ProductOps: burn::backend::Backend {
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         words: [u32; 3],
-        kind: QuantKind,
-        rows: usize,
+        weight: (QuantKind, usize),
     ) -> FloatTensor<Self>;
 
     fn product(
@@ -100,8 +99,7 @@ pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
         bias.into_dispatch(),
         residual.into_dispatch(),
         words,
-        w.kind(),
-        w.rows(),
+        (w.kind(), w.rows()),
     ))
 }
 
@@ -129,8 +127,7 @@ impl ProductOps for CubeBackend {
         bias: CubeTensor,
         residual: CubeTensor,
         [with_bias, activation, with_residual]: [u32; 3],
-        kind: QuantKind,
-        rows: usize,
+        (kind, rows): (QuantKind, usize),
     ) -> CubeTensor {
         let (tokens, cols) = (x.meta.shape()[0], x.meta.shape()[1]);
         let shader = match kind {
