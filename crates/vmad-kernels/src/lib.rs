@@ -34,8 +34,6 @@ pub use error::KernelError;
 pub use kv::{KvLayer, Rotary};
 pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
-pub use product::{
-    Activation, LinearEnd, RmsScale, matmul_added, matmul_gated, matmul_linear, matmul_normed,
-};
+pub use product::{Activation, LinearEnd, RmsScale, matmul_gated, matmul_linear, matmul_normed};
 pub use self_test::self_test;
 pub use weight::{QuantKind, QuantWeight};

@@ -86,6 +86,18 @@ impl LinearEnd {
 #[must_use]
 pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
     #[cfg(feature = "wgpu")]
+    if let LinearEnd {
+        bias: None,
+        activation: None,
+        residual: Some(residual),
+    } = &end
+        && crate::gpu::product::is_step(&x)
+    {
+        use crate::gpu::product::{End, product};
+        check(&x, w, residual.dims(), [x.dims()[0], w.rows()]);
+        return product(x, w, residual.clone(), End::Added);
+    }
+    #[cfg(feature = "wgpu")]
     if crate::gpu::product::is_prompt(&x) {
         let tokens = x.dims()[0];
         if let Some(bias) = &end.bias {
@@ -97,30 +109,6 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
         return crate::gpu::product::linear(x, w, end);
     }
     end.of(matmul_quant(x, w))
-}
-
-/// `x · dequant(w)ᵀ + residual`.
-///
-/// # Shapes
-/// - x: `[tokens, cols]`
-/// - residual, output: `[tokens, rows]`
-///
-/// # Panics
-/// As [`matmul_linear`].
-#[must_use]
-pub fn matmul_added(x: Tensor<2>, w: &QuantWeight, residual: Tensor<2>) -> Tensor<2> {
-    #[cfg(feature = "wgpu")]
-    if crate::gpu::product::is_step(&x) {
-        use crate::gpu::product::{End, product};
-        check(&x, w, residual.dims(), [x.dims()[0], w.rows()]);
-        return product(x, w, residual, End::Added);
-    }
-    let residual = Some(residual);
-    let end = LinearEnd {
-        residual,
-        ..LinearEnd::default()
-    };
-    matmul_linear(x, w, end)
 }
 
 /// `rms_norm(x) · dequant(w)ᵀ`.

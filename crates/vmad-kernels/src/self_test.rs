@@ -6,8 +6,8 @@ use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 use crate::reference::{self, AttentionSizes};
 use crate::{
     Activation, KernelError, KvLayer, LinearEnd, Mask, QuantWeight, Relative, RmsScale, Rotary,
-    attention, gather_quant, layer_norm, matmul_added, matmul_gated, matmul_linear, matmul_normed,
-    matmul_quant, rms_norm,
+    attention, gather_quant, layer_norm, matmul_gated, matmul_linear, matmul_normed, matmul_quant,
+    rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -95,10 +95,13 @@ async fn products<M: Packed>(device: &Device, seed: &mut u32) -> Result<(), Kern
     let w = M::from_values(ROWS, seed)?;
     let packed = w.upload(device)?;
     let (x, more) = (values(COLS, seed), values(ROWS, seed));
-    let y = matmul_added(
+    let y = matmul_linear(
         tensor(&x, 1, COLS, device),
         &packed,
-        tensor(&more, 1, ROWS, device),
+        LinearEnd {
+            residual: Some(tensor(&more, 1, ROWS, device)),
+            ..LinearEnd::default()
+        },
     );
     let product = w.times(&x)?.into_iter().zip(&more);
     let expected: Vec<f32> = product.map(|(y, more)| y + more).collect();

@@ -5,7 +5,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Int, Tensor, activation, module};
 use vmad_kernels::{
     Activation, LinearEnd, QuantWeight, RmsScale, gather_quant, layer_norm, layer_norm_image,
-    matmul_added, matmul_linear, matmul_quant, rms_norm,
+    matmul_linear, rms_norm,
 };
 
 use crate::ModelError;
@@ -38,22 +38,10 @@ impl Weight {
 
     /// `x · weightᵀ` and what its end makes of it: `[m, cols]` to `[m, rows]`.
     fn times(&self, x: Tensor<2>, end: LinearEnd) -> Tensor<2> {
-        match (&self.dense, &self.quant, end) {
-            (Some(dense), _, end) => end.of(x.matmul(dense.val().transpose())),
-            (
-                None,
-                Some(quant),
-                LinearEnd {
-                    bias: None,
-                    activation: None,
-                    residual,
-                },
-            ) => match residual {
-                Some(residual) => matmul_added(x, quant, residual),
-                None => matmul_quant(x, quant),
-            },
-            (None, Some(quant), end) => matmul_linear(x, quant, end),
-            (None, None, _) => unreachable!("a weight is dense or quantised by construction"),
+        match (&self.dense, &self.quant) {
+            (Some(dense), _) => end.of(x.matmul(dense.val().transpose())),
+            (None, Some(quant)) => matmul_linear(x, quant, end),
+            (None, None) => unreachable!("a weight is dense or quantised by construction"),
         }
     }
 }
