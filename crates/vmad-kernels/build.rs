@@ -18,6 +18,7 @@ const SHADERS: &[&str] = &[
     "matmul_q8",
     "rms_norm",
     "rope_append",
+    "sample",
 ];
 
 /// Shaders that come once for each end, `shared/end_*.wgsl`; the plain one has no part in the name.

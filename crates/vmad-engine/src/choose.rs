@@ -60,7 +60,7 @@ impl Engine {
         brain.check_room(session.cache.len() + ids.len() + longest)?;
 
         let hidden = brain.hear(&ids, session.told.as_ref(), &mut session.cache)?;
-        let first = log_softmax(&brain.stand(hidden).await?.logits);
+        let first = log_softmax(&read(Stage::Llm, brain.stand(hidden).logits).await?);
         let asked = session.cache.len();
         let mut likelihoods = Vec::with_capacity(answers.len());
         for answer in &answers {

@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod calibration;
 mod choose;
 mod device;
@@ -62,7 +63,6 @@ pub use host::{CancelToken, Host, SystemHost};
 pub use load::Engine;
 pub use query::{Ask, Generation, Photo, Query};
 pub use references::ReferencePhoto;
-pub use sampling::Sampler;
 #[cfg(not(target_family = "wasm"))]
 pub use source::FolderSource;
 pub use source::{ByteSource, MemorySource, SourceError};

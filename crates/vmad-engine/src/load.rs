@@ -29,6 +29,8 @@ pub struct Engine {
     pub(crate) conversation: Conversation,
     pub(crate) templates: Templates,
     pub(crate) chosen: Chosen,
+    /// Steps that an answer launches beyond the token that is waited for.
+    pub(crate) ahead: usize,
     pub(crate) host: Rc<dyn Host>,
     pub(crate) session: Option<Session>,
     pub(crate) trace: Option<Trace>,
@@ -158,6 +160,7 @@ impl Engine {
             config,
             manifest,
             tokenizer,
+            ahead: crate::ahead::depth(&chosen.kind),
             chosen,
             host,
             weights_bytes,
@@ -180,6 +183,12 @@ impl Engine {
     #[must_use]
     pub fn config(&self) -> &VmadConfig {
         &self.config
+    }
+
+    /// The model itself, for timings of its parts.
+    #[must_use]
+    pub fn model(&self) -> &Vmad {
+        &self.model
     }
 
     /// The device that computes, and why it is that one.
@@ -235,6 +244,7 @@ impl Engine {
             conversation: &self.conversation,
             templates: &self.templates,
             device: &self.chosen.device,
+            ahead: self.ahead,
         }
     }
 
@@ -247,6 +257,7 @@ impl Engine {
             conversation: &self.conversation,
             templates: &self.templates,
             device: &self.chosen.device,
+            ahead: self.ahead,
         };
         let session = self.session.as_mut().ok_or(EngineError::NoImage)?;
         Ok((brain, session))

@@ -22,7 +22,7 @@ use vmad_prep::{
     clip_pixels, image_score, regions, sam_pixels, upscale_logits,
 };
 
-use crate::pace::{Pace, settle};
+use crate::pace::{Pace, read, settle};
 use crate::query::CheckedQuery;
 use crate::sampling::likeliest;
 use crate::sight::{Found, Sight, decoded};
@@ -370,7 +370,8 @@ impl Engine {
         let brain = self.brain();
         let mut cache = KvCache::new(&self.config.llm);
         let hidden = brain.hear_photo(ids, &seen.visual, &mut cache)?;
-        let standing = brain.stand(hidden.clone()).await?;
+        let standing = brain.stand(hidden.clone());
+        let scores = read(Stage::Llm, standing.logits.clone()).await?;
         pace.end(Stage::Llm);
 
         pace.begin(Stage::Mask).await?;
@@ -387,7 +388,7 @@ impl Engine {
             pending: brain.close_forced()?,
             masks: vec![found.logits],
             told: None,
-            seg_produced: seg == Some(likeliest(&standing.logits)),
+            seg_produced: seg == Some(likeliest(&scores)),
             threshold: query.threshold.unwrap_or(own.image),
             map_threshold: query.map_threshold.unwrap_or(own.pixel),
             score: 0.0,
@@ -419,7 +420,8 @@ impl Engine {
         let ids = follow_up_ids(&brain, &session.pending, question)?;
         brain.check_room(session.cache.len() + ids.len() + 1)?;
         let hidden = brain.hear(&ids, session.told.as_ref(), &mut session.cache)?;
-        let standing = brain.stand(hidden).await?;
+        let standing = brain.stand(hidden);
+        settle(Stage::Llm, &standing.state).await?;
         pace.end(Stage::Llm);
         self.answer(standing, Opening::Free, generation, pace).await
     }

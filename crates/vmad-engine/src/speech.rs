@@ -6,8 +6,8 @@ use vmad_model::{Vmad, VmadConfig};
 use vmad_package::{Conversation, Templates};
 use vmad_prep::{IMAGE_SENTINEL, Specials, StreamDecoder, Tokenizer};
 
-use crate::pace::{Pace, read};
-use crate::sampling::Sampler;
+use crate::ahead::Tokens;
+use crate::pace::Pace;
 use crate::sight::Sight;
 use crate::words::{MarkerFilter, StopFilter};
 use crate::{EngineError, Event, Generation, Stage, StopReason};
@@ -25,14 +25,16 @@ pub(crate) struct Brain<'a> {
     pub conversation: &'a Conversation,
     pub templates: &'a Templates,
     pub device: &'a Device,
+    /// Steps to launch beyond the token that is waited for.
+    pub ahead: usize,
 }
 
 /// Where the language model stands: its last state, which predicts the next token.
 pub(crate) struct Standing {
     /// `[1, d_text]`, after the final norm.
     pub state: Tensor<2>,
-    /// `[vocab_size]`
-    pub logits: Vec<f32>,
+    /// `[1, vocab_size]`
+    pub logits: Tensor<2>,
 }
 
 /// What the language model hears while it speaks.
@@ -114,11 +116,11 @@ impl Brain<'_> {
     }
 
     /// The standing after hidden states `[1, n, d_text]`.
-    pub async fn stand(&self, hidden: Tensor<3>) -> Result<Standing, EngineError> {
+    pub fn stand(&self, hidden: Tensor<3>) -> Standing {
         let [_, n, d_text] = hidden.dims();
         let state = hidden.narrow(1, n - 1, 1).reshape([1, d_text]);
-        let logits = read(Stage::Llm, self.model.llm.logits(state.clone())).await?;
-        Ok(Standing { state, logits })
+        let logits = self.model.llm.logits(state.clone());
+        Standing { state, logits }
     }
 
     /// Ids that close a turn whose answer has been given up to the word before `[SEG]`.
@@ -130,16 +132,17 @@ impl Brain<'_> {
     /// Lets the model write an answer, told as [`Event::Token`]s.
     pub async fn speak(
         &self,
-        mut standing: Standing,
+        standing: Standing,
         opening: Opening,
         ear: &mut Ear<'_>,
         generation: &Generation,
         pace: &mut Pace,
     ) -> Result<Spoken, EngineError> {
         let ids = self.tokenizer.ids();
-        let mut sampler = Sampler::new(generation);
+        let mut tokens = Tokens::new(self, standing, generation);
         let mut voice = Voice::new(self, opening, generation)?;
-        let mut said: Vec<i32> = Vec::new();
+        let mut is_first = true;
+        let mut unheard = None;
         let mut spoken = Spoken {
             reason: StopReason::Length,
             answer: String::new(),
@@ -147,41 +150,40 @@ impl Brain<'_> {
             masks: Vec::new(),
             pending: Vec::new(),
         };
-        while said.len() < generation.max_new_tokens {
-            let id = sampler.next(&standing.logits, &said);
+        while let Some(token) = tokens.next(ear.cache).await? {
+            let id = token.id;
             if id == ids.eos {
                 spoken.reason = StopReason::End;
+                tokens.end(&token, ear.cache);
                 break;
             }
-            said.push(id);
             if id == ids.seg {
                 spoken.has_seg = true;
-                let decoded = opening == Opening::Forced && said.len() == 1;
+                let decoded = opening == Opening::Forced && is_first;
                 if !decoded && spoken.masks.len() < MAX_MASKS {
                     pace.end(Stage::Generate);
                     pace.begin(Stage::Mask).await?;
-                    let found = ear.sight.find(self, &standing.state).await?;
+                    let found = ear.sight.find(self, &token.state).await?;
                     spoken.masks.push(found.logits);
                     ear.told = self.judged(found.held, ear.is_anomalous);
                     pace.end(Stage::Mask);
                     pace.begin(Stage::Generate).await?;
                 }
+                tokens.go_back(&token, ear.told.clone(), ear.cache);
             }
+            is_first = false;
             let (text, stopped) = voice.push(self.tokenizer, id, id == ids.seg);
             tell(text, &mut spoken.answer, pace).await;
             if stopped {
                 spoken.reason = StopReason::Stop;
+                tokens.end(&token, ear.cache);
                 break;
             }
             pace.breathe().await?;
-            if said.len() == generation.max_new_tokens
-                || ear.cache.len() == self.config.llm.max_positions
-            {
-                spoken.pending.push(id);
-                break;
-            }
-            let hidden = self.hear(&[id], ear.told.as_ref(), ear.cache)?;
-            standing = self.stand(hidden).await?;
+            unheard = Some(id);
+        }
+        if spoken.reason == StopReason::Length {
+            spoken.pending.extend(unheard);
         }
         if spoken.reason != StopReason::Stop {
             let (text, stopped) = voice.finish();

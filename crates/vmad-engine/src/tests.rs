@@ -18,6 +18,7 @@ mod calibrating;
 mod choosing;
 mod comparing;
 mod giving_up;
+mod going_ahead;
 mod packages;
 mod telling;
 

@@ -4,6 +4,7 @@ pub(crate) mod attention;
 pub(crate) mod kv;
 pub(crate) mod norm;
 pub(crate) mod product;
+mod sample;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Shape, Tensor};
@@ -122,6 +123,12 @@ fn run(
     let buffers: Vec<&CubeTensor> = inputs.iter().chain([&output]).collect();
     dispatch(shader, &buffers, info, groups);
     output
+}
+
+/// A tensor that nothing else reads, to be written in place.
+fn owned(x: CubeTensor) -> CubeTensor {
+    let x = into_contiguous(x);
+    if x.can_mut() { x } else { x.copy() }
 }
 
 /// A tensor of four dimensions whose last is dense.

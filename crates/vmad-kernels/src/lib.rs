@@ -18,6 +18,7 @@ mod norm;
 mod ops;
 mod product;
 pub mod reference;
+mod sample;
 mod self_test;
 mod weight;
 
@@ -35,5 +36,6 @@ pub use kv::{KvLayer, Rotary};
 pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
 pub use product::{Activation, LinearEnd, RmsScale, matmul_gated, matmul_linear, matmul_normed};
+pub use sample::{Answer, Draw};
 pub use self_test::self_test;
 pub use weight::{QuantKind, QuantWeight};

@@ -1,7 +1,9 @@
 //! The operations in plain Rust, slow and in double precision: what every backend is held against.
 //! Those on packed weights are in `vmad_quant`. Compiled for size: they run once, in the self-test.
 
-use crate::Activation;
+use std::cmp::Ordering;
+
+use crate::{Activation, Draw};
 
 /// [`crate::layer_norm`] of rows of `weight.len()` numbers.
 #[must_use]
@@ -155,4 +157,63 @@ pub fn attention(
         }
     }
     out
+}
+
+/// [`crate::Answer::next`] from one row of scores, after the ids `said`; 0 where there are no scores.
+#[must_use]
+pub fn sample(logits: &[f32], said: &[i32], draw: &Draw) -> usize {
+    let mut ranked: Vec<(usize, f32)> = logits.iter().copied().enumerate().collect();
+    if draw.repetition_penalty != 1.0 {
+        penalise(&mut ranked, said, draw.repetition_penalty);
+    }
+    if draw.temperature <= 0.0 {
+        let better = |best: (usize, f32), next: (usize, f32)| match next.1.total_cmp(&best.1) {
+            Ordering::Greater => next,
+            _ => best,
+        };
+        return ranked.into_iter().reduce(better).map_or(0, |(id, _)| id);
+    }
+    // Stable, so that equal scores stay in the order of their ids.
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    if draw.top_k > 0 {
+        ranked.truncate(draw.top_k);
+    }
+    let Some(&(first, highest)) = ranked.first() else {
+        return 0;
+    };
+    let weight = |score: f32| f64::from((score - highest) / draw.temperature).exp();
+    let total: f64 = ranked.iter().map(|(_, score)| weight(*score)).sum();
+    let mut nucleus = 0.0;
+    let mut n_kept = 0;
+    for (_, score) in &ranked {
+        nucleus += weight(*score);
+        n_kept += 1;
+        if nucleus >= total * f64::from(draw.top_p) {
+            break;
+        }
+    }
+    let mut left = f64::from(draw.uniform) * nucleus;
+    for (id, score) in &ranked[..n_kept] {
+        left -= weight(*score);
+        if left <= 0.0 {
+            return *id;
+        }
+    }
+    first
+}
+
+/// Keskar et al. 2019 (CTRL); a token that was said twice counts once.
+fn penalise(scores: &mut [(usize, f32)], said: &[i32], penalty: f32) {
+    let mut said = said.to_vec();
+    said.sort_unstable();
+    said.dedup();
+    for id in said {
+        let score = usize::try_from(id).ok().and_then(|id| scores.get_mut(id));
+        if let Some((_, score)) = score {
+            *score = match *score > 0.0 {
+                true => *score / penalty,
+                false => *score * penalty,
+            };
+        }
+    }
 }

@@ -5,9 +5,9 @@ use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
 use crate::reference::{self, AttentionSizes};
 use crate::{
-    Activation, KernelError, KvLayer, LinearEnd, Mask, QuantWeight, Relative, RmsScale, Rotary,
-    attention, gather_quant, layer_norm, matmul_gated, matmul_linear, matmul_normed, matmul_quant,
-    rms_norm,
+    Activation, Answer, Draw, KernelError, KvLayer, LinearEnd, Mask, QuantWeight, Relative,
+    RmsScale, Rotary, attention, gather_quant, layer_norm, matmul_gated, matmul_linear,
+    matmul_normed, matmul_quant, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -75,6 +75,7 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
     attentions(device, &mut seed).await?;
     cache(device, &mut seed).await?;
     norms(device, &mut seed).await?;
+    draws(device, &mut seed).await?;
 
     let (m, k, n) = (7, 33, 5);
     let a = values(m * k, &mut seed);
@@ -278,6 +279,39 @@ async fn norms(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
     compare("rms_norm", y, &reference::rms_norm(&x, &weight, EPS)).await
 }
 
+/// The likeliest token, then tokens that are drawn, of which one was said before.
+async fn draws(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    const OP: &str = "sample";
+    let greedy = Draw {
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        uniform: 0.0,
+    };
+    let drawn = |uniform| Draw {
+        temperature: 0.7,
+        top_k: 40,
+        top_p: 0.8,
+        repetition_penalty: 1.5,
+        uniform,
+    };
+    let mut answer = Answer::new(3, device);
+    let mut said = Vec::new();
+    for draw in [greedy, drawn(0.0), drawn(0.73)] {
+        let scores = values(300, seed);
+        let token = answer.next(tensor(&scores, 1, scores.len(), device), draw);
+        let data = token.into_data_async().await;
+        let data = data.map_err(|error| readback(OP, error.to_string()))?;
+        let actual = data.convert::<f32>().try_to_vec::<f32>();
+        let actual = actual.map_err(|error| readback(OP, format!("{error:?}")))?;
+        let expected = reference::sample(&scores, &said, &draw);
+        said.push(i32::try_from(expected).unwrap_or(-1));
+        check(OP, &actual, &[expected as f32, 0.0])?;
+    }
+    Ok(())
+}
+
 /// The two kinds of matrix, made from numbers and sent to a device.
 trait Packed: Sized {
     fn from_values(rows: usize, seed: &mut u32) -> Result<Self, KernelError>;
@@ -356,14 +390,18 @@ fn tensor(values: &[f32], rows: usize, cols: usize, device: &Device) -> Tensor<2
 }
 
 async fn compare(op: &'static str, actual: Tensor<2>, expected: &[f32]) -> Result<(), KernelError> {
-    let readback = |reason: String| KernelError::Readback { op, reason };
-    let data = actual
-        .into_data_async()
-        .await
-        .map_err(|error| readback(error.to_string()))?;
-    let actual = data
-        .try_to_vec::<f32>()
-        .map_err(|error| readback(format!("{error:?}")))?;
+    let data = actual.into_data_async().await;
+    let data = data.map_err(|error| readback(op, error.to_string()))?;
+    let actual = data.try_to_vec::<f32>();
+    let actual = actual.map_err(|error| readback(op, format!("{error:?}")))?;
+    check(op, &actual, expected)
+}
+
+fn readback(op: &'static str, reason: String) -> KernelError {
+    KernelError::Readback { op, reason }
+}
+
+fn check(op: &'static str, actual: &[f32], expected: &[f32]) -> Result<(), KernelError> {
     if actual.len() != expected.len() {
         return Err(KernelError::SelfTestLength {
             op,

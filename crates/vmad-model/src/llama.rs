@@ -226,7 +226,16 @@ impl Llama {
             });
         }
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids.to_vec(), [ids.len()]), device);
-        Ok(self.embed_tokens.forward(ids))
+        Ok(self.embed_chosen(ids))
+    }
+
+    /// Embeds token ids that the device holds, all of them of the vocabulary.
+    ///
+    /// # Shapes
+    /// - ids: `[n]`
+    /// - output: `[n, d_model]`
+    pub fn embed_chosen(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        self.embed_tokens.forward(ids)
     }
 
     /// Runs the blocks over new positions and extends `cache` by them.

@@ -1,6 +1,7 @@
 //! The likelihood of given answers.
 
 use super::*;
+use crate::pace::read;
 use crate::session::follow_up_ids;
 
 const QUESTION: &str = "Is there a defect?";
@@ -32,7 +33,7 @@ fn token_by_token(engine: &mut Engine, option: &str) -> Result<f32, EngineError>
     for (i, id) in whole.iter().enumerate() {
         if i >= prompt.len() {
             let hidden = brain.hear(&whole[i - 1..i], evidence, &mut session.cache)?;
-            let logits = block_on(brain.stand(hidden))?.logits;
+            let logits = block_on(read(Stage::Llm, brain.stand(hidden).logits))?;
             let total: f64 = logits.iter().map(|l| f64::from(*l).exp()).sum();
             sum += f64::from(logits[*id as usize]) - total.ln();
             n += 1;

@@ -8,7 +8,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{ROPE_APPEND, dispatch};
+use super::{ROPE_APPEND, dispatch, owned};
 
 /// The operation as cubecl backends implement it.
 #[backend_extension(Cube)]
@@ -40,12 +40,6 @@ pub(crate) fn rope_append(
     let angles = angles.into_dispatch();
     let (q, keys, values) = <Dispatch as KvOps>::rope_append(qkv, angles, keys, values, start);
     [q, keys, values].map(Tensor::from_dispatch)
-}
-
-/// A tensor that nothing else reads.
-fn owned(x: CubeTensor) -> CubeTensor {
-    let x = into_contiguous(x);
-    if x.can_mut() { x } else { x.copy() }
 }
 
 impl KvOps for CubeBackend {

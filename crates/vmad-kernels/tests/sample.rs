@@ -1,0 +1,191 @@
+//! The choice of a token on every backend against `reference`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[cfg(feature = "wgpu")]
+mod common;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use vmad_kernels::reference::sample;
+use vmad_kernels::{Answer, Draw, cpu_device};
+
+/// Up to this share of probability a token may lie beside the one that is drawn in double precision: sums of
+/// up to 32,000 weights in f32, in 256 lanes.
+const TOLERANCE: f32 = 1e-5;
+
+const GREEDY: Draw = Draw {
+    temperature: 0.0,
+    top_k: 0,
+    top_p: 1.0,
+    repetition_penalty: 1.0,
+    uniform: 0.0,
+};
+
+/// Around 256 lanes, and as many as LLaMA's.
+const VOCABULARIES: [usize; 8] = [1, 2, 5, 255, 256, 257, 1024, 32_000];
+
+fn next(answer: &mut Answer, scores: &[f32], draw: Draw, device: &Device) -> [i32; 2] {
+    let logits = TensorData::new(scores.to_vec(), [1, scores.len()]);
+    let token = answer.next(Tensor::<2>::from_data(logits, device), draw);
+    let data = pollster::block_on(token.into_data_async()).unwrap();
+    data.try_to_vec::<i32>().unwrap().try_into().unwrap()
+}
+
+/// Tokens that rounding may choose.
+fn allowed(scores: &[f32], said: &[i32], draw: Draw) -> Vec<usize> {
+    let by = [-TOLERANCE, 0.0, TOLERANCE];
+    let near = by.iter().flat_map(|u| by.iter().map(move |p| (u, p)));
+    near.map(|(u, p)| {
+        let top_p = if draw.top_p < 1.0 {
+            draw.top_p + p
+        } else {
+            1.0
+        };
+        let uniform = (draw.uniform + u).clamp(0.0, 1.0 - f32::EPSILON);
+        let draw = Draw {
+            top_p,
+            uniform,
+            ..draw
+        };
+        sample(scores, said, &draw)
+    })
+    .collect()
+}
+
+/// Random scores, some of them equal, drawn in random ways, token after token.
+fn check_all(device: &Device) {
+    let mut rng = StdRng::seed_from_u64(3);
+    for vocab in VOCABULARIES {
+        let mut answer = Answer::new(24, device);
+        let mut said: Vec<i32> = Vec::new();
+        for step in 0..24 {
+            let whole = step % 4 == 0;
+            let scores: Vec<f32> = (0..vocab)
+                .map(|_| rng.random_range(-6.0..6.0))
+                .map(|score: f32| if whole { score.round() } else { score })
+                .collect();
+            let draw = Draw {
+                temperature: [0.0, 0.3, 1.0, 5.0][step % 4],
+                top_k: [0, 1, 7, 300][rng.random_range(0..4)],
+                top_p: [1.0, 0.9, 0.5, 0.01][rng.random_range(0..4)],
+                repetition_penalty: [1.0, 1.0, 1.3, 4.0][rng.random_range(0..4)],
+                uniform: [rng.random(), 0.0, 0.999_999_9][rng.random_range(0..3)],
+            };
+            let [token, mark] = next(&mut answer, &scores, draw, device);
+            let allowed = allowed(&scores, &said, draw);
+            let what = format!("{vocab} tokens, {draw:?}, step {step}");
+            assert_eq!(mark, 0, "{what}");
+            let id = usize::try_from(token).unwrap();
+            assert!(allowed.contains(&id), "{what}: {token}, not of {allowed:?}");
+            said.push(token);
+        }
+    }
+}
+
+/// A number that is none is told, and what was said can be taken back.
+fn check_marks_and_truncation(device: &Device) {
+    let mut answer = Answer::new(2, device);
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut scores = vec![0.0; 300];
+        scores[290] = bad;
+        let [token, mark] = next(&mut answer, &scores, GREEDY, device);
+        assert!((0..300).contains(&token));
+        assert_eq!(mark, 1, "{bad}");
+        answer.truncate(0);
+    }
+    let penalised = Draw {
+        repetition_penalty: 2.0,
+        ..GREEDY
+    };
+    let scores = [2.0, 1.5, -1.0];
+    let say = |answer: &mut Answer| next(answer, &scores, penalised, device)[0];
+    assert_eq!(say(&mut answer), 0);
+    assert_eq!(say(&mut answer), 1, "2.0 was said, so that it counts 1.0");
+    answer.truncate(1);
+    assert_eq!(say(&mut answer), 1, "the second token was taken back");
+    answer.truncate(0);
+    assert_eq!(say(&mut answer), 0);
+}
+
+#[test]
+fn cpu_draws_as_the_reference() {
+    check_all(&cpu_device());
+    check_marks_and_truncation(&cpu_device());
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn gpu_draws_as_the_reference() {
+    common::on_gpu(|device| {
+        check_all(device);
+        check_marks_and_truncation(device);
+    });
+}
+
+#[test]
+fn greedy_takes_the_first_of_the_highest() {
+    assert_eq!(sample(&[0.5, 2.0, 2.0], &[], &GREEDY), 1);
+    assert_eq!(sample(&[], &[], &GREEDY), 0);
+}
+
+/// Tokens that are met when the number drawn goes through [0, 1).
+fn met(scores: &[f32], draw: Draw) -> Vec<usize> {
+    let n: u16 = 4000;
+    let drawn = |i: u16| Draw {
+        uniform: f32::from(i) / f32::from(n),
+        ..draw
+    };
+    (0..n).map(|i| sample(scores, &[], &drawn(i))).collect()
+}
+
+#[test]
+fn top_k_and_top_p_cut_the_tail() {
+    let scores = [3.0, 2.9, 0.0, -1.0];
+    let all = Draw {
+        temperature: 1.0,
+        ..GREEDY
+    };
+    for (draw, allowed) in [
+        (Draw { top_k: 1, ..all }, &[0][..]),
+        (Draw { top_k: 2, ..all }, &[0, 1]),
+        (Draw { top_p: 0.4, ..all }, &[0]),
+        (Draw { top_p: 0.9, ..all }, &[0, 1]),
+        (
+            Draw {
+                temperature: 0.1,
+                ..all
+            },
+            &[0, 1],
+        ),
+        (all, &[0, 1, 2, 3]),
+    ] {
+        let met = met(&scores, draw);
+        for id in 0..4 {
+            assert_eq!(met.contains(&id), allowed.contains(&id), "{id} {draw:?}");
+        }
+    }
+}
+
+#[test]
+fn shares_follow_the_probabilities() {
+    let draw = Draw {
+        temperature: 2.0,
+        ..GREEDY
+    };
+    // At temperature 2 these are 0.75 and 0.25.
+    let met = met(&[2.0 * 3f32.ln(), 0.0], draw);
+    let share = met.iter().filter(|id| **id == 0).count() as f64 / met.len() as f64;
+    assert!((share - 0.75).abs() < 0.001, "{share}");
+}
+
+#[test]
+fn repetition_is_penalised_on_both_sides_of_zero() {
+    let draw = Draw {
+        repetition_penalty: 2.0,
+        ..GREEDY
+    };
+    assert_eq!(sample(&[2.0, 1.5], &[0, 0], &draw), 1);
+    assert_eq!(sample(&[-1.0, -1.5], &[0], &draw), 1);
+    assert_eq!(sample(&[-1.0, -3.0], &[0, 9, -4], &draw), 0);
+}
