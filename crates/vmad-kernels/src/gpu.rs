@@ -6,6 +6,8 @@ pub(crate) mod norm;
 pub(crate) mod product;
 mod sample;
 
+use std::cell::Cell;
+
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Shape, Tensor};
 use burn_cubecl::CubeBackend;
@@ -16,6 +18,7 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
+use crate::cost::{Cost, Meter};
 use crate::ops::QuantOps;
 
 /// A validated shader, as the build script writes it down.
@@ -29,11 +32,14 @@ pub(crate) struct Shader {
     source: &'static str,
 }
 
-include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+#[cfg(test)]
+impl Shader {
+    pub fn tile(&self) -> usize {
+        self.tile as usize
+    }
+}
 
-/// Up to this many tokens a product streams the weights through `matvec_*`; the tile of `matmul_*`
-/// would be mostly empty.
-const MATVEC_TOKENS: usize = 4;
+include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// Workgroups that WebGPU guarantees along one dimension. Beyond it a browser answers `Ok` with
 /// stale memory.
@@ -72,13 +78,20 @@ struct Weight {
     cols: usize,
 }
 
+thread_local! {
+    /// cubecl, too, has a queue for each thread.
+    static METER: Cell<Meter> = const { Cell::new(Meter { ms: 0.0 }) };
+}
+
 /// Launches `shader` over `groups` workgroups, numbered over two dimensions. `info` are the words of its
-/// uniform; the word at the given index becomes the number of workgroups along x.
+/// uniform; the word at the given index becomes the number of workgroups along x. `operations` are those that
+/// count beside the bytes of the buffers.
 fn dispatch(
     shader: &'static Shader,
     buffers: &[&CubeTensor],
     (mut info, at): (Vec<u32>, usize),
     groups: u64,
+    operations: f64,
 ) {
     let across = groups.min(MAX_GROUPS);
     let down = groups.div_ceil(MAX_GROUPS);
@@ -87,6 +100,13 @@ fn dispatch(
         "{}: {groups} workgroups are too many for one launch",
         shader.name
     );
+    let bytes = buffers.iter().map(|x| x.handle.size_in_used() as f64).sum();
+    let mut meter = METER.get();
+    if meter.add(Cost { operations, bytes }) {
+        // A device that is lost says so when a result is read.
+        let _ = buffers[0].client.flush();
+    }
+    METER.set(meter);
     info[at] = across as u32;
     let pairs = info.chunks(2).map(|words| {
         let word = |i: usize| u64::from(words.get(i).copied().unwrap_or(0));
@@ -111,6 +131,7 @@ fn run(
     output: Shape,
     info: (Vec<u32>, usize),
     groups: u64,
+    operations: f64,
 ) -> CubeTensor {
     let elements: u64 = output.iter().map(|d| *d as u64).product();
     assert!(
@@ -121,7 +142,7 @@ fn run(
     let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
     let output = empty_device_contiguous_dtype(client, device, output, DType::F32);
     let buffers: Vec<&CubeTensor> = inputs.iter().chain([&output]).collect();
-    dispatch(shader, &buffers, info, groups);
+    dispatch(shader, &buffers, info, groups, operations);
     output
 }
 
@@ -167,6 +188,7 @@ fn launch(
         Shape::new([tokens, width]),
         (info, 3),
         groups,
+        2.0 * tokens as f64 * width as f64 * weight.cols as f64,
     )
 }
 

@@ -8,6 +8,7 @@
 //! never blocks on a device: results are read with the `_async` calls.
 
 mod attention;
+pub mod cost;
 mod cpu;
 mod device;
 mod error;

@@ -12,6 +12,8 @@ use super::{
     ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, Shader, dense, run, strides,
 };
 use crate::attention::{Mask, Relative};
+use crate::cost;
+use crate::reference::AttentionSizes;
 
 /// A shader of each of [`WIDTHS`].
 type Widths = [&'static Shader; WIDTHS.len()];
@@ -134,6 +136,20 @@ impl Sizes {
         ]
     }
 
+    /// With every key seen.
+    fn operations(self) -> f64 {
+        let sizes = AttentionSizes {
+            batch: self.batch,
+            n_heads: self.n_heads,
+            n_kv_heads: self.n_kv_heads,
+            n_q: self.n_q,
+            n_k: self.n_k,
+            d_head: self.d_head,
+            d_value: self.d_value,
+        };
+        cost::attention(sizes, 1.0).asked.operations
+    }
+
     fn output(self) -> Shape {
         Shape::new([self.batch, self.n_q, self.n_heads, self.d_value])
     }
@@ -160,7 +176,15 @@ fn tiled(
     let tiles = sizes.n_q.div_ceil(shader.tile as usize);
     let groups = (tiles * sizes.n_heads * sizes.batch) as u64;
     let inputs = [vec![q, k, v], biases].concat();
-    run(shader, inputs, sizes.output(), (info, 3), groups)
+    let operations = sizes.operations();
+    run(
+        shader,
+        inputs,
+        sizes.output(),
+        (info, 3),
+        groups,
+        operations,
+    )
 }
 
 fn decode([q, k, v]: [CubeTensor; 3], seen: [usize; 2]) -> CubeTensor {
@@ -179,14 +203,15 @@ fn decode([q, k, v]: [CubeTensor; 3], seen: [usize; 2]) -> CubeTensor {
         1 => sizes.output(),
         _ => Shape::new([rows, n_parts, 2 + sizes.d_value]),
     };
-    let parts = run(shader, vec![q, k, v], output, (info, 3), groups);
+    let operations = sizes.operations();
+    let parts = run(shader, vec![q, k, v], output, (info, 3), groups, operations);
     if n_parts == 1 {
         return parts;
     }
     let info = vec![rows as u32, sizes.d_value as u32, n_parts as u32, 0];
     let shader = &ATTENTION_COMBINE;
     let groups = (rows * sizes.d_value).div_ceil(shader.workgroup as usize) as u64;
-    run(shader, vec![parts], sizes.output(), (info, 3), groups)
+    run(shader, vec![parts], sizes.output(), (info, 3), groups, 0.0)
 }
 
 impl AttentionOps for CubeBackend {

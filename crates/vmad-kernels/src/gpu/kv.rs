@@ -77,7 +77,7 @@ impl KvOps for CubeBackend {
         let threads = batch * n * all * half;
         let groups = threads.div_ceil(ROPE_APPEND.workgroup as usize) as u64;
         let buffers = [&qkv, &angles, &keys, &values, &out];
-        dispatch(&ROPE_APPEND, &buffers, (info, 3), groups);
+        dispatch(&ROPE_APPEND, &buffers, (info, 3), groups, 0.0);
         (out, keys, values)
     }
 }

@@ -84,7 +84,7 @@ fn normalise(
     ];
     let mut inputs = vec![x];
     inputs.extend(weights.into_iter().map(into_contiguous));
-    run(shader, inputs, shape, (info, 2), rows as u64)
+    run(shader, inputs, shape, (info, 2), rows as u64, 0.0)
 }
 
 impl NormOps for CubeBackend {

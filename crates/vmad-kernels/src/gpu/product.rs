@@ -9,8 +9,9 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::{
     MATMUL_Q4, MATMUL_Q8, MATVEC_Q4_ADDED, MATVEC_Q4_GATED, MATVEC_Q4_NORMED, MATVEC_Q8_ADDED,
-    MATVEC_Q8_GATED, MATVEC_Q8_NORMED, MATVEC_TOKENS, Shader, run,
+    MATVEC_Q8_GATED, MATVEC_Q8_NORMED, Shader, run,
 };
+use crate::cost::{self, MATVEC_TOKENS};
 use crate::product::{Activation, LinearEnd};
 use crate::{QuantKind, QuantWeight};
 
@@ -74,8 +75,27 @@ pub(crate) fn is_prompt(x: &Tensor<2>) -> bool {
     super::fits(x) && x.dims()[0] > MATVEC_TOKENS
 }
 
-/// The product of `x` and `w` with what a linear layer does with it.
+/// The product of `x` and `w` with what a linear layer does with it, in as many launches as keep each of them
+/// short.
 pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
+    let [tokens, _] = x.dims();
+    let most = cost::most_tokens(w.kind(), w.rows(), w.cols());
+    if tokens <= most {
+        return linear_at_once(x, w, end);
+    }
+    let parts = (0..tokens).step_by(most).map(|first| {
+        let part = |x: &Tensor<2>| x.clone().narrow(0, first, most.min(tokens - first));
+        let end = LinearEnd {
+            bias: end.bias.clone(),
+            activation: end.activation,
+            residual: end.residual.as_ref().map(part),
+        };
+        linear_at_once(part(&x), w, end)
+    });
+    Tensor::cat(parts.collect(), 0)
+}
+
+fn linear_at_once(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
     let words = [
         u32::from(end.bias.is_some()),
         match end.activation {
@@ -146,6 +166,7 @@ impl ProductOps for CubeBackend {
             Shape::new([tokens, rows]),
             (info, 3),
             tiles(tokens) * tiles(rows),
+            cost::product(kind, [tokens, rows, cols]).asked.operations,
         )
     }
 
@@ -176,6 +197,7 @@ impl ProductOps for CubeBackend {
             Shape::new([tokens, results]),
             (info, 3),
             groups,
+            cost::product(kind, [tokens, rows, cols]).asked.operations,
         )
     }
 }

@@ -30,7 +30,7 @@ impl SampleOps for CubeBackend {
         ];
         let (client, device) = (logits.client.clone(), logits.device.clone());
         let out = empty_device_contiguous_dtype(client, device, Shape::new([2]), DType::I32);
-        dispatch(&SAMPLE, &[&logits, &said, &out], (info, 3), 1);
+        dispatch(&SAMPLE, &[&logits, &said, &out], (info, 3), 1, 0.0);
         (out, said)
     }
 }
