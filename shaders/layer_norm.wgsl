@@ -1,5 +1,6 @@
 // (x − mean) / √(variance + ε) · weight + bias over each row. Reference: reference::layer_norm.
 //#include shared/norm.wgsl
+//#include shared/sum.wgsl
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;      // rows × columns, strided
 @group(0) @binding(1) var<storage, read_write> weight: array<f32>; // [columns]
 @group(0) @binding(2) var<storage, read_write> bias: array<f32>;   // [columns]

@@ -11,11 +11,13 @@ use naga::{AddressSpace, Expression, Literal, Module, StorageAccess};
 const SHADERS: &[&str] = &[
     "attention_combine",
     "attention_decode",
+    "deformable_attention",
     "gather_q4",
     "gather_q8",
     "layer_norm",
     "matmul_q4",
     "matmul_q8",
+    "region_attention",
     "rms_norm",
     "rope_append",
     "sample",

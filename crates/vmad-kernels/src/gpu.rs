@@ -1,9 +1,11 @@
 //! The operations on cubecl backends, as hand-written WGSL (`shaders/`).
 
 pub(crate) mod attention;
+pub(crate) mod deformable;
 pub(crate) mod kv;
 pub(crate) mod norm;
 pub(crate) mod product;
+pub(crate) mod region;
 mod sample;
 
 use std::cell::Cell;

@@ -10,6 +10,7 @@
 mod attention;
 pub mod cost;
 mod cpu;
+mod deformable;
 mod device;
 mod error;
 #[cfg(feature = "wgpu")]
@@ -19,12 +20,14 @@ mod norm;
 mod ops;
 mod product;
 pub mod reference;
+mod region;
 mod sample;
 mod self_test;
 mod weight;
 
 pub use attention::{Mask, Relative, attention};
 pub use burn::tensor::Device;
+pub use deformable::{Points, deformable_attention};
 #[cfg(feature = "wgpu")]
 pub use device::gpu_device;
 #[cfg(feature = "libtorch")]
@@ -37,6 +40,7 @@ pub use kv::{KvLayer, Rotary};
 pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
 pub use product::{Activation, LinearEnd, RmsScale, matmul_gated, matmul_linear, matmul_normed};
+pub use region::region_attention;
 pub use sample::{Answer, Draw};
 pub use self_test::self_test;
 pub use weight::{QuantKind, QuantWeight};

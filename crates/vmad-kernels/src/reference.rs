@@ -159,6 +159,112 @@ pub fn attention(
     out
 }
 
+/// Sizes of a [`crate::deformable_attention`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeformableSizes {
+    /// Independent pictures.
+    pub batch: usize,
+    /// Queries of each.
+    pub n: usize,
+    /// Heads.
+    pub n_heads: usize,
+    /// Points of a query and head.
+    pub n_points: usize,
+    /// Channels of a head.
+    pub d_head: usize,
+    /// Cells along a side of the values' grid.
+    pub side: usize,
+}
+
+/// [`crate::deformable_attention`] on contiguous numbers: value, offsets, weights, centres.
+#[must_use]
+#[cold]
+pub fn deformable_attention(
+    [value, offsets, weights, centres]: [&[f32]; 4],
+    sizes: DeformableSizes,
+) -> Vec<f32> {
+    let DeformableSizes {
+        batch,
+        n,
+        n_heads,
+        n_points,
+        d_head,
+        side,
+    } = sizes;
+    let d = n_heads * d_head;
+    let mut out = Vec::with_capacity(batch * n * d);
+    for (query, head) in (0..batch * n).flat_map(|query| (0..n_heads).map(move |h| (query, h))) {
+        let first = (query * n_heads + head) * n_points;
+        let scores: Vec<f64> = weights[first..first + n_points]
+            .iter()
+            .map(|weight| f64::from(*weight).exp())
+            .collect();
+        let total: f64 = scores.iter().sum();
+        for channel in head * d_head..(head + 1) * d_head {
+            let cell = |x: f64, y: f64| {
+                let inside = |c: f64| c >= 0.0 && c < side as f64;
+                if !inside(x) || !inside(y) {
+                    return 0.0;
+                }
+                let at = query / n * side * side + y as usize * side + x as usize;
+                f64::from(value[at * d + channel])
+            };
+            let sampled = |point: usize| {
+                let place = |axis: usize| {
+                    let offset = offsets[(first + point) * 2 + axis];
+                    f64::from(centres[query % n * 2 + axis]) + f64::from(offset) - 0.5
+                };
+                let (x, y) = (place(0), place(1));
+                let (left, top) = (x.floor(), y.floor());
+                let (right, low) = (x - left, y - top);
+                (1.0 - low) * ((1.0 - right) * cell(left, top) + right * cell(left + 1.0, top))
+                    + low
+                        * ((1.0 - right) * cell(left, top + 1.0)
+                            + right * cell(left + 1.0, top + 1.0))
+            };
+            let sum: f64 = (0..n_points)
+                .map(|point| scores[point] * sampled(point))
+                .sum();
+            out.push((sum / total) as f32);
+        }
+    }
+    out
+}
+
+/// [`crate::region_attention`] on contiguous numbers of one picture whose fine grid has `side`² cells.
+#[must_use]
+#[cold]
+pub fn region_attention(
+    [q, k, v]: [&[f32]; 3],
+    [side, stride]: [usize; 2],
+    [n_heads, d_head]: [usize; 2],
+) -> Vec<f32> {
+    let (across, d) = (side / stride, n_heads * d_head);
+    let one = AttentionSizes {
+        batch: 1,
+        n_heads: 1,
+        n_kv_heads: 1,
+        n_q: 1,
+        n_k: stride * stride,
+        d_head,
+        d_value: d_head,
+    };
+    let mut out = Vec::with_capacity(q.len());
+    for (region, head) in (0..across * across).flat_map(|r| (0..n_heads).map(move |h| (r, h))) {
+        let cells = (0..stride * stride).map(|key| {
+            let row = region / across * stride + key / stride;
+            row * side + region % across * stride + key % stride
+        });
+        let of = |x: &[f32]| -> Vec<f32> {
+            let columns = |cell: usize| x[cell * d + head * d_head..][..d_head].to_vec();
+            cells.clone().flat_map(columns).collect()
+        };
+        let query = &q[region * d + head * d_head..][..d_head];
+        out.extend(attention([query, &of(k), &of(v)], one, &|_| Some(0.0)));
+    }
+    out
+}
+
 /// [`crate::Answer::next`] from one row of scores, after the ids `said`; 0 where there are no scores.
 #[must_use]
 pub fn sample(logits: &[f32], said: &[i32], draw: &Draw) -> usize {

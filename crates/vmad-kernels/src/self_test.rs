@@ -3,11 +3,11 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
-use crate::reference::{self, AttentionSizes};
+use crate::reference::{self, AttentionSizes, DeformableSizes};
 use crate::{
-    Activation, Answer, Draw, KernelError, KvLayer, LinearEnd, Mask, QuantWeight, Relative,
-    RmsScale, Rotary, attention, gather_quant, layer_norm, matmul_gated, matmul_linear,
-    matmul_normed, matmul_quant, rms_norm,
+    Activation, Answer, Draw, KernelError, KvLayer, LinearEnd, Mask, Points, QuantWeight, Relative,
+    RmsScale, Rotary, attention, deformable_attention, gather_quant, layer_norm, matmul_gated,
+    matmul_linear, matmul_normed, matmul_quant, region_attention, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -76,6 +76,7 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
     cache(device, &mut seed).await?;
     norms(device, &mut seed).await?;
     draws(device, &mut seed).await?;
+    projector(device, &mut seed).await?;
 
     let (m, k, n) = (7, 33, 5);
     let a = values(m * k, &mut seed);
@@ -277,6 +278,46 @@ async fn norms(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
     let x = values(rows * d, seed);
     let y = rms_norm(tensor(&x, rows, d, device), row(&weight), EPS);
     compare("rms_norm", y, &reference::rms_norm(&x, &weight, EPS)).await
+}
+
+/// What LTC looks at: points around a cell, and the cells below a coarser one.
+async fn projector(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    let sizes = DeformableSizes {
+        batch: 1,
+        n: 9,
+        n_heads: 2,
+        n_points: 3,
+        d_head: 5,
+        side: 4,
+    };
+    let (d, samples) = (10, 6);
+    let value = values(16 * d, seed);
+    let (offsets, weights) = (values(9 * samples * 2, seed), values(9 * samples, seed));
+    // From outside the grid to outside it on the other side.
+    let centres: Vec<f32> = values(9 * 2, seed).iter().map(|c| 2.0 + 3.0 * c).collect();
+    let part = |x: &[f32], n: usize| {
+        Tensor::<3>::from_data(TensorData::new(x.to_vec(), [1, n, x.len() / n]), device)
+    };
+    let points = Points {
+        offsets: part(&offsets, 9),
+        weights: part(&weights, 9),
+        centres: tensor(&centres, 9, 2, device),
+        n_heads: 2,
+    };
+    let y = deformable_attention(part(&value, 16), points).reshape([9, d]);
+    let all = [&value[..], &offsets, &weights, &centres];
+    let expected = reference::deformable_attention(all, sizes);
+    compare("deformable_attention", y, &expected).await?;
+
+    let (side, stride) = (6, 3);
+    let (q, k, v) = (
+        values(4 * d, seed),
+        values(36 * d, seed),
+        values(36 * d, seed),
+    );
+    let y = region_attention([part(&q, 4), part(&k, 36), part(&v, 36)], 2, stride);
+    let expected = reference::region_attention([&q, &k, &v], [side, stride], [2, 5]);
+    compare("region_attention", y.reshape([4, d]), &expected).await
 }
 
 /// The likeliest token, then tokens that are drawn, of which one was said before.

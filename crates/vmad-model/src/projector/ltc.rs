@@ -47,9 +47,8 @@ impl Injection {
     pub fn new(b: &mut Builder, c: &LtcConfig) -> Result<Self, ModelError> {
         let d = c.d_vision;
         let query = RegionQuery::new(b, ("q_proj", "ln_q"), d)?;
-        let regions = (c.grid, c.stride);
         let attention =
-            RegionAttention::new(&mut b.at("attn"), d, c.inject_heads, regions, Init::Zeros)?;
+            RegionAttention::new(&mut b.at("attn"), d, c.inject_heads, c.stride, Init::Zeros)?;
         let mut list = b.at("levels");
         let places = c.injected();
         let levels = places

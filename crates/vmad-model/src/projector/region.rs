@@ -3,7 +3,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Activation, Mask, attention};
+use vmad_kernels::{Activation, region_attention};
 
 use crate::ModelError;
 use crate::nn::{LayerNorm, Linear, Mlp};
@@ -66,7 +66,6 @@ pub struct RegionAttention {
     in_proj_bias: Param<Tensor<1>>,
     out: Linear,
     n_heads: usize,
-    grid: usize,
     stride: usize,
 }
 
@@ -79,7 +78,7 @@ impl RegionAttention {
         b: &mut Builder,
         d: usize,
         n_heads: usize,
-        (grid, stride): (usize, usize),
+        stride: usize,
         out_init: Init,
     ) -> Result<Self, ModelError> {
         Ok(Self {
@@ -87,7 +86,6 @@ impl RegionAttention {
             in_proj_bias: b.dense("in_proj_bias", [3 * d], Init::Zeros)?,
             out: Linear::new(&mut b.at("out_proj"), d, d, out_init)?,
             n_heads,
-            grid,
             stride,
         })
     }
@@ -97,37 +95,14 @@ impl RegionAttention {
     /// - keys, values: `[batch, grid², d]`, normalised
     /// - output: `[batch, (grid / stride)², d]`, O_l
     pub fn forward(&self, queries: Tensor<3>, keys: Tensor<3>, values: Tensor<3>) -> Tensor<3> {
-        let [batch, n_regions, d] = queries.dims();
-        let (n, area) = (batch * n_regions, self.stride * self.stride);
-        let (n_heads, d_head) = (self.n_heads, d / self.n_heads);
-        let q = self
-            .project(queries.reshape([n, d]), 0)
-            .reshape([n, n_heads, 1, d_head]);
-        let regions = |x: Tensor<3>, which| {
-            let cells = self.group(x).reshape([n * area, d]);
-            self.project(cells, which)
-                .reshape([n, area, n_heads, d_head])
-                .swap_dims(1, 2)
+        let project = |x: Tensor<3>, which| {
+            let [batch, n, d] = x.dims();
+            let (weight, bias) = (&self.in_proj_weight, &self.in_proj_bias);
+            packed_projection(weight, bias, x.reshape([batch * n, d]), which).reshape([batch, n, d])
         };
-        let attended = attention(q, regions(keys, 1), regions(values, 2), Mask::None);
-        self.out.forward(attended.reshape([batch, n_regions, d]))
-    }
-
-    fn project(&self, x: Tensor<2>, which: usize) -> Tensor<2> {
-        packed_projection(&self.in_proj_weight, &self.in_proj_bias, x, which)
-    }
-
-    /// Brings the cells of each region together.
-    ///
-    /// # Shapes
-    /// - x: `[batch, grid², d]`
-    /// - output: `[batch, n_regions · stride², d]`
-    fn group(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, n_cells, d] = x.dims();
-        let (side, s) = (self.grid / self.stride, self.stride);
-        x.reshape([batch, side, s, side, s, d])
-            .swap_dims(2, 3) // [batch, row, col, row in region, col in region, d]
-            .reshape([batch, n_cells, d])
+        let qkv = [project(queries, 0), project(keys, 1), project(values, 2)];
+        self.out
+            .forward(region_attention(qkv, self.n_heads, self.stride))
     }
 }
 

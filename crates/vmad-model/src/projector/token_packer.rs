@@ -34,7 +34,6 @@ impl TokenPacker {
     /// As the weight source's.
     pub fn new(b: &mut Builder, c: &RegionConfig) -> Result<Self, ModelError> {
         let d = c.d_vision;
-        let regions = (c.grid, c.stride);
         Ok(Self {
             query: RegionQuery::new(b, ("q_proj_1", "ln_q_1"), d)?,
             level: RegionLevel::new(b, &LEVEL, d * c.n_levels, d)?,
@@ -42,7 +41,7 @@ impl TokenPacker {
                 &mut b.at("clip_attn"),
                 d,
                 c.inject_heads,
-                regions,
+                c.stride,
                 Init::Xavier,
             )?,
             mlp: Mlp::new(
