@@ -11,10 +11,12 @@ use naga::{AddressSpace, Expression, Literal, Module, StorageAccess};
 const SHADERS: &[&str] = &[
     "attention_combine",
     "attention_decode",
+    "conv2d",
     "deformable_attention",
     "gather_q4",
     "gather_q8",
     "layer_norm",
+    "matmul_f32",
     "matmul_q4",
     "matmul_q8",
     "region_attention",

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData, activation};
 
+use crate::dense::matmul;
+
 /// Scores larger than this are computed in slices of queries, bytes.
 const MAX_SCORE_BYTES: usize = 64 << 20;
 
@@ -94,12 +96,12 @@ fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
             true => q.clone(),
             false => q.clone().narrow(2, start, n),
         };
-        let scores = part.matmul(k.clone()); // [batch, n_heads, n, n_k]
+        let scores = matmul(part, k.clone()); // [batch, n_heads, n, n_k]
         let scores = match bias(start, n) {
             Some(bias) => scores + bias,
             None => scores,
         };
-        activation::softmax(scores, 3).matmul(v.clone())
+        matmul(activation::softmax(scores, 3), v.clone())
     };
     let bytes_per_query = batch * n_heads * n_k * size_of::<f32>();
     let queries_per_slice = (MAX_SCORE_BYTES / bytes_per_query.max(1)).max(1);

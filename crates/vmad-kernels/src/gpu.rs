@@ -2,6 +2,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod deformable;
+mod dense;
 pub(crate) mod kv;
 pub(crate) mod norm;
 pub(crate) mod product;

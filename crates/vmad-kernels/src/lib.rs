@@ -11,6 +11,7 @@ mod attention;
 pub mod cost;
 mod cpu;
 mod deformable;
+mod dense;
 mod device;
 mod error;
 #[cfg(feature = "wgpu")]
@@ -28,6 +29,7 @@ mod weight;
 pub use attention::{Mask, Relative, attention};
 pub use burn::tensor::Device;
 pub use deformable::{Points, deformable_attention};
+pub use dense::{Stepping, conv2d, matmul, upsample_2x};
 #[cfg(feature = "wgpu")]
 pub use device::gpu_device;
 #[cfg(feature = "libtorch")]

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::{Activation, Draw};
+use crate::{Activation, Draw, Stepping};
 
 /// [`crate::layer_norm`] of rows of `weight.len()` numbers.
 #[must_use]
@@ -154,6 +154,77 @@ pub fn attention(
                 let sum: f64 = weights.iter().enumerate().map(|(j, w)| w * value(j)).sum();
                 (sum / total) as f32
             }));
+        }
+    }
+    out
+}
+
+/// a · b for one `m` × `k` and one `k` × `n` matrix.
+#[must_use]
+#[cold]
+pub fn matmul(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<f32> {
+    let result = |at: usize| {
+        let (row, column) = (at / n, at % n);
+        let term = |i: usize| f64::from(a[row * k + i]) * f64::from(b[i * n + column]);
+        (0..k).map(term).sum::<f64>() as f32
+    };
+    (0..m * n).map(result).collect()
+}
+
+/// Sizes of a [`crate::conv2d`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvSizes {
+    /// Images.
+    pub batch: usize,
+    /// Channels of an image, all groups together.
+    pub c_in: usize,
+    /// Channels of a result, all groups together.
+    pub c_out: usize,
+    /// Height and width of an image.
+    pub size: [usize; 2],
+    /// Side of the kernel.
+    pub kernel: usize,
+}
+
+/// [`crate::conv2d`] on contiguous numbers; no bias where it is empty.
+#[must_use]
+#[cold]
+pub fn conv2d([x, weight, bias]: [&[f32]; 3], sizes: ConvSizes, stepping: Stepping) -> Vec<f32> {
+    let ConvSizes {
+        batch,
+        c_in,
+        c_out,
+        size: [height, width],
+        kernel,
+    } = sizes;
+    let Stepping {
+        stride,
+        padding,
+        groups,
+    } = stepping;
+    let along = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+    let (per_group, n_down, n_across) = (c_in / groups, along(height), along(width));
+    let mut out = Vec::with_capacity(batch * c_out * n_down * n_across);
+    for (b, channel) in (0..batch).flat_map(|b| (0..c_out).map(move |channel| (b, channel))) {
+        let group = channel / (c_out / groups);
+        let start = bias.get(channel).copied().map_or(0.0, f64::from);
+        for pixel in 0..n_down * n_across {
+            let mut sum = start;
+            for i in 0..per_group * kernel * kernel {
+                let (c, down, across) = (i / kernel / kernel, i / kernel % kernel, i % kernel);
+                let row = (pixel / n_across * stride + down).checked_sub(padding);
+                let column = (pixel % n_across * stride + across).checked_sub(padding);
+                let (Some(row), Some(column)) = (row, column) else {
+                    continue;
+                };
+                if row < height && column < width {
+                    let plane = b * c_in + group * per_group + c;
+                    let value = x[(plane * height + row) * width + column];
+                    let weight = weight[channel * per_group * kernel * kernel + i];
+                    sum += f64::from(value) * f64::from(weight);
+                }
+            }
+            out.push(sum as f32);
         }
     }
     out

@@ -3,11 +3,11 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
-use crate::reference::{self, AttentionSizes, DeformableSizes};
+use crate::reference::{self, AttentionSizes, ConvSizes, DeformableSizes};
 use crate::{
     Activation, Answer, Draw, KernelError, KvLayer, LinearEnd, Mask, Points, QuantWeight, Relative,
-    RmsScale, Rotary, attention, deformable_attention, gather_quant, layer_norm, matmul_gated,
-    matmul_linear, matmul_normed, matmul_quant, region_attention, rms_norm,
+    RmsScale, Rotary, Stepping, attention, conv2d, deformable_attention, gather_quant, layer_norm,
+    matmul, matmul_gated, matmul_linear, matmul_normed, matmul_quant, region_attention, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -23,8 +23,7 @@ const IDS: [u32; 5] = [66, 0, 31, 31, 7];
 /// step by at most 2⁻²⁴ of a partial sum below `COLS`, and drivers may contract or reorder.
 const TOLERANCE: f32 = 1e-4;
 
-/// Runs every operation of this crate and a product of burn's own on `device` and compares with the
-/// plain CPU truth.
+/// Runs every operation of this crate on `device` and compares with the plain CPU truth.
 ///
 /// A browser reports a shader that failed to compile on its console only: the read answers `Ok`
 /// with whatever the memory held. Every operation therefore gets inputs of its own, so that no
@@ -78,17 +77,50 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
     draws(device, &mut seed).await?;
     projector(device, &mut seed).await?;
 
-    let (m, k, n) = (7, 33, 5);
-    let a = values(m * k, &mut seed);
-    let b = values(k * n, &mut seed);
-    let y = tensor(&a, m, k, device).matmul(tensor(&b, k, n, device));
-    let expected: Vec<f32> = (0..m * n)
-        .map(|at| {
-            let (i, j) = (at / n, at % n);
-            (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum()
-        })
-        .collect();
-    compare("matmul of burn", y, &expected).await
+    dense(device, &mut seed).await
+}
+
+/// A product of floats, one side of it turned around, and two convolutions.
+async fn dense(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    let [m, k, n] = [35, 33, 5];
+    let (a, b) = (values(m * k, seed), values(k * n, seed));
+    let columns: Vec<f32> = (0..k * n).map(|i| b[i % k * n + i / k]).collect();
+    let y = matmul(
+        tensor(&a, m, k, device),
+        tensor(&columns, n, k, device).transpose(),
+    );
+    compare("matmul_f32", y, &reference::matmul(&a, &b, [m, k, n])).await?;
+
+    for (groups, with_bias) in [(1, true), (6, false)] {
+        let (c, side, kernel) = (6, 9, 3);
+        let stepping = Stepping {
+            stride: 2,
+            padding: 1,
+            groups,
+        };
+        let sizes = ConvSizes {
+            batch: 1,
+            c_in: c,
+            c_out: c,
+            size: [side; 2],
+            kernel,
+        };
+        let x = values(c * side * side, seed);
+        let weight = values(c * c / groups * kernel * kernel, seed);
+        let bias = values(if with_bias { c } else { 0 }, seed);
+        let four = |x: &[f32], shape: [usize; 4]| {
+            Tensor::<4>::from_data(TensorData::new(x.to_vec(), shape), device)
+        };
+        let y = conv2d(
+            four(&x, [1, c, side, side]),
+            four(&weight, [c, c / groups, kernel, kernel]),
+            with_bias.then(|| Tensor::from_data(TensorData::new(bias.clone(), [c]), device)),
+            stepping,
+        );
+        let expected = reference::conv2d([&x, &weight, &bias], sizes, stepping);
+        compare("conv2d", y.reshape([c, 25]), &expected).await?;
+    }
+    Ok(())
 }
 
 /// Products with what comes before or after them, one token each but for a whole linear layer.

@@ -8,7 +8,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use vmad_kernels::Activation;
+use vmad_kernels::{Activation, matmul};
 
 use crate::ModelError;
 use crate::config::{EvidenceConfig, VmadConfig};
@@ -124,21 +124,18 @@ impl Evidence {
         let weights = (shares / activation::sigmoid(strongest.clone())).square();
 
         let of_cells = weights.reshape([n, side, side]);
-        let of_places = places_down
-            .transpose()
-            .matmul(of_cells.clone())
-            .matmul(places_across)
-            .reshape([n, 1, PLACES * PLACES]);
+        let of_rows = matmul(places_down.transpose(), of_cells.clone());
+        let of_places = matmul(of_rows, places_across).reshape([n, 1, PLACES * PLACES]);
         let area = (area + 1e-4).log() / scale;
         let places = mean_weights(of_places) * PLACE_SCALE;
         let place = self.place(Tensor::cat(vec![places.clone(), area.clone()], 2).squeeze_dim(1));
         let numbers = vec![area, strongest / scale, places];
 
         // The weights of CLIP's patches are those that bilinear features have in the sum over cells.
-        let of_patches = rows.transpose().matmul(of_cells.clone()).matmul(columns);
+        let of_patches = matmul(matmul(rows.transpose(), of_cells.clone()), columns);
         let of_patches = mean_weights(of_patches.reshape([n, 1, grid * grid]));
         let clip = Tensor::cat(features.taps.clone(), 2); // [n, grid², n_taps · d_vision]
-        let clip = self.clip_norm.forward(of_patches.matmul(clip));
+        let clip = self.clip_norm.forward(matmul(of_patches, clip));
 
         let per_cell = side / sam_grid;
         let of_cells = of_cells
@@ -147,7 +144,7 @@ impl Evidence {
             .sum_dim(1)
             .reshape([n, 1, sam_grid * sam_grid]);
         let image = to_channels_last(features.image.clone()).flatten::<3>(1, 2);
-        let sam = self.sam_norm.forward(mean_weights(of_cells).matmul(image));
+        let sam = self.sam_norm.forward(matmul(mean_weights(of_cells), image));
 
         let all = [vec![clip, sam], numbers].concat();
         let all = Tensor::cat(all, 2);

@@ -1,11 +1,10 @@
 //! The few layers that every part is made of. Weights keep PyTorch's orientation.
 
 use burn::module::{Module, Param};
-use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{Int, Tensor, activation, module};
+use burn::tensor::{Int, Tensor, activation};
 use vmad_kernels::{
-    Activation, LinearEnd, QuantWeight, RmsScale, gather_quant, layer_norm, layer_norm_image,
-    matmul_linear, rms_norm,
+    Activation, LinearEnd, QuantWeight, RmsScale, Stepping, conv2d, gather_quant, layer_norm,
+    layer_norm_image, matmul, matmul_linear, rms_norm, upsample_2x,
 };
 
 use crate::ModelError;
@@ -39,7 +38,7 @@ impl Weight {
     /// `x · weightᵀ` and what its end makes of it: `[m, cols]` to `[m, rows]`.
     fn times(&self, x: Tensor<2>, end: LinearEnd) -> Tensor<2> {
         match (&self.dense, &self.quant) {
-            (Some(dense), _) => end.of(x.matmul(dense.val().transpose())),
+            (Some(dense), _) => end.of(matmul(x, dense.val().transpose())),
             (None, Some(quant)) => matmul_linear(x, quant, end),
             (None, None) => unreachable!("a weight is dense or quantised by construction"),
         }
@@ -470,13 +469,13 @@ impl Conv2d {
     /// - x: `[batch, d_in, height, width]`
     /// - output: `[batch, d_out, height', width']`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
-        module::conv2d(
-            x,
-            self.weight.val(),
-            self.bias.as_ref().map(Param::val),
-            options,
-        )
+        let bias = self.bias.as_ref().map(Param::val);
+        let stepping = Stepping {
+            stride: self.stride,
+            padding: self.padding,
+            groups: self.groups,
+        };
+        conv2d(x, self.weight.val(), bias, stepping)
     }
 }
 
@@ -502,8 +501,7 @@ impl Upsample2x {
     /// - x: `[batch, d_in, height, width]`
     /// - output: `[batch, d_out, 2·height, 2·width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1);
-        module::conv_transpose2d(x, self.weight.val(), Some(self.bias.val()), options)
+        upsample_2x(x, self.weight.val(), self.bias.val())
     }
 }
 

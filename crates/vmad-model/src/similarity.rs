@@ -7,6 +7,7 @@
 //! distance over the photograph's median: 0 is typical. No operation here reads a result back.
 
 use burn::tensor::{Int, Tensor, TensorData};
+use vmad_kernels::matmul;
 
 use crate::config::VmadConfig;
 use crate::fit::Fit;
@@ -47,10 +48,7 @@ pub fn sam_prior(tap: Tensor<3>, config: &VmadConfig, photos: &[(u32, u32)]) -> 
     let weights =
         |values| Tensor::<3>::from_data(TensorData::new(values, [batch, side, grid]), &device);
     let map = self_similarity(tap, &valid).reshape([batch, grid, grid]);
-    weights(rows)
-        .matmul(map)
-        .matmul(weights(columns).transpose())
-        .reshape([batch, 1, side, side])
+    matmul(matmul(weights(rows), map), weights(columns).transpose()).reshape([batch, 1, side, side])
 }
 
 /// How unlike the rest of its photograph each patch is.
@@ -77,7 +75,7 @@ fn self_similarity(features: Tensor<3>, valid: &[bool]) -> Tensor<2> {
     let candidates = far * valid.clone().reshape([batch, 1, n]); // [batch, n, n]
 
     // What is no candidate counts as least like, so that it comes last.
-    let mut cosine = (unit.clone().matmul(unit.transpose()) + 1.0) * candidates - 1.0;
+    let mut cosine = (matmul(unit.clone(), unit.transpose()) + 1.0) * candidates - 1.0;
     let places = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, 1, n]);
     let places = places.expand([batch, n, n]);
     let k = n_nearest(grid);

@@ -3,7 +3,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Activation, region_attention};
+use vmad_kernels::{Activation, matmul, region_attention};
 
 use crate::ModelError;
 use crate::nn::{LayerNorm, Linear, Mlp};
@@ -116,7 +116,7 @@ pub(super) fn packed_projection(
     let [_, d] = x.dims();
     let weight = weight.val().narrow(0, which * d, d);
     let bias = bias.val().narrow(0, which * d, d);
-    x.matmul(weight.transpose()) + bias.unsqueeze()
+    matmul(x, weight.transpose()) + bias.unsqueeze()
 }
 
 /// The query norm LN(W_q ·).

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Activation, Mask, attention};
+use vmad_kernels::{Activation, Mask, attention, matmul};
 
 use crate::ModelError;
 use crate::config::SamConfig;
@@ -273,8 +273,6 @@ impl MaskDecoder {
                 mlp.forward(token).reshape([n, 1, d / 8])
             })
             .collect();
-        Tensor::cat(weights, 1)
-            .matmul(features)
-            .reshape([n, n_masks, mask_side_y, mask_side_x])
+        matmul(Tensor::cat(weights, 1), features).reshape([n, n_masks, mask_side_y, mask_side_x])
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use vmad_kernels::{Activation, Mask, Relative, attention};
+use vmad_kernels::{Activation, Mask, Relative, attention, matmul};
 
 use super::encoder::Neck;
 use super::windows::in_windows;
@@ -70,15 +70,13 @@ impl Attention {
             q.clone()
                 .permute([1, 0, 2, 3])
                 .reshape([side, batch * n_heads * side, d_head]);
-        let rel_h = by_row
-            .matmul(table_h.swap_dims(1, 2))
+        let rel_h = matmul(by_row, table_h.swap_dims(1, 2))
             .reshape([side, batch * n_heads, side, side])
             .permute([1, 0, 2, 3]); // [batch·n_heads, row, col, key row]
         let by_col = q
             .permute([2, 0, 1, 3])
             .reshape([side, batch * n_heads * side, d_head]);
-        let rel_w = by_col
-            .matmul(table_w.swap_dims(1, 2))
+        let rel_w = matmul(by_col, table_w.swap_dims(1, 2))
             .reshape([side, batch * n_heads, side, side])
             .permute([1, 2, 0, 3]); // [batch·n_heads, row, col, key col]
         let shape = [batch, n_heads, n, side];
