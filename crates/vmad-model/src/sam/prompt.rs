@@ -3,6 +3,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
+use vmad_kernels::matmul;
 
 use crate::ModelError;
 use crate::config::SamConfig;
@@ -98,7 +99,7 @@ impl PromptEncoder {
             TensorData::new(centres, [grid * grid, 2]),
             &gaussian.device(),
         );
-        let angle = centres.matmul(gaussian) * std::f64::consts::TAU; // [grid², half]
+        let angle = matmul(centres, gaussian) * std::f64::consts::TAU; // [grid², half]
         Tensor::cat(vec![angle.clone().sin(), angle.cos()], 1)
             .transpose()
             .reshape([1, 2 * half, grid, grid])
