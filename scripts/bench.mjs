@@ -1,25 +1,28 @@
-/** `npm run bench`: times of the shipped model natively and in Chromium, and of products beside a peer's. */
+/** `npm run bench`: times of the shipped model natively and in Chromium; products and its parts beside a peer's. */
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { between, counted, countInWorkers } from "./gpu-counts.mjs";
-import { prepareProducts, productsTable, timeProducts } from "./products.mjs";
 import { median, output, Problem, root, run, runAndRead, runMain } from "./lib.mjs";
+import { modelsTable, timeModels } from "./models.mjs";
+import { productsTable, timeProducts } from "./products.mjs";
+import { prepareRace } from "./race.mjs";
 import { browser, buildPage, buildWasm, setUp } from "./setup.mjs";
 
 const HELP = `Usage: npm run bench -- [options]
 
 Inspects one photograph several times with a model package and prints the median time of each
 stage, natively and in Chromium, and how long the page takes until it is ready. On a GPU also what the
-page asks of it: launches, uploads, pipelines. Then products of packed weights, in one page with
-onnxruntime-web's: on WebGPU, an emulated one where there is no other, and in wasm on one thread.
+page asks of it: launches, uploads, pipelines. Then products of packed weights and the encoders and the
+language model of the package, in one page with onnxruntime-web's: on WebGPU, an emulated one where
+there is no other, and in wasm on one thread.
 
   --model NAME    folder in models/ (default tiny)
   --runs N        timed runs, after one that is not counted (default 5)
   --device NAME   auto, cpu or gpu (default cpu)
-  --only PART     inspection or products (default both)
+  --only PART     inspection, products or models (default all)
   --json          print one JSON object instead of a table
   --help          print this
 `;
@@ -31,7 +34,7 @@ const OPTIONS = {
   json: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 };
-const PARTS = ["inspection", "products"];
+const PARTS = ["inspection", "products", "models"];
 const PHOTO = "tests/photos/coins.png";
 const OBJECT = "coins";
 const PORT = 4175;
@@ -55,9 +58,12 @@ await runMain(async () => {
     buildPage();
     result.page = await inBrowser((program) => timePage(program, options));
   }
+  if (parts.includes("products") || parts.includes("models")) prepareRace();
   if (parts.includes("products")) {
-    prepareProducts();
     result.products = await inBrowser((program) => timeProducts(program, options.runs));
+  }
+  if (parts.includes("models")) {
+    result.parts = await inBrowser((program) => timeModels(program, options.model, options.runs));
   }
   console.log(options.json ? JSON.stringify(result, null, 2) : report(result, options));
 });
@@ -72,7 +78,7 @@ function readOptions() {
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Problem(`--runs ${values.runs} is no count`);
   if (values.only !== undefined && !PARTS.includes(values.only)) {
-    throw new Problem(`--only ${values.only}: ${PARTS.join(" or ")}`);
+    throw new Problem(`--only ${values.only}: ${PARTS.join(", ")}`);
   }
   return { ...values, runs };
 }
@@ -199,11 +205,12 @@ function machine() {
   return `${model.trim()}, ${cpus().length} threads, ${gibibytes} GiB; ${type()} ${release()}, ${rust}`;
 }
 
-function report({ machine: name, model, native, page, products }, { runs }) {
+function report({ machine: name, model, native, page, products, parts }, { runs }) {
   return [
     `\nMedian of ${runs} runs; ${name}`,
     ...(page === undefined ? [] : [table({ model, native, page })]),
     ...(products === undefined ? [] : [productsTable(products)]),
+    ...(parts === undefined ? [] : [modelsTable(parts)]),
   ].join("\n");
 }
 

@@ -1,9 +1,14 @@
-//! Products of packed weights for a page that times them beside another runtime's
-//! (`npm run bench -- --only products`). Not part of what a visitor fetches.
+//! Products of packed weights and parts of a model for a page that times them beside another
+//! runtime's (`npm run bench -- --only products`, `--only models`). Not part of what a visitor fetches.
+
+mod decoder;
+mod model;
+mod product;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use half::f16;
-use vmad_kernels::{QuantWeight, cpu_device, gpu_device, matmul_quant};
+pub use decoder::Decoder;
+pub use model::{Model, Package};
+pub use product::Product;
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -15,68 +20,25 @@ pub fn start() {
     vmad_kernels::run_constructors();
 }
 
-/// A packed matrix on a device.
-#[wasm_bindgen]
-pub struct Product {
-    weight: QuantWeight,
-    device: Device,
+/// A tensor of what the page gave, which must be as many values as the shape says.
+fn upload<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<Tensor<D>, JsError> {
+    let (given, wanted) = (values.len(), shape.iter().product::<usize>());
+    if given == wanted {
+        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    } else {
+        let message = format!("{given} values where {shape:?} takes {wanted}");
+        Err(JsError::new(&message))
+    }
 }
 
-#[wasm_bindgen]
-impl Product {
-    /// Uploads a matrix of `rows` × `cols` whose values have `bits` bits, 4 or 8, to the GPU or the CPU.
-    ///
-    /// `values` holds a row's blocks of 32 columns one after the other: signed bytes, or nibbles plus
-    /// eight, the lower first. `scales` holds one f16 a block. Whoever calls compares what comes out: no
-    /// self-test runs first.
-    ///
-    /// # Errors
-    /// What is wrong with the matrix, or with the GPU.
-    pub async fn load(
-        gpu: bool,
-        bits: u8,
-        rows: usize,
-        cols: usize,
-        values: Vec<u8>,
-        scales: Vec<u16>,
-    ) -> Result<Self, JsError> {
-        let device = if gpu {
-            gpu_device().await?.0
-        } else {
-            cpu_device()
-        };
-        let scales: Vec<f16> = scales.into_iter().map(f16::from_bits).collect();
-        let weight = match bits {
-            4 => {
-                let words = values.as_chunks::<4>().0;
-                let words: Vec<u32> = words.iter().map(|&word| u32::from_le_bytes(word)).collect();
-                QuantWeight::from_q4(rows, cols, &words, &scales, &device)?
-            }
-            8 => {
-                let values: Vec<i8> = values.into_iter().map(u8::cast_signed).collect();
-                QuantWeight::from_q8(rows, cols, &values, &scales, &device)?
-            }
-            other => return Err(JsError::new(&format!("values of {other} bits: 4 or 8"))),
-        };
-        Ok(Self { weight, device })
-    }
-
-    /// `x · dequant(W)ᵀ` for as many tokens as `x` has, read back.
-    ///
-    /// # Errors
-    /// An `x` that is no multiple of `cols`; a result that cannot be read.
-    pub async fn run(&self, x: Vec<f32>) -> Result<Vec<f32>, JsError> {
-        let cols = self.weight.cols();
-        if x.is_empty() || !x.len().is_multiple_of(cols) {
-            let length = x.len();
-            return Err(JsError::new(&format!("{length} values for {cols} columns")));
-        }
-        let shape = [x.len() / cols, cols];
-        let x = Tensor::<2>::from_data(TensorData::new(x, shape), &self.device);
-        let product = matmul_quant(x, &self.weight);
-        let data = product.into_data_async().await;
-        let data = data.map_err(|error| JsError::new(&format!("{error:?}")))?;
-        let values = data.try_to_vec::<f32>();
-        values.map_err(|error| JsError::new(&format!("{error:?}")))
-    }
+/// A tensor's values, row after row.
+async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, JsError> {
+    let data = tensor.into_data_async().await;
+    let data = data.map_err(|error| JsError::new(&format!("{error:?}")))?;
+    let values = data.try_to_vec::<f32>();
+    values.map_err(|error| JsError::new(&format!("{error:?}")))
 }

@@ -1,6 +1,7 @@
 //! The workspace's own chores: `cargo xtask <chore>`.
 
 mod budget;
+mod contributors;
 mod tidy;
 mod tools;
 mod versions;
@@ -17,6 +18,8 @@ Usage: cargo xtask <chore>
              build vmad-web for the browser into www/lib/wasm, or vmad-bench into target/vmad-bench;
              does nothing when that is up to date
   budget     print the compressed size of the shipped wasm and check it against the limit
+  contributors
+             print which crates that wasm's code comes from, before wasm-opt
   tidy       check what no compiler checks: dependency edges, file lengths, leftovers, file sizes
   versions   check that versions that must agree do
 ";
@@ -41,6 +44,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match chore {
         "wasm" => wasm::run(&root, &wasm::Options::parse(arguments)?),
         "budget" => no_more(arguments).and_then(|()| budget::run(&root)),
+        "contributors" => no_more(arguments).and_then(|()| contributors::run(&root)),
         "tidy" => no_more(arguments).and_then(|()| tidy::run(&root)),
         "versions" => no_more(arguments).and_then(|()| versions::run(&root)),
         "help" | "--help" | "-h" => {

@@ -1,0 +1,90 @@
+//! Which crates the wasm's code comes from.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use wasmparser::{KnownCustom, Name, Parser, Payload, TypeRef};
+
+/// What the compiler wrote last, with the names that wasm-opt strips.
+const UNSTRIPPED: &str = "target/wasm32-unknown-unknown/web/vmad_web.wasm";
+
+const MOST_CRATES: usize = 20;
+
+/// Prints the crates with most code before wasm-opt, as Markdown.
+pub fn run(root: &Path) -> Result<()> {
+    let path = root.join(UNSTRIPPED);
+    let wasm = std::fs::read(&path)
+        .with_context(|| format!("{} is missing; `cargo xtask wasm` makes it", path.display()))?;
+    let sizes = by_crate(&wasm)?;
+    let all: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
+    println!("| Crate | MB of code | Share |\n|---|---:|---:|");
+    for (name, bytes) in sizes.iter().take(MOST_CRATES) {
+        let (mb, share) = (*bytes as f64 / 1e6, 100.0 * *bytes as f64 / all as f64);
+        println!("| {name} | {mb:.2} | {share:.0} % |");
+    }
+    println!("| all of {} | {:.2} | |", sizes.len(), all as f64 / 1e6);
+    Ok(())
+}
+
+/// Bytes of the functions of each crate, the largest first.
+fn by_crate(wasm: &[u8]) -> Result<Vec<(String, usize)>> {
+    let (mut n_imported, mut bodies, mut names) = (0_u32, Vec::new(), HashMap::new());
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    n_imported += u32::from(matches!(import?.ty, TypeRef::Func(_)));
+                }
+            }
+            Payload::CodeSectionEntry(body) => bodies.push(body.range().len()),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(parts) = section.as_known() {
+                    for part in parts {
+                        if let Name::Function(functions) = part? {
+                            for function in functions {
+                                let function = function?;
+                                names.insert(function.index, function.name);
+                            }
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut sizes: HashMap<String, usize> = HashMap::new();
+    for (index, bytes) in (n_imported..).zip(bodies) {
+        let name = names.get(&index).copied().unwrap_or_default();
+        *sizes.entry(crate_of(name)).or_default() += bytes;
+    }
+    let mut sizes: Vec<_> = sizes.into_iter().collect();
+    sizes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(sizes)
+}
+
+/// The crate that a mangled name belongs to: the first path in it, which of `<A as B>::c` is A's.
+fn crate_of(mangled: &str) -> String {
+    let name = format!("{:#}", rustc_demangle::demangle(mangled));
+    let path = name.trim_start_matches(['<', '&', '(', '[', '*']);
+    let path = ["mut ", "dyn ", "const "]
+        .iter()
+        .fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
+    match path.split_once("::") {
+        Some((krate, _)) => krate.to_owned(),
+        None => "others".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crates_of_names() {
+        assert_eq!(crate_of("_ZN4core3fmt5write17h0123456789abcdefE"), "core");
+        let implemented = "_ZN58_$LT$alloc..string..String$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE";
+        assert_eq!(crate_of(implemented), "alloc");
+        assert_eq!(crate_of("memcpy"), "others");
+    }
+}

@@ -1,0 +1,31 @@
+/** Products of packed weights: ours and the peer's. */
+import { Product } from "/vmad/vmad_bench.js";
+import { fetchBytes, openSession, race, take } from "./sides.js";
+
+async function ours(gpu, { bits, rows, cols, id }, x) {
+  const values = new Uint8Array(await fetchBytes(`/case/${id}/values`));
+  const scales = new Uint16Array(await fetchBytes(`/case/${id}/scales`));
+  const product = await Product.load(gpu, bits, rows, cols, values, scales);
+  return { run: () => product.run(x), free: () => product.free() };
+}
+
+async function theirs(provider, { tokens, cols, id }, x) {
+  const model = await fetchBytes(`/case/${id}/model.onnx`);
+  const { session, tensor } = await openSession(provider, model);
+  return {
+    run: async () => take((await session.run({ x: tensor("float32", x, [tokens, cols]) })).y),
+    free: () => session.release(),
+  };
+}
+
+/** {@link race} over a product. */
+export async function raceProduct(task, runs) {
+  const x = new Float32Array(await fetchBytes(`/case/${task.id}/x`));
+  const makers = {
+    gpu: () => ours(true, task, x),
+    webgpu: () => theirs("webgpu", task, x),
+    cpu: () => ours(false, task, x),
+    wasm: () => theirs("wasm", task, x),
+  };
+  return race(makers, runs);
+}
