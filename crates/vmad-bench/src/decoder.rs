@@ -83,7 +83,7 @@ impl Decoder {
     }
 }
 
-/// Weights that mean nothing: small numbers, matrices as int4.
+/// Weights that mean nothing: small numbers, matrices as int4 without its lowest value, which is not allowed.
 struct Plain {
     device: Device,
 }
@@ -97,7 +97,7 @@ impl WeightSource for Plain {
         };
         let blocks = rows * cols.div_ceil(32);
         let words: Vec<u32> = (0..blocks as u32 * 4)
-            .map(|i| i.wrapping_mul(0x9e37_79b9))
+            .map(|i| i.wrapping_mul(0x9e37_79b9) | 0x1111_1111)
             .collect();
         let scales = vec![f16::from_f32(0.01); blocks];
         QuantWeight::from_q4(rows, cols, &words, &scales, &self.device)
