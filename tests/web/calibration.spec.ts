@@ -284,3 +284,19 @@ test("the card can be used with the keyboard alone", async ({ page }) => {
   await page.keyboard.press("Enter");
   await expect(page.locator("#saved-list li")).toHaveCount(1);
 });
+
+test("samples are there without a network, and say so when they are not", async ({ page }) => {
+  await page.route("**/samples/bearing-rust.jpg", (route) => route.abort());
+  await open(page);
+  const kept = page.locator("#samples-list button").last();
+  await page.context().setOffline(true);
+  await kept.click();
+  await expect(kept).toHaveAttribute("aria-pressed", "true");
+  await settle(page);
+  await expect(page.locator("#notice")).toBeHidden();
+  await page.locator("#samples-list button").first().click();
+  await expect(page.locator("#notice-title")).toHaveText(
+    "The sample could not be fetched: no connection.",
+  );
+  await page.context().setOffline(false);
+});

@@ -10,6 +10,7 @@ import { Chat } from "./chat.js";
 import { byId, save } from "./dom.js";
 import { arrangeCards } from "./layout.js";
 import { ModelPanel } from "./model.js";
+import { SAMPLE_MISSING } from "./messages.js";
 import { Notice } from "./notice.js";
 import { Picture } from "./picture.js";
 import { QueryForm } from "./query.js";
@@ -87,7 +88,7 @@ class App {
         void this.#take(photo);
       },
       (thrown) => {
-        this.#notice.show(new VmadError("network", String(thrown), { cause: thrown }));
+        this.#notice.tell(SAMPLE_MISSING, String(thrown));
       },
     );
     this.#become("idle");

@@ -103,3 +103,9 @@ export const MESSAGES: Record<ErrorCode, Message> = {
     action: "inspect",
   },
 };
+
+/** A sample of the page, whose absence has nothing to do with the engine. */
+export const SAMPLE_MISSING: Message = {
+  title: "The sample could not be fetched: no connection.",
+  next: "Choose a photograph of your own, or try the sample again when you are online.",
+};

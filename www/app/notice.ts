@@ -33,14 +33,18 @@ export class Notice {
 
   /** Shows what the error means. */
   show(error: VmadError): void {
-    const message = MESSAGES[error.code];
+    this.tell(MESSAGES[error.code], error.message, error.code);
+  }
+
+  /** Shows a message with what a report of it needs. */
+  tell(message: Message, detail: string, code = ""): void {
     this.#message = message;
     this.#title.textContent = message.title;
     this.#next.textContent = message.next;
-    this.#detail.textContent = error.message;
+    this.#detail.textContent = detail;
     this.#action.hidden = !message.action;
     this.#action.textContent = message.action ? ACTION_NAMES[message.action] : "";
-    this.#box.dataset["code"] = error.code;
+    this.#box.dataset["code"] = code;
     this.#box.hidden = false;
     this.#box.scrollIntoView({ block: "nearest" });
   }

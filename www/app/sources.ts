@@ -104,13 +104,13 @@ async function showSamples(
   const samples = (await response.json()) as Sample[];
   const buttonOf = (sample: Sample, criterion: Criterion): HTMLButtonElement => {
     const button = sampleButton(sample, criterion.title);
+    const photo = kept(sample.file);
     button.addEventListener("click", () => {
       markSample(button);
-      fetch(SAMPLES_FOLDER + sample.file)
-        .then(async (file) => {
-          if (!file.ok) throw new TypeError(`${sample.file}: HTTP status ${file.status}`);
-          const { object, normal } = criterion;
-          take({ blob: await file.blob(), name: sample.file, object, normal });
+      const { object, normal } = criterion;
+      photo()
+        .then((blob) => {
+          take({ blob, name: sample.file, object, normal });
         })
         .catch(failed);
     });
@@ -128,6 +128,21 @@ async function showSamples(
   });
   byId("samples-list", HTMLElement).replaceChildren(...items);
   byId("samples", HTMLElement).hidden = samples.length === 0;
+}
+
+/** Fetches a sample at once, so that it is there when the network is not; anew if that failed. */
+function kept(file: string): () => Promise<Blob> {
+  let kept: Blob | undefined;
+  const get = async (): Promise<Blob> => {
+    if (kept) return kept;
+    const response = await fetch(SAMPLES_FOLDER + file);
+    if (!response.ok) throw new TypeError(`${file}: HTTP status ${response.status}`);
+    kept = await response.blob();
+    return kept;
+  };
+  // Whoever clicks is told.
+  get().catch(() => undefined);
+  return get;
 }
 
 function sampleButton({ file, credit }: Sample, title: string): HTMLButtonElement {
