@@ -68,14 +68,7 @@ impl Decoder {
         let hidden = self.llm.forward(x.unsqueeze::<3>(), &mut self.seen)?;
         let [_, _, d_model] = hidden.dims();
         let logits = self.llm.logits(hidden.reshape([1, d_model]));
-        let greedy = Draw {
-            temperature: 0.0,
-            top_k: 0,
-            top_p: 1.0,
-            repetition_penalty: 1.0,
-            uniform: 0.0,
-        };
-        self.last = self.answer.next(logits, greedy);
+        self.last = self.answer.next(logits, Draw::GREEDY);
         let spent = self.host.now_ms() - start;
         let read = self.last.clone().into_data_async().await;
         read.map_err(|error| JsError::new(&format!("{error:?}")))?;

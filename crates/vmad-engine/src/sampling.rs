@@ -43,14 +43,6 @@ impl Dice {
     }
 }
 
-/// The token with the highest score, the first of equals.
-pub(crate) fn likeliest(scores: &[f32]) -> usize {
-    let better = |best: usize, (id, score): (usize, &f32)| {
-        if *score > scores[best] { id } else { best }
-    };
-    scores.iter().enumerate().fold(0, better)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

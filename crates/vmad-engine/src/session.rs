@@ -12,6 +12,8 @@
 use std::rc::Rc;
 
 use burn::tensor::{Tensor, TensorData};
+use vmad_kernels::Draw;
+use vmad_kernels::reference::sample;
 use vmad_model::clip::taps;
 use vmad_model::config::SimilaritySource;
 use vmad_model::evidence::Features;
@@ -24,7 +26,6 @@ use vmad_prep::{
 
 use crate::pace::{Pace, read, settle};
 use crate::query::CheckedQuery;
-use crate::sampling::likeliest;
 use crate::sight::{Found, Sight, decoded};
 use crate::speech::{Brain, Ear, Opening, Spoken, Standing};
 use crate::trace::{Trace, TraceData};
@@ -388,7 +389,7 @@ impl Engine {
             pending: brain.close_forced()?,
             masks: vec![found.logits],
             told: None,
-            seg_produced: seg == Some(likeliest(&scores)),
+            seg_produced: seg == Some(sample(&scores, &[], &Draw::GREEDY)),
             threshold: query.threshold.unwrap_or(own.image),
             map_threshold: query.map_threshold.unwrap_or(own.pixel),
             score: 0.0,

@@ -58,6 +58,9 @@ pub(crate) const MATVEC_TOKENS: usize = 4;
 const MATMUL_TILE: usize = 64;
 const MATVEC_ROWS: usize = 8;
 
+/// Up to this many queries attention gives a workgroup one of them and a part of the keys.
+pub(crate) const DECODE_QUERIES: usize = 4;
+
 /// Queries and keys of a tile of attention, and columns that it computes at a time.
 const ATTENTION_TILE: usize = 32;
 
@@ -113,7 +116,7 @@ pub fn attention(sizes: AttentionSizes, share: f64) -> Work {
         bytes: F32 * (queries + keys),
     };
     let padded = |n: usize| n.next_multiple_of(ATTENTION_TILE) as f64;
-    let asked = if n_q <= MATVEC_TOKENS {
+    let asked = if n_q <= DECODE_QUERIES {
         Cost {
             operations: floor.operations,
             bytes: F32 * (queries + pairs * (d_head + d_value) as f64),

@@ -22,6 +22,17 @@ pub struct Draw {
     pub uniform: f32,
 }
 
+impl Draw {
+    /// The likeliest token.
+    pub const GREEDY: Self = Self {
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        uniform: 0.0,
+    };
+}
+
 /// The operation as backends implement it, on the answer's first `n` tokens.
 #[backend_extension(Cube: cfg(feature = "wgpu"), Flex)]
 pub(crate) trait SampleOps: burn::backend::Backend {

@@ -355,13 +355,6 @@ async fn projector(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
 /// The likeliest token, then tokens that are drawn, of which one was said before.
 async fn draws(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
     const OP: &str = "sample";
-    let greedy = Draw {
-        temperature: 0.0,
-        top_k: 0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        uniform: 0.0,
-    };
     let drawn = |uniform| Draw {
         temperature: 0.7,
         top_k: 40,
@@ -371,7 +364,7 @@ async fn draws(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
     };
     let mut answer = Answer::new(3, device);
     let mut said = Vec::new();
-    for draw in [greedy, drawn(0.0), drawn(0.73)] {
+    for draw in [Draw::GREEDY, drawn(0.0), drawn(0.73)] {
         let scores = values(300, seed);
         let token = answer.next(tensor(&scores, 1, scores.len(), device), draw);
         let data = token.into_data_async().await;

@@ -14,13 +14,7 @@ use vmad_kernels::{Answer, Draw, cpu_device};
 /// up to 32,000 weights in f32, in 256 lanes.
 const TOLERANCE: f32 = 1e-5;
 
-const GREEDY: Draw = Draw {
-    temperature: 0.0,
-    top_k: 0,
-    top_p: 1.0,
-    repetition_penalty: 1.0,
-    uniform: 0.0,
-};
+const GREEDY: Draw = Draw::GREEDY;
 
 /// Around 256 lanes, and as many as LLaMA's.
 const VOCABULARIES: [usize; 8] = [1, 2, 5, 255, 256, 257, 1024, 32_000];

@@ -12,7 +12,7 @@ use super::{
     ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, Shader, dense, run, strides,
 };
 use crate::attention::{Mask, Relative};
-use crate::cost;
+use crate::cost::{self, DECODE_QUERIES};
 use crate::reference::AttentionSizes;
 
 /// A shader of each of [`WIDTHS`].
@@ -31,9 +31,6 @@ const WIDTHS: [usize; 3] = [32, 64, 128];
 
 /// The widest heads that the shaders have room for.
 const MAX_WIDTH: usize = WIDTHS[WIDTHS.len() - 1];
-
-/// Up to this many queries a workgroup has one of them and a part of the keys.
-const DECODE_QUERIES: usize = 4;
 
 /// The operations as cubecl backends implement them. Query `i` sees `seen + i · step` keys.
 #[backend_extension(Cube)]
