@@ -20,8 +20,6 @@ import { openPackage } from "./race/weights.mjs";
 const TOKENS = { prompt: 256, answer: 32 };
 /** A model as deep as the 7B one, and tokens that are launched with it. */
 const DEEP = { layers: 32, tokens: 64 };
-/** Both sides add up in f32, in different orders, block after block: three millionths is what they differ by. */
-const TOLERANCE = 1e-5;
 
 /** Medians of each side in ms and launches of each, for every part of `models/NAME`. */
 export async function timeModels(program, model, runs) {
@@ -38,7 +36,7 @@ export async function timeModels(program, model, runs) {
       const { title, part, each = 1 } = task;
       const { gpu, webgpu } = told.asked;
       const launches = { ours: gpu / each, peer: webgpu / each };
-      const times = Object.entries(medians(title, told, TOLERANCE));
+      const times = Object.entries(medians(title, told));
       const perUnit = Object.fromEntries(times.map(([side, ms]) => [side, ms / each]));
       rows.push({ part, title, ...perUnit, launches });
     }

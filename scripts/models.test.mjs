@@ -92,19 +92,22 @@ test("times need right results, and launches on a GPU", () => {
   const told = {
     times: sides((side) => [side, [3, 1, 2]]),
     asked: sides((side) => [side, side.includes("gpu") ? 7 : 0]),
-    differences: sides((side) => [side, 1e-6]),
+    differences: { gpu: 1e-6, webgpu: 1e-6, cpu: 4e-5, wasm: 0 },
   };
-  const one = medians("part", told, 1e-5);
+  const one = medians("part", told);
   assert.equal(one.cpu, 2);
   assert.deepEqual(
     timeCells(one),
     [..."12"].flatMap(() => ["2.0 ms", "2.0 ms", "1.00"]),
   );
-  assert.throws(() => medians("part", told, 1e-7), /differs/);
+  assert.throws(
+    () => medians("part", { ...told, differences: { ...told.differences, gpu: 4e-5 } }),
+    /gpu differs/,
+  );
   const wrong = { ...told, differences: { ...told.differences, gpu: NaN } };
-  assert.throws(() => medians("part", wrong, 1), /gpu differs by NaN/);
+  assert.throws(() => medians("part", wrong), /gpu differs by NaN/);
   const idle = { ...told, asked: { ...told.asked, webgpu: 0 } };
-  assert.throws(() => medians("part", idle, 1), /webgpu asked nothing/);
+  assert.throws(() => medians("part", idle), /webgpu asked nothing/);
   const launches = { ours: 2.4, peer: 12 };
   const row = { title: "Part", ...one, launches };
   const table = modelsTable({

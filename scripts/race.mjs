@@ -56,10 +56,16 @@ function fileOf(pathname) {
   return join(FOLDER, pathname);
 }
 
+/**
+ * How far each side may be from the peer's wasm, of the largest result. Floats are added in another order; what
+ * our wasm multiplies is rounded to 16 bits before.
+ */
+export const TOLERANCES = { gpu: 1e-5, webgpu: 1e-5, cpu: 3e-4, wasm: 0 };
+
 /** Medians of what the page told, of each side; a side that computed elsewhere, or something else, has none. */
-export function medians(name, { times, asked, differences }, tolerance) {
+export function medians(name, { times, asked, differences }, tolerances = TOLERANCES) {
   for (const [side, difference] of Object.entries(differences)) {
-    if (!(difference <= tolerance)) {
+    if (!(difference <= tolerances[side])) {
       throw new Problem(`${name}: ${side} differs by ${difference} from the peer's wasm`);
     }
   }

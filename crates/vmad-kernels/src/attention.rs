@@ -1,7 +1,10 @@
 //! Attention that never holds all scores at once.
 
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::{Tensor, TensorData, activation};
 
+use crate::cpu;
 use crate::dense::matmul;
 
 /// Scores larger than this are computed in slices of queries, bytes.
@@ -40,10 +43,36 @@ pub struct Relative {
     pub columns: Tensor<4>,
 }
 
+/// The operation as backends implement it. Query `i` sees `seen + i · step` keys; the result has the heads of a
+/// query side by side, `[batch, n_q, n_heads, d_value]`.
+#[backend_extension(Cube: cfg(feature = "wgpu"), Flex)]
+pub(crate) trait AttentionOps: burn::backend::Backend {
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        seen: usize,
+        step: usize,
+    ) -> FloatTensor<Self>;
+    fn attention_bias(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn attention_relative(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        rows: FloatTensor<Self>,
+        columns: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
 /// softmax(q·kᵀ/√d_head + bias) · v. Consecutive query heads share a head of keys and values.
 ///
-/// On GPUs one pass over the keys (`shaders/attention*.wgsl`); elsewhere burn's operations in slices
-/// of queries, which can be differentiated.
+/// On GPUs one pass over the keys (`shaders/attention*.wgsl`), on the CPU backend a tile of queries at a time;
+/// elsewhere burn's operations in slices of queries, which can be differentiated.
 ///
 /// # Shapes
 /// - q: `[batch, n_heads, n_q, d_head]`
@@ -62,11 +91,36 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor
     );
     assert_eq!(k.dims()[..3], v.dims()[..3], "attention: keys and values");
     assert_eq!(batch, k.dims()[0], "attention: queries and keys");
-    #[cfg(feature = "wgpu")]
-    if crate::gpu::attention::fits(&q, &v) {
-        return crate::gpu::attention::attention(q, k, v, mask);
+    if is_fused(&q, &v) {
+        return fused(q, k, v, mask);
     }
     composed(q, k, v, mask)
+}
+
+fn is_fused(q: &Tensor<4>, v: &Tensor<4>) -> bool {
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::attention::fits(q, v) {
+        return true;
+    }
+    cpu::fits(q) && cpu::fits(v)
+}
+
+fn fused(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
+    let [_, _, n_k, _] = k.dims();
+    let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
+    let attended = match mask {
+        Mask::None => <Dispatch as AttentionOps>::attention(q, k, v, n_k, 0),
+        Mask::Causal { start } => <Dispatch as AttentionOps>::attention(q, k, v, start + 1, 1),
+        Mask::Bias(bias) => {
+            <Dispatch as AttentionOps>::attention_bias(q, k, v, bias.into_dispatch())
+        }
+        Mask::Relative(relative) => {
+            let Relative { rows, columns } = *relative;
+            let (rows, columns) = (rows.into_dispatch(), columns.into_dispatch());
+            <Dispatch as AttentionOps>::attention_relative(q, k, v, rows, columns)
+        }
+    };
+    Tensor::<4>::from_dispatch(attended).swap_dims(1, 2)
 }
 
 fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {

@@ -8,6 +8,7 @@ pub(crate) mod norm;
 pub(crate) mod product;
 pub(crate) mod region;
 mod sample;
+mod stem;
 
 use std::cell::Cell;
 

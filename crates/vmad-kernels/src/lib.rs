@@ -24,6 +24,7 @@ pub mod reference;
 mod region;
 mod sample;
 mod self_test;
+mod stem;
 mod weight;
 
 pub use attention::{Mask, Relative, attention};
@@ -45,4 +46,5 @@ pub use product::{Activation, LinearEnd, RmsScale, matmul_gated, matmul_linear, 
 pub use region::region_attention;
 pub use sample::{Answer, Draw};
 pub use self_test::self_test;
+pub use stem::{ChannelNorm, batch_norm, overlapping_cells};
 pub use weight::{QuantKind, QuantWeight};

@@ -1,11 +1,115 @@
 //! Products of packed weights together with what comes before or after them in a block of a transformer: one
 //! launch each on a GPU, the operations one after the other elsewhere.
 
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::{Tensor, activation};
 
 use crate::norm::rms_norm;
 use crate::ops::matmul_quant;
 use crate::weight::QuantWeight;
+use crate::{QuantKind, cpu};
+
+/// The operations as backends implement them. `weight` is how its values are packed, and its rows.
+#[backend_extension(Cube: cfg(feature = "wgpu"), Flex)]
+pub(crate) trait ProductOps: burn::backend::Backend {
+    /// A linear layer. Where there is no bias or no residual a tensor of any size stands for it.
+    fn linear(
+        x: FloatTensor<Self>,
+        packed: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        ends: Ends,
+        weight: (QuantKind, usize),
+    ) -> FloatTensor<Self>;
+
+    /// SiLU of the first half of each row times the second.
+    fn gate(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// A product of a decoding step. `extra` holds the norm's weights, `[1, cols]`, or what is added,
+    /// `[tokens, rows]`.
+    fn product(
+        x: FloatTensor<Self>,
+        packed: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        extra: FloatTensor<Self>,
+        around: Around,
+        weight: (QuantKind, usize),
+    ) -> FloatTensor<Self>;
+}
+
+/// Activations on the CPU backend.
+#[backend_extension(Flex)]
+pub(crate) trait ActivationOps: burn::backend::Backend {
+    fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
+}
+
+/// What a linear layer has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub has_bias: bool,
+    pub activation: Option<Activation>,
+    pub has_residual: bool,
+}
+
+/// What goes into a product of a decoding step beside the rows and the weight.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Around {
+    /// A tensor as large as the result is added.
+    #[cfg_attr(
+        not(feature = "wgpu"),
+        expect(dead_code, reason = "a linear layer elsewhere")
+    )]
+    Added,
+    /// The rows are normed first, by these weights and this ε.
+    Normed(f32),
+    /// The same, and SiLU of the upper half of the results multiplies the lower.
+    Gated(f32),
+}
+
+/// The product of `x` and `w` with what a linear layer does with it, where it is one operation.
+pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
+    let ends = Ends {
+        has_bias: end.bias.is_some(),
+        activation: end.activation,
+        has_residual: end.residual.is_some(),
+    };
+    let device = x.device();
+    // What is bound where there is none: never read, and no two may share their memory.
+    let bias = end.bias.unwrap_or_else(|| Tensor::empty([1], &device));
+    let residual = end.residual;
+    let residual = residual.unwrap_or_else(|| Tensor::empty([1, 1], &device));
+    let (packed, scales) = (w.packed().into_dispatch(), w.scales().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as ProductOps>::linear(
+        x.into_dispatch(),
+        packed,
+        scales,
+        bias.into_dispatch(),
+        residual.into_dispatch(),
+        ends,
+        (w.kind(), w.rows()),
+    ))
+}
+
+/// The product of `x` and `w` with what belongs to it, where it is one operation.
+fn product(x: Tensor<2>, w: &QuantWeight, extra: Tensor<2>, around: Around) -> Tensor<2> {
+    let (x, extra) = (x.into_dispatch(), extra.into_dispatch());
+    let (packed, scales) = (w.packed().into_dispatch(), w.scales().into_dispatch());
+    let weight = (w.kind(), w.rows());
+    Tensor::from_dispatch(<Dispatch as ProductOps>::product(
+        x, packed, scales, extra, around, weight,
+    ))
+}
+
+/// Whether products of these rows have their norm and their gate inside.
+fn is_fused_step(x: &Tensor<2>) -> bool {
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::product::is_step(x) {
+        return true;
+    }
+    cpu::fits(x) && x.dims()[0] > 0
+}
 
 /// Scale of a root-mean-square norm.
 #[derive(Clone, Debug)]
@@ -37,6 +141,10 @@ impl Activation {
     /// The activation of every element.
     #[must_use]
     pub fn of<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        if cpu::fits(&x) {
+            let activated = <Dispatch as ActivationOps>::activate(x.into_dispatch(), self);
+            return Tensor::from_dispatch(activated);
+        }
         match self {
             Self::Gelu => activation::gelu(x),
             Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
@@ -85,6 +193,13 @@ impl LinearEnd {
 /// Like every product in burn: when the shapes do not fit or the tensors are on different devices.
 #[must_use]
 pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
+    let tokens = x.dims()[0];
+    if let Some(bias) = &end.bias {
+        check(&x, w, bias.dims(), [w.rows()]);
+    }
+    if let Some(residual) = &end.residual {
+        check(&x, w, residual.dims(), [tokens, w.rows()]);
+    }
     #[cfg(feature = "wgpu")]
     if let LinearEnd {
         bias: None,
@@ -93,20 +208,14 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
     } = &end
         && crate::gpu::product::is_step(&x)
     {
-        use crate::gpu::product::{End, product};
-        check(&x, w, residual.dims(), [x.dims()[0], w.rows()]);
-        return product(x, w, residual.clone(), End::Added);
+        return product(x, w, residual.clone(), Around::Added);
     }
     #[cfg(feature = "wgpu")]
     if crate::gpu::product::is_prompt(&x) {
-        let tokens = x.dims()[0];
-        if let Some(bias) = &end.bias {
-            check(&x, w, bias.dims(), [w.rows()]);
-        }
-        if let Some(residual) = &end.residual {
-            check(&x, w, residual.dims(), [tokens, w.rows()]);
-        }
         return crate::gpu::product::linear(x, w, end);
+    }
+    if cpu::fits(&x) && tokens > 0 {
+        return linear(x, w, end);
     }
     end.of(matmul_quant(x, w))
 }
@@ -121,12 +230,10 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
 /// As [`matmul_linear`].
 #[must_use]
 pub fn matmul_normed(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> {
-    #[cfg(feature = "wgpu")]
-    if crate::gpu::product::is_step(&x) {
-        use crate::gpu::product::{End, product};
-        check(&x, w, norm.weight.dims(), [w.cols()]);
-        let end = End::Normed(norm.eps as f32);
-        return product(x, w, norm.weight.unsqueeze(), end);
+    check(&x, w, norm.weight.dims(), [w.cols()]);
+    if is_fused_step(&x) {
+        let around = Around::Normed(norm.eps as f32);
+        return product(x, w, norm.weight.unsqueeze(), around);
     }
     matmul_quant(norm.normed(x), w)
 }
@@ -144,20 +251,21 @@ pub fn matmul_normed(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2>
 pub fn matmul_gated(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> {
     let half = w.rows() / 2;
     assert_eq!(2 * half, w.rows(), "matmul_gated: two matrices of one size");
-    #[cfg(feature = "wgpu")]
-    if crate::gpu::product::is_step(&x) {
-        use crate::gpu::product::{End, product};
-        check(&x, w, norm.weight.dims(), [w.cols()]);
-        let end = End::Gated(norm.eps as f32);
-        return product(x, w, norm.weight.unsqueeze(), end);
+    check(&x, w, norm.weight.dims(), [w.cols()]);
+    if is_fused_step(&x) {
+        let around = Around::Gated(norm.eps as f32);
+        return product(x, w, norm.weight.unsqueeze(), around);
     }
     let both = matmul_quant(norm.normed(x), w);
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::fits(&both) {
+        return Tensor::from_dispatch(<Dispatch as ProductOps>::gate(both.into_dispatch()));
+    }
     let gate = both.clone().narrow(1, 0, half);
     activation::silu(gate) * both.narrow(1, half, half)
 }
 
 /// A shader would read past the end.
-#[cfg(feature = "wgpu")]
 fn check<const D: usize>(x: &Tensor<2>, w: &QuantWeight, extra: [usize; D], wanted: [usize; D]) {
     let [tokens, width] = x.dims();
     assert!(

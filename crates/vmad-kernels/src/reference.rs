@@ -24,6 +24,45 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f64) -> Vec<f32>
     x.chunks(d).flat_map(normed).collect()
 }
 
+/// [`crate::batch_norm`] without an activation, of rows of `weight.len()` numbers.
+#[must_use]
+#[cold]
+pub fn batch_norm(x: &[f32], parts: [&[f32]; 4], eps: f64) -> Vec<f32> {
+    let [weight, bias, mean, variance] = parts;
+    let normed = |(i, x): (usize, &f32)| {
+        let of = |part: &[f32]| f64::from(part[i % part.len()]);
+        let scale = of(weight) / (of(variance) + eps).sqrt();
+        ((f64::from(*x) - of(mean)) * scale + of(bias)) as f32
+    };
+    x.iter().enumerate().map(normed).collect()
+}
+
+/// [`crate::overlapping_cells`] of one image `[height, width, d]`.
+#[must_use]
+#[cold]
+pub fn overlapping_cells(x: &[f32], [height, width, d]: [usize; 3], stride: usize) -> Vec<f32> {
+    let pixel = |row: usize, column: usize, channel: usize| {
+        let (row, column) = (
+            row.checked_sub(stride / 2)?,
+            column.checked_sub(stride / 2)?,
+        );
+        (row < height && column < width).then(|| x[(row * width + column) * d + channel])
+    };
+    let mut cells = Vec::new();
+    for top in (0..height).step_by(stride) {
+        for left in (0..width).step_by(stride) {
+            for (down, right) in [(0, 0), (0, stride), (stride, 0), (stride, stride)] {
+                for i in 0..stride * stride * d {
+                    let (row, column) = (i / (stride * d), i / d % stride);
+                    let found = pixel(top + down + row, left + right + column, i % d);
+                    cells.push(found.unwrap_or(0.0));
+                }
+            }
+        }
+    }
+    cells
+}
+
 /// [`crate::rms_norm`] of rows of `weight.len()` numbers.
 #[must_use]
 #[cold]

@@ -5,9 +5,10 @@ use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
 use crate::reference::{self, AttentionSizes, ConvSizes, DeformableSizes};
 use crate::{
-    Activation, Answer, Draw, KernelError, KvLayer, LinearEnd, Mask, Points, QuantWeight, Relative,
-    RmsScale, Rotary, Stepping, attention, conv2d, deformable_attention, gather_quant, layer_norm,
-    matmul, matmul_gated, matmul_linear, matmul_normed, matmul_quant, region_attention, rms_norm,
+    Activation, Answer, ChannelNorm, Draw, KernelError, KvLayer, LinearEnd, Mask, Points,
+    QuantWeight, Relative, RmsScale, Rotary, Stepping, attention, batch_norm, conv2d,
+    deformable_attention, gather_quant, layer_norm, matmul, matmul_gated, matmul_linear,
+    matmul_normed, matmul_quant, overlapping_cells, region_attention, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -76,6 +77,7 @@ pub async fn self_test(device: &Device) -> Result<(), KernelError> {
     norms(device, &mut seed).await?;
     draws(device, &mut seed).await?;
     projector(device, &mut seed).await?;
+    stem(device, &mut seed).await?;
 
     dense(device, &mut seed).await
 }
@@ -179,7 +181,13 @@ async fn products<M: Packed>(device: &Device, seed: &mut u32) -> Result<(), Kern
     let y = matmul_gated(tensor(&x, 1, COLS, device), scale(), &both);
     let h = reference::rms_norm(&x, &norm, EPS);
     let expected = reference::gated(&gates.times(&h)?, &ups.times(&h)?);
-    compare(M::GATED, y, &expected).await
+    compare(M::GATED, y, &expected).await?;
+
+    let x = values(tokens * COLS, seed);
+    let y = matmul_gated(tensor(&x, tokens, COLS, device), scale(), &both);
+    let h = reference::rms_norm(&x, &norm, EPS);
+    let expected = reference::gated(&gates.times(&h)?, &ups.times(&h)?);
+    compare("gate", y, &expected).await
 }
 
 /// Every mask with every width that has a pipeline of its own, and the decoding step in two parts.
@@ -350,6 +358,47 @@ async fn projector(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
     let y = region_attention([part(&q, 4), part(&k, 36), part(&v, 36)], 2, stride);
     let expected = reference::region_attention([&q, &k, &v], [side, stride], [2, 5]);
     compare("region_attention", y.reshape([4, d]), &expected).await
+}
+
+/// What an encoder's stem does between its products.
+async fn stem(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
+    const EPS: f64 = 1e-5;
+    let (rows, d) = (23, 7);
+    let (x, weight, bias, mean) = (
+        values(rows * d, seed),
+        values(d, seed),
+        values(d, seed),
+        values(d, seed),
+    );
+    let variance: Vec<f32> = values(d, seed).iter().map(|v| v + 1.5).collect();
+    let part = |x: &[f32]| Tensor::<1>::from_data(TensorData::new(x.to_vec(), [d]), device);
+    let norm = ChannelNorm {
+        weight: part(&weight),
+        bias: part(&bias),
+        mean: part(&mean),
+        variance: part(&variance),
+        eps: EPS,
+    };
+    let y = batch_norm(
+        tensor(&x, rows, d, device),
+        norm,
+        Some(Activation::QuickGelu),
+    );
+    let normed = reference::batch_norm(&x, [&weight, &bias, &mean, &variance], EPS);
+    let expected: Vec<f32> = normed
+        .into_iter()
+        .map(|y| reference::activated(Activation::QuickGelu, y))
+        .collect();
+    compare("batch_norm", y, &expected).await?;
+
+    let (sizes, stride) = ([4, 6, 5], 2);
+    let [height, width, d] = sizes;
+    let x = values(height * width * d, seed);
+    let image = Tensor::<4>::from_data(TensorData::new(x.clone(), [1, height, width, d]), device);
+    let cells = [height * width / (stride * stride), 4 * stride * stride * d];
+    let y = overlapping_cells(image, stride).reshape(cells);
+    let expected = reference::overlapping_cells(&x, sizes, stride);
+    compare("overlapping_cells", y, &expected).await
 }
 
 /// The likeliest token, then tokens that are drawn, of which one was said before.

@@ -176,6 +176,13 @@ fn attention_flex() {
     check_all(&cpu_device());
 }
 
+/// One of burn's operations after the other, as they are trained through.
+#[cfg(feature = "autodiff")]
+#[test]
+fn attention_autodiff() {
+    check_all(&cpu_device().autodiff());
+}
+
 #[cfg(feature = "wgpu")]
 #[test]
 fn attention_gpu() {

@@ -160,6 +160,13 @@ fn product_flex() {
     check_all(&cpu_device());
 }
 
+/// One of burn's operations after the other, as they are trained through.
+#[cfg(feature = "autodiff")]
+#[test]
+fn product_autodiff() {
+    check_all(&cpu_device().autodiff());
+}
+
 #[cfg(feature = "wgpu")]
 #[test]
 fn product_gpu() {

@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, activation};
 use vmad_kernels::{
-    Activation, LinearEnd, QuantWeight, RmsScale, Stepping, conv2d, gather_quant, layer_norm,
-    layer_norm_image, matmul, matmul_linear, rms_norm, upsample_2x,
+    Activation, ChannelNorm, LinearEnd, QuantWeight, RmsScale, Stepping, batch_norm, conv2d,
+    gather_quant, layer_norm, layer_norm_image, matmul, matmul_linear, rms_norm, upsample_2x,
 };
 
 use crate::ModelError;
@@ -332,15 +332,29 @@ impl BatchNorm {
 
     /// Keeps the shape `[…, d]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.forward_activated(x, None)
+    }
+
+    /// The same, and an activation.
+    pub fn forward_activated<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        activation: Option<Activation>,
+    ) -> Tensor<D> {
         let weight = self.weight.val();
-        let (mean, var) = if weight.is_require_grad() {
+        let (mean, variance) = if weight.is_require_grad() {
             statistics(x.clone())
         } else {
             (self.running_mean.val(), self.running_var.val())
         };
-        let scale = weight / (var + self.eps).sqrt();
-        let offset = self.bias.val() - mean * scale.clone();
-        x * scale.unsqueeze() + offset.unsqueeze()
+        let norm = ChannelNorm {
+            weight,
+            bias: self.bias.val(),
+            mean,
+            variance,
+            eps: self.eps,
+        };
+        batch_norm(x, norm, activation)
     }
 
     /// The norm with the statistics of `x`.
@@ -555,7 +569,7 @@ impl Mlp {
 
 /// The exact, erf-based GELU.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu(x)
+    Activation::Gelu.of(x)
 }
 
 /// x·σ(x).

@@ -3,6 +3,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use vmad_kernels::{Activation, overlapping_cells};
 
 use crate::ModelError;
 use crate::config::Stem;
@@ -173,10 +174,11 @@ enum CellNorm {
 }
 
 impl CellNorm {
+    /// The norm, and GELU.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Channels(norm) => norm.forward(x),
-            Self::Batch(norm) => norm.forward(x),
+            Self::Channels(norm) => gelu(norm.forward(x)),
+            Self::Batch(norm) => norm.forward_activated(x, Some(Activation::Gelu)),
         }
     }
 }
@@ -233,7 +235,7 @@ impl OverlapStem {
         let mut x = to_channels_last(pixels);
         for (i, (merge, norm)) in self.merges.iter().zip(&self.norms).enumerate() {
             let stride = if i == 0 { 4 } else { 2 };
-            x = gelu(norm.forward(merge.forward(neighbourhoods(x, stride))));
+            x = norm.forward(merge.forward(overlapping_cells(x, stride)));
         }
         x.flatten(1, 2)
     }
@@ -244,84 +246,15 @@ impl OverlapStem {
         let mut norms = Vec::with_capacity(self.norms.len());
         for (i, (merge, norm)) in self.merges.iter().zip(self.norms).enumerate() {
             let stride = if i == 0 { 4 } else { 2 };
-            let cells = merge.forward(neighbourhoods(x, stride));
+            let cells = merge.forward(overlapping_cells(x, stride));
             let norm = match norm {
                 CellNorm::Batch(norm) => CellNorm::Batch(norm.settled(cells.clone())),
                 CellNorm::Channels(norm) => CellNorm::Channels(norm),
             };
-            x = gelu(norm.forward(cells));
+            x = norm.forward(cells);
             norms.push(norm);
         }
         self.norms = norms;
         self
-    }
-}
-
-/// For each cell of `stride`² pixels the four blocks that cover the cell and half a cell around it.
-///
-/// # Shapes
-/// - x: `[batch, height, width, d]`
-/// - output: `[batch, height / stride, width / stride, 4·stride²·d]`
-fn neighbourhoods(x: Tensor<4>, stride: usize) -> Tensor<4> {
-    let [batch, height, width, d] = x.dims();
-    let (rows, columns) = (height / stride, width / stride);
-    let device = x.device();
-    let border = stride / 2;
-    let above = || Tensor::zeros([batch, border, width, d], &device);
-    let x = Tensor::cat(vec![above(), x, above()], 1);
-    let beside = || Tensor::zeros([batch, height + stride, border, d], &device);
-    let x = Tensor::cat(vec![beside(), x, beside()], 2);
-    let blocks = x
-        .reshape([batch, rows + 1, stride, columns + 1, stride, d])
-        .permute([0, 1, 3, 2, 4, 5]) // [batch, rows + 1, columns + 1, stride, stride, d]
-        .reshape([batch, rows + 1, columns + 1, stride * stride * d]);
-    let corner = |row: usize, column: usize| {
-        blocks
-            .clone()
-            .narrow(1, row, rows)
-            .narrow(2, column, columns)
-    };
-    Tensor::cat(
-        vec![corner(0, 0), corner(0, 1), corner(1, 0), corner(1, 1)],
-        3,
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::{Device, TensorData};
-
-    /// Against the definition: entry (block row, block column, row, column) of a cell is the pixel
-    /// half a cell above and left of its corner, and zero outside the picture.
-    #[test]
-    fn neighbourhoods_are_the_pixels_around_a_cell() {
-        for (stride, rows, columns, d) in [(2, 3, 5, 1), (4, 2, 3, 3)] {
-            let (height, width) = (rows * stride, columns * stride);
-            let values: Vec<f32> = (0..height * width * d).map(|i| i as f32 + 1.0).collect();
-            let x = TensorData::new(values.clone(), [1, height, width, d]);
-            let x = Tensor::<4>::from_data(x, &Device::flex());
-            let out: Vec<f32> = neighbourhoods(x, stride).into_data().iter().collect();
-            let mut expected = Vec::new();
-            for cell in 0..rows * columns {
-                for block in 0..4 {
-                    for inner in 0..stride * stride {
-                        let at = |cell: usize, block: usize, inner: usize| {
-                            ((cell + block) * stride + inner).checked_sub(stride / 2)
-                        };
-                        let y = at(cell / columns, block / 2, inner / stride);
-                        let x = at(cell % columns, block % 2, inner % stride);
-                        let pixel = match (y, x) {
-                            (Some(y), Some(x)) if y < height && x < width => {
-                                Some((y * width + x) * d)
-                            }
-                            _ => None,
-                        };
-                        expected.extend((0..d).map(|c| pixel.map_or(0.0, |p| values[p + c])));
-                    }
-                }
-            }
-            assert_eq!(out, expected, "stride {stride}");
-        }
     }
 }

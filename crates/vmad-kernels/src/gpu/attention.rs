@@ -1,7 +1,5 @@
 //! Attention on cubecl backends.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::{Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
@@ -11,7 +9,7 @@ use super::{
     ATTENTION_BIAS_128, ATTENTION_COMBINE, ATTENTION_DECODE, ATTENTION_RELATIVE_32,
     ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, Shader, dense, run, strides,
 };
-use crate::attention::{Mask, Relative};
+use crate::attention::AttentionOps;
 use crate::cost::{self, DECODE_QUERIES};
 use crate::reference::AttentionSizes;
 
@@ -32,56 +30,11 @@ const WIDTHS: [usize; 3] = [32, 64, 128];
 /// The widest heads that the shaders have room for.
 const MAX_WIDTH: usize = WIDTHS[WIDTHS.len() - 1];
 
-/// The operations as cubecl backends implement them. Query `i` sees `seen + i · step` keys.
-#[backend_extension(Cube)]
-pub(crate) trait AttentionOps: burn::backend::Backend {
-    fn attention(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        seen: usize,
-        step: usize,
-    ) -> FloatTensor<Self>;
-    fn attention_bias(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-    fn attention_relative(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        rows: FloatTensor<Self>,
-        columns: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-}
-
 /// Whether the shaders can take these queries and values.
 pub(crate) fn fits(q: &Tensor<4>, v: &Tensor<4>) -> bool {
     let [.., d_head] = q.dims();
     let [.., d_value] = v.dims();
     super::fits(q) && d_head <= MAX_WIDTH && d_value <= MAX_WIDTH
-}
-
-/// See [`crate::attention`].
-pub(crate) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
-    let [_, _, n_k, _] = k.dims();
-    let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
-    let attended = match mask {
-        Mask::None => <Dispatch as AttentionOps>::attention(q, k, v, n_k, 0),
-        Mask::Causal { start } => <Dispatch as AttentionOps>::attention(q, k, v, start + 1, 1),
-        Mask::Bias(bias) => {
-            <Dispatch as AttentionOps>::attention_bias(q, k, v, bias.into_dispatch())
-        }
-        Mask::Relative(relative) => {
-            let Relative { rows, columns } = *relative;
-            let (rows, columns) = (rows.into_dispatch(), columns.into_dispatch());
-            <Dispatch as AttentionOps>::attention_relative(q, k, v, rows, columns)
-        }
-    };
-    // The shaders leave the heads of a query side by side.
-    Tensor::<4>::from_dispatch(attended).swap_dims(1, 2)
 }
 
 /// Sizes of a launch.

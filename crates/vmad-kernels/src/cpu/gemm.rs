@@ -1,0 +1,45 @@
+//! Products of floats through strides.
+
+/// A matrix: its numbers, and how far apart its rows and its columns lie.
+pub(super) type Strided<'a> = (&'a [f32], [usize; 2]);
+
+/// `out = scale · a · b`, of `m` × `k` and `k` × `n`; `out` lies row after row.
+///
+/// # Panics
+/// When a matrix ends before its last element.
+pub(super) fn gemm([m, n, k]: [usize; 3], scale: f32, a: Strided, b: Strided, out: &mut [f32]) {
+    let holds = |(values, [row, column]): Strided, rows: usize, columns: usize| {
+        (rows - 1) * row + (columns - 1) * column < values.len()
+    };
+    assert!(
+        holds(a, m, k) && holds(b, k, n) && out.len() >= m * n,
+        "gemm: {m}×{k} of {a:?}, {k}×{n} of {b:?} into {}",
+        out.len(),
+        a = (a.0.len(), a.1),
+        b = (b.0.len(), b.1),
+    );
+    // SAFETY: all elements that are addressed exist, as was just made sure of, and `out` is borrowed by nobody else.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.0.as_ptr(),
+            a.1[1] as isize,
+            a.1[0] as isize,
+            b.0.as_ptr(),
+            b.1[1] as isize,
+            b.1[0] as isize,
+            0.0,
+            scale,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

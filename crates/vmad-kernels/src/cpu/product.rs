@@ -1,0 +1,135 @@
+//! Products with what comes before or after them, on the CPU backend.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn_flex::FlexTensor;
+use vmad_quant::BLOCK;
+use wide::f32x4;
+
+use super::lanes::{activate, each, gate, squares};
+use super::{Packed, chunks, flex_tensor};
+use crate::QuantKind;
+use crate::product::{Activation, ActivationOps, Around, Ends, ProductOps};
+
+/// Numbers that a thread takes at a time.
+pub(super) const SHARE: usize = 1 << 14;
+
+impl ProductOps for Flex {
+    fn gate(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        let (tokens, both) = (x.shape()[0], x.shape()[1]);
+        gated(numbers(&x).to_vec(), [tokens, both])
+    }
+
+    fn linear(
+        x: FlexTensor,
+        packed: FlexTensor,
+        scales: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+        ends: Ends,
+        (kind, rows): (QuantKind, usize),
+    ) -> FlexTensor {
+        let (x, bias, residual) = (
+            x.to_contiguous(),
+            bias.to_contiguous(),
+            residual.to_contiguous(),
+        );
+        let weight = Packed::new(kind, &packed, &scales, rows, x.shape()[1]);
+        let mut out = product(&weight, numbers(&x));
+        let bias = ends.has_bias.then(|| numbers(&bias));
+        let residual = ends.has_residual.then(|| numbers(&residual));
+        let tokens = out.len() / rows;
+        let share = SHARE.div_ceil(rows);
+        let work = if ends.activation.is_some() {
+            BLOCK * out.len()
+        } else {
+            out.len()
+        };
+        chunks(&mut out, share * rows, work, |at, out| {
+            if let Some(bias) = bias {
+                for out in out.chunks_exact_mut(rows) {
+                    each(out, bias, |y, bias| y + bias);
+                }
+            }
+            if let Some(activation) = ends.activation {
+                activate(out, activation);
+            }
+            if let Some(residual) = residual {
+                each(out, &residual[at * share * rows..][..out.len()], |y, x| {
+                    y + x
+                });
+            }
+        });
+        flex_tensor(out, [tokens, rows])
+    }
+
+    fn product(
+        x: FlexTensor,
+        packed: FlexTensor,
+        scales: FlexTensor,
+        extra: FlexTensor,
+        around: Around,
+        (kind, rows): (QuantKind, usize),
+    ) -> FlexTensor {
+        let (x, extra) = (x.to_contiguous(), extra.to_contiguous());
+        let (tokens, cols) = (x.shape()[0], x.shape()[1]);
+        let weight = Packed::new(kind, &packed, &scales, rows, cols);
+        let (x, extra) = (numbers(&x), numbers(&extra));
+        match around {
+            Around::Added => {
+                let mut out = product(&weight, x);
+                each(&mut out, extra, |y, x| y + x);
+                flex_tensor(out, [tokens, rows])
+            }
+            Around::Normed(eps) => {
+                flex_tensor(product(&weight, &normed(x, extra, eps)), [tokens, rows])
+            }
+            Around::Gated(eps) => gated(product(&weight, &normed(x, extra, eps)), [tokens, rows]),
+        }
+    }
+}
+
+/// See [`ProductOps::gate`].
+fn gated(mut both: Vec<f32>, [tokens, width]: [usize; 2]) -> FlexTensor {
+    let half = width / 2;
+    for both in both.chunks_exact_mut(width) {
+        let (gates, values) = both.split_at_mut(half);
+        gate(gates, values);
+    }
+    let gated = both.chunks_exact(width).flat_map(|both| &both[..half]);
+    flex_tensor(gated.copied().collect(), [tokens, half])
+}
+
+impl ActivationOps for Flex {
+    fn activate(x: FlexTensor, activation: Activation) -> FlexTensor {
+        let mut activated = x.to_contiguous();
+        // Otherwise the numbers would be shared, and copied.
+        drop(x);
+        let out: &mut [f32] = activated.storage_mut();
+        let work = BLOCK * out.len();
+        chunks(out, SHARE, work, |_, out| activate(out, activation));
+        activated
+    }
+}
+
+/// The numbers of a contiguous tensor.
+pub(super) fn numbers(x: &FlexTensor) -> &[f32] {
+    &x.storage()[x.layout().start_offset()..][..x.layout().num_elements()]
+}
+
+fn product(weight: &Packed, x: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; x.len() / weight.cols * weight.rows];
+    weight.matmul(x, &mut out);
+    out
+}
+
+/// See [`crate::rms_norm`].
+fn normed(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
+    let mut normed = x.to_vec();
+    for row in normed.chunks_exact_mut(weight.len()) {
+        let mean = squares(row) / row.len() as f32;
+        let scale = f32x4::splat((mean + eps).sqrt().recip());
+        each(row, weight, |x, weight| x * scale * weight);
+    }
+    normed
+}
