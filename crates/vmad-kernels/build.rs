@@ -23,6 +23,7 @@ const SHADERS: &[&str] = &[
     "matmul_q8",
     "overlapping_cells",
     "region_attention",
+    "relative_positions",
     "rms_norm",
     "rope_append",
     "sample",

@@ -91,7 +91,7 @@ fn store(local: u32, first_token: u32, first_row: u32) {
         for (var j = 0u; j < 4u; j++) {
             let row = first_row + (local % 8u) * 8u + (i / 8u) * 4u + j;
             if (token < info[0].x && row < rows) {
-                out[token * rows + row] = finish(token, row, sums[i][j]);
+                out[place(token, row)] = finish(token, row, sums[i][j]);
             }
         }
     }

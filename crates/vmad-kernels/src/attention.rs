@@ -2,7 +2,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Dispatch, backend_extension};
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use crate::cpu;
 use crate::dense::matmul;
@@ -15,10 +15,6 @@ const HIDDEN: f32 = -1e9;
 
 /// Which keys a query sees, and what is added to its scores.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one at a time, handed on as it is"
-)]
 pub enum Mask {
     /// All keys, nothing.
     None,
@@ -29,18 +25,9 @@ pub enum Mask {
     },
     /// A number for each pair, `[1 or batch, 1 or n_heads, n_q, n_k]`.
     Bias(Tensor<4>),
-    /// Numbers that depend on the key's place.
-    Relative(Box<Relative>),
-}
-
-/// Keys are a square of cells, row after row: to a score a number is added for the key's row and one
-/// for its column (SAM's decomposed relative positions).
-#[derive(Clone, Debug)]
-pub struct Relative {
-    /// `[batch, n_heads, n_q, side]`
-    pub rows: Tensor<4>,
-    /// `[batch, n_heads, n_q, side]`
-    pub columns: Tensor<4>,
+    /// Keys are a square of cells, row after row: a number for the key's row and one for its column, those of all
+    /// rows before those of all columns, `[batch, n_heads, n_q, 2·side]` ([`relative_positions`]).
+    Relative(Tensor<4>),
 }
 
 /// The operation as backends implement it. Query `i` sees `seen + i · step` keys; the result has the heads of a
@@ -64,6 +51,10 @@ pub(crate) trait AttentionOps: burn::backend::Backend {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        relative: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn relative_positions(
+        q: FloatTensor<Self>,
         rows: FloatTensor<Self>,
         columns: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
@@ -115,12 +106,76 @@ fn fused(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
             <Dispatch as AttentionOps>::attention_bias(q, k, v, bias.into_dispatch())
         }
         Mask::Relative(relative) => {
-            let Relative { rows, columns } = *relative;
-            let (rows, columns) = (rows.into_dispatch(), columns.into_dispatch());
-            <Dispatch as AttentionOps>::attention_relative(q, k, v, rows, columns)
+            <Dispatch as AttentionOps>::attention_relative(q, k, v, relative.into_dispatch())
         }
     };
     Tensor::<4>::from_dispatch(attended).swap_dims(1, 2)
+}
+
+/// What SAM's decomposed relative positions add to the scores of queries over a square of cells
+/// (`add_decomposed_rel_pos`), from the unscaled queries: the product with the vector of each distance between rows,
+/// `rows[i − j + side − 1]` for a query in row `i` and keys in row `j`, and the same for columns.
+///
+/// # Shapes
+/// - q: `[batch, n_heads, side², d_head]`
+/// - rows, columns: `[2·side − 1, d_head]`
+/// - output: `[batch, n_heads, side², 2·side]`, rows of keys before columns ([`Mask::Relative`])
+///
+/// # Panics
+/// Like every operation in burn, when the shapes do not fit.
+#[must_use]
+pub fn relative_positions(q: Tensor<4>, rows: Tensor<2>, columns: Tensor<2>) -> Tensor<4> {
+    let [batch, n_heads, n, d_head] = q.dims();
+    let side = n.isqrt();
+    assert!(
+        side * side == n
+            && [&rows, &columns]
+                .iter()
+                .all(|table| table.dims() == [2 * side - 1, d_head]),
+        "relative_positions: {n} queries of {d_head}, {:?} and {:?}",
+        rows.dims(),
+        columns.dims()
+    );
+    if is_fused(&q, &q) {
+        let (rows, columns) = (rows.into_dispatch(), columns.into_dispatch());
+        let of_query =
+            <Dispatch as AttentionOps>::relative_positions(q.into_dispatch(), rows, columns);
+        return Tensor::from_dispatch(of_query);
+    }
+    let (table_h, table_w) = (by_offset(&rows, side), by_offset(&columns, side));
+    let q = q.reshape([batch * n_heads, side, side, d_head]);
+    let by_row = q
+        .clone()
+        .permute([1, 0, 2, 3])
+        .reshape([side, batch * n_heads * side, d_head]);
+    let rel_h = matmul(by_row, table_h.swap_dims(1, 2))
+        .reshape([side, batch * n_heads, side, side])
+        .permute([1, 0, 2, 3]); // [batch·n_heads, row, column, key row]
+    let by_column = q
+        .permute([2, 0, 1, 3])
+        .reshape([side, batch * n_heads * side, d_head]);
+    let rel_w = matmul(by_column, table_w.swap_dims(1, 2))
+        .reshape([side, batch * n_heads, side, side])
+        .permute([1, 2, 0, 3]); // [batch·n_heads, row, column, key column]
+    Tensor::cat(vec![rel_h, rel_w], 3).reshape([batch, n_heads, n, 2 * side])
+}
+
+/// Entry (i, j) is the table's row for offset i − j.
+///
+/// # Shapes
+/// - table: `[2·side − 1, d_head]`
+/// - output: `[side, side, d_head]`
+fn by_offset(table: &Tensor<2>, side: usize) -> Tensor<3> {
+    let [_, d_head] = table.dims();
+    let offsets: Vec<i32> = (0..side)
+        .flat_map(|i| (0..side).map(move |j| (i + side - 1 - j) as i32))
+        .collect();
+    let offsets =
+        Tensor::<1, Int>::from_data(TensorData::new(offsets, [side * side]), &table.device());
+    table
+        .clone()
+        .select(0, offsets)
+        .reshape([side, side, d_head])
 }
 
 fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
@@ -137,11 +192,10 @@ fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
         Mask::Causal { start: before } => Some(causal_bias(&q, before + start, n, n_k)),
         Mask::Bias(bias) => Some(bias.clone().narrow(2, start, n)),
         Mask::Relative(relative) => {
-            let Relative { rows, columns } = relative.as_ref();
-            let [_, _, _, side] = rows.dims();
-            let part = |x: &Tensor<4>| x.clone().narrow(2, start, n);
-            let rows = part(rows).reshape([batch * n_heads, n, side, 1]);
-            let columns = part(columns).reshape([batch * n_heads, n, 1, side]);
+            let side = relative.dims()[3] / 2;
+            let part = |first| relative.clone().narrow(2, start, n).narrow(3, first, side);
+            let rows = part(0).reshape([batch * n_heads, n, side, 1]);
+            let columns = part(side).reshape([batch * n_heads, n, 1, side]);
             Some((rows + columns).reshape([batch, n_heads, n, n_k]))
         }
     };

@@ -13,7 +13,7 @@ mod product;
 mod stem;
 
 use burn::backend::{DispatchDevice, TensorMetadata};
-use burn::tensor::{DType, Shape, Tensor};
+use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 use vmad_quant::BLOCK;
 
@@ -56,7 +56,7 @@ pub(crate) fn flex_matmul(
     let tokens = x.shape()[0];
     let mut out = vec![0.0; tokens * rows];
     weight.matmul(x.storage(), &mut out);
-    flex_tensor(out, [tokens, rows])
+    tensor(out, Shape::new([tokens, rows]))
 }
 
 /// See [`crate::gather_quant`].
@@ -76,13 +76,13 @@ pub(crate) fn flex_gather(
         // As in the shader: a negative id is a large one, a large one is the last.
         weight.decode_plain((id.cast_unsigned() as usize).min(rows - 1), row);
     }
-    flex_tensor(out, [ids.len(), cols])
+    tensor(out, Shape::new([ids.len(), cols]))
 }
 
-fn flex_tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
+fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::new(
-        burn::tensor::Bytes::from_elems(values),
-        Layout::contiguous(Shape::new(shape)),
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
         DType::F32,
     )
 }

@@ -27,7 +27,7 @@ mod self_test;
 mod stem;
 mod weight;
 
-pub use attention::{Mask, Relative, attention};
+pub use attention::{Mask, attention, relative_positions};
 pub use burn::tensor::Device;
 pub use deformable::{Points, deformable_attention};
 pub use dense::{Stepping, conv2d, matmul, upsample_2x};
@@ -42,7 +42,9 @@ pub use error::KernelError;
 pub use kv::{KvLayer, Rotary};
 pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
-pub use product::{Activation, LinearEnd, RmsScale, matmul_gated, matmul_linear, matmul_normed};
+pub use product::{
+    Activation, LinearEnd, RmsScale, matmul_gated, matmul_linear, matmul_normed, matmul_parts,
+};
 pub use region::region_attention;
 pub use sample::{Answer, Draw};
 pub use self_test::self_test;

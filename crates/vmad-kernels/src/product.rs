@@ -13,7 +13,8 @@ use crate::{QuantKind, cpu};
 /// The operations as backends implement them. `weight` is how its values are packed, and its rows.
 #[backend_extension(Cube: cfg(feature = "wgpu"), Flex)]
 pub(crate) trait ProductOps: burn::backend::Backend {
-    /// A linear layer. Where there is no bias or no residual a tensor of any size stands for it.
+    /// A linear layer. Where there is no bias or no residual a tensor of any size stands for it. With several parts,
+    /// which only cubecl backends know, the result is `[parts, tokens, rows / parts]`.
     fn linear(
         x: FloatTensor<Self>,
         packed: IntTensor<Self>,
@@ -51,6 +52,7 @@ pub(crate) struct Ends {
     pub has_bias: bool,
     pub activation: Option<Activation>,
     pub has_residual: bool,
+    pub parts: usize,
 }
 
 /// What goes into a product of a decoding step beside the rows and the weight.
@@ -70,10 +72,20 @@ pub(crate) enum Around {
 
 /// The product of `x` and `w` with what a linear layer does with it, where it is one operation.
 pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
+    linear_parts(x, w, end, 1)
+}
+
+fn linear_parts<const D: usize>(
+    x: Tensor<2>,
+    w: &QuantWeight,
+    end: LinearEnd,
+    parts: usize,
+) -> Tensor<D> {
     let ends = Ends {
         has_bias: end.bias.is_some(),
         activation: end.activation,
         has_residual: end.residual.is_some(),
+        parts,
     };
     let device = x.device();
     // What is bound where there is none: never read, and no two may share their memory.
@@ -218,6 +230,47 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
         return linear(x, w, end);
     }
     end.of(matmul_quant(x, w))
+}
+
+/// `x · dequant(w)ᵀ + bias` for matrices of one size that lie one below the other ([`QuantWeight::stacked`]): what each
+/// makes of `x`, by itself, so that operations can take several of them.
+///
+/// # Shapes
+/// - x: `[tokens, cols]`
+/// - bias: `[rows]`
+/// - output: `parts` of `[tokens, rows / parts]`
+///
+/// # Panics
+/// As [`matmul_linear`], and when `parts` does not divide the weight's rows.
+#[must_use]
+pub fn matmul_parts(
+    x: Tensor<2>,
+    w: &QuantWeight,
+    bias: Option<Tensor<1>>,
+    parts: usize,
+) -> Vec<Tensor<2>> {
+    let (tokens, width) = (x.dims()[0], w.rows() / parts);
+    assert_eq!(
+        parts * width,
+        w.rows(),
+        "matmul_parts: matrices of one size"
+    );
+    let end = LinearEnd {
+        bias,
+        ..LinearEnd::default()
+    };
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::product::is_one_launch(&x, w) {
+        if let Some(bias) = &end.bias {
+            check(&x, w, bias.dims(), [w.rows()]);
+        }
+        let all: Tensor<3> = linear_parts(x, w, end, parts);
+        let part = |i| all.clone().narrow(0, i, 1).reshape([tokens, width]);
+        return (0..parts).map(part).collect();
+    }
+    let all = matmul_linear(x, w, end);
+    let part = |i| all.clone().narrow(1, i * width, width);
+    (0..parts).map(part).collect()
 }
 
 /// `rms_norm(x) · dequant(w)ᵀ`.

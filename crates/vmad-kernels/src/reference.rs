@@ -198,6 +198,23 @@ pub fn attention(
     out
 }
 
+/// [`crate::relative_positions`] of one head.
+#[must_use]
+#[cold]
+pub fn relative_positions(q: &[f32], tables: [&[f32]; 2], side: usize) -> Vec<f32> {
+    let d = q.len() / (side * side);
+    let number = |query: usize, along: usize, key: usize| {
+        let place = [query / side, query % side][along];
+        let vector = &tables[along][(place + side - 1 - key) * d..][..d];
+        let pairs = q[query * d..][..d].iter().zip(vector);
+        pairs
+            .map(|(q, r)| f64::from(*q) * f64::from(*r))
+            .sum::<f64>() as f32
+    };
+    let of_query = |i: usize| number(i / (2 * side), i / side % 2, i % side);
+    (0..side * side * 2 * side).map(of_query).collect()
+}
+
 /// a · b for one `m` × `k` and one `k` × `n` matrix.
 #[must_use]
 #[cold]

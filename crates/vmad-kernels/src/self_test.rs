@@ -6,9 +6,9 @@ use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 use crate::reference::{self, AttentionSizes, ConvSizes, DeformableSizes};
 use crate::{
     Activation, Answer, ChannelNorm, Draw, KernelError, KvLayer, LinearEnd, Mask, Points,
-    QuantWeight, Relative, RmsScale, Rotary, Stepping, attention, batch_norm, conv2d,
-    deformable_attention, gather_quant, layer_norm, matmul, matmul_gated, matmul_linear,
-    matmul_normed, matmul_quant, overlapping_cells, region_attention, rms_norm,
+    QuantWeight, RmsScale, Rotary, Stepping, attention, batch_norm, conv2d, deformable_attention,
+    gather_quant, layer_norm, matmul, matmul_gated, matmul_linear, matmul_normed, matmul_quant,
+    overlapping_cells, region_attention, relative_positions, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -226,18 +226,29 @@ async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> 
 
         let by_row = values(rows * side, seed);
         let by_column = values(rows * side, seed);
-        let shape = [1, sizes.n_heads, sizes.n_q, side];
-        let part = |x: &[f32]| Tensor::from_data(TensorData::new(x.to_vec(), shape), device);
-        let mask = Mask::Relative(Box::new(Relative {
-            rows: part(&by_row),
-            columns: part(&by_column),
-        }));
+        let both = by_row.chunks(side).zip(by_column.chunks(side));
+        let both: Vec<f32> = both
+            .flat_map(|(row, column)| [row, column].concat())
+            .collect();
+        let shape = [1, sizes.n_heads, sizes.n_q, 2 * side];
+        let mask = Mask::Relative(Tensor::from_data(TensorData::new(both, shape), device));
         let expected = reference::attention([&q, &k, &v], sizes, &|[_, head, i, j]| {
             let at = (head * sizes.n_q + i) * side;
             Some(f64::from(by_row[at + j / side]) + f64::from(by_column[at + j % side]))
         });
         compare("attention_relative", made(mask), &expected).await?;
     }
+    let (side, d) = (3, 11);
+    let q = values(side * side * d, seed);
+    let tables = [0, 1].map(|_| values((2 * side - 1) * d, seed));
+    let [rows, columns] = tables
+        .each_ref()
+        .map(|t| tensor(t, 2 * side - 1, d, device));
+    let queries = Tensor::from_data(TensorData::new(q.clone(), [1, 1, side * side, d]), device);
+    let y = relative_positions(queries, rows, columns).reshape([side * side, 2 * side]);
+    let expected = reference::relative_positions(&q, tables.each_ref().map(|t| &t[..]), side);
+    compare("relative_positions", y, &expected).await?;
+
     for (op, n_k) in [("attention_decode", 40), ("attention_combine", 300)] {
         let sizes = sizes([1, n_k, 20]);
         let [q, k, v] = heads(sizes, seed);

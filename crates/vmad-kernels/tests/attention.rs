@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::reference::{self, AttentionSizes};
-use vmad_kernels::{Mask, Relative, attention, cpu_device};
+use vmad_kernels::{Mask, attention, cpu_device, relative_positions};
 
 /// Scores are sums of up to 128 products of values below one, over √128: off by less than
 /// 128 · 2⁻²⁴ / 11; their exponentials and the sums over keys add about as much again. Drivers may
@@ -119,6 +119,7 @@ fn check_all(device: &Device) {
     // What was in memory before shows where nothing was written.
     let poison = Tensor::<1>::full([1 << 20], f32::NAN, device);
     drop(poison);
+    check_positions(device);
     for sizes in SIZES {
         let mut case = Case::new(*sizes);
         let AttentionSizes {
@@ -157,11 +158,9 @@ fn check_relative(mut case: Case, n_rows: usize, device: &Device) {
         ..
     } = case.sizes;
     let [rows, columns] = [0, 1].map(|_| numbers(n_rows * side, 2.0, &mut case.rng));
-    let shape = [batch, n_heads, n_q, side];
-    let mask = Mask::Relative(Box::new(Relative {
-        rows: tensor(&rows, shape, device),
-        columns: tensor(&columns, shape, device),
-    }));
+    let both = rows.chunks(side).zip(columns.chunks(side));
+    let both: Vec<f32> = both.flat_map(|(r, c)| [r, c].concat()).collect();
+    let mask = Mask::Relative(tensor(&both, [batch, n_heads, n_q, 2 * side], device));
     let (n_kv, k) = (batch * n_heads, case.sizes.n_k);
     case.k.truncate(n_kv * k * case.sizes.d_head);
     case.v.truncate(n_kv * k * case.sizes.d_value);
@@ -169,6 +168,33 @@ fn check_relative(mut case: Case, n_rows: usize, device: &Device) {
         let row = ((b * n_heads + head) * n_q + i) * side;
         Some(f64::from(rows[row + j / side]) + f64::from(columns[row + j % side]))
     });
+}
+
+fn check_positions(device: &Device) {
+    let mut rng = StdRng::seed_from_u64(23);
+    for [batch, n_heads, side, d] in [[1, 1, 1, 1], [2, 3, 3, 5], [1, 4, 8, 32], [3, 2, 14, 80]] {
+        let n = side * side;
+        let q = numbers(batch * n_heads * n * d, 1.0, &mut rng);
+        let tables = [0, 1].map(|_| numbers((2 * side - 1) * d, 1.0, &mut rng));
+        let expected: Vec<f32> = q
+            .chunks(n * d)
+            .flat_map(|q| reference::relative_positions(q, tables.each_ref().map(|t| &t[..]), side))
+            .collect();
+        let [rows, columns] = tables.each_ref().map(|table| {
+            let shape = [2 * side - 1, d];
+            Tensor::<2>::from_data(TensorData::new(table.clone(), shape), device)
+        });
+        let q = tensor(&q, [batch, n_heads, n, d], device);
+        let made = relative_positions(q.clone(), rows.clone(), columns.clone());
+        compare(&format!("{side}² of {d}"), made, &expected);
+        // The same through a view of a projection that holds tokens before heads.
+        let view = q.swap_dims(1, 2).mul_scalar(1.0).swap_dims(1, 2);
+        compare(
+            &format!("{side}² of {d}, a view"),
+            relative_positions(view, rows, columns),
+            &expected,
+        );
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::{
     Activation, LinearEnd, QuantWeight, RmsScale, cpu_device, matmul_gated, matmul_linear,
-    matmul_normed, matmul_quant, reference,
+    matmul_normed, matmul_parts, matmul_quant, reference,
 };
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
@@ -149,6 +149,15 @@ fn check_all(device: &Device) {
         let up = Matrix::random(is_q4, rows, cols, &mut rng);
         let both = QuantWeight::stacked(&[&packed, &up.upload(device)]).unwrap();
         assert_eq!((both.rows(), both.cols()), (2 * rows, cols));
+        let bias = numbers(2 * rows, &mut rng);
+        let of_all = Tensor::from_data(TensorData::new(bias.clone(), [2 * rows]), device);
+        let parts = matmul_parts(tensor(&x, cols), &both, Some(of_all), 2);
+        for ((part, w), bias) in parts.into_iter().zip([&w, &up]).zip(bias.chunks(rows)) {
+            let biased = |(i, y): (usize, f32)| y + bias[i % rows];
+            let expected: Vec<f32> = w.times(&x).into_iter().enumerate().map(biased).collect();
+            compare(&format!("a part of {what}"), part, &expected);
+        }
+
         let made = matmul_gated(tensor(&x, cols), scale(), &both);
         let expected = reference::gated(&w.times(&h), &up.times(&h));
         compare(&format!("gated {what}"), made, &expected);

@@ -7,6 +7,7 @@ use vmad_kernels::{Activation, Mask, attention};
 use crate::ModelError;
 use crate::config::ClipConfig;
 use crate::nn::{LayerNorm, Linear, Mlp, cut_patches, merge_heads, split_heads};
+use crate::stack::Stack;
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -14,9 +15,7 @@ use crate::weights::{Builder, Init};
 #[derive(Module, Debug)]
 struct Block {
     norm1: LayerNorm,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    qkv: Stack,
     out: Linear,
     norm2: LayerNorm,
     mlp: Mlp,
@@ -41,9 +40,7 @@ impl Block {
                 Init::Xavier,
             )?,
             n_heads: c.n_heads,
-            q,
-            k,
-            v,
+            qkv: Stack::new(vec![q, k, v]),
             out,
         })
     }
@@ -51,8 +48,11 @@ impl Block {
     /// Keeps the shape `[batch, n, d_model]`.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let h = self.norm1.forward(x.clone());
-        let heads = |layer: &Linear| split_heads(layer.forward(h.clone()), self.n_heads);
-        let attended = attention(heads(&self.q), heads(&self.k), heads(&self.v), Mask::None);
+        let Ok(qkv) = <[_; 3]>::try_from(self.qkv.forward(h)) else {
+            unreachable!("three layers");
+        };
+        let [q, k, v] = qkv.map(|x| split_heads(x, self.n_heads));
+        let attended = attention(q, k, v, Mask::None);
         let x = self.out.forward_added(merge_heads(attended), x);
         let h = self.norm2.forward(x.clone());
         self.mlp.forward_added(h, Activation::QuickGelu, x)

@@ -4,7 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, activation};
 use vmad_kernels::{
     Activation, ChannelNorm, LinearEnd, QuantWeight, RmsScale, Stepping, batch_norm, conv2d,
-    gather_quant, layer_norm, layer_norm_image, matmul, matmul_linear, rms_norm, upsample_2x,
+    gather_quant, layer_norm, layer_norm_image, matmul, matmul_linear, matmul_parts, rms_norm,
+    upsample_2x,
 };
 
 use crate::ModelError;
@@ -195,18 +196,47 @@ impl Linear {
             .reshape(shape)
     }
 
-    /// The weight where it is packed and stands alone.
-    pub(crate) fn packed(&self) -> Option<&QuantWeight> {
-        match self.bias {
-            Some(_) => None,
-            None => self.weight.quant.as_ref(),
-        }
+    /// What each of `parts` layers of one size makes of `x`, whose weights and biases lie one below the other here.
+    ///
+    /// # Shapes
+    /// - x: `[…, d_in]`
+    /// - output: `parts` of `[…, d_out / parts]`
+    pub fn forward_parts<const D: usize>(&self, x: Tensor<D>, parts: usize) -> Vec<Tensor<D>> {
+        let width = self.d_out / parts;
+        let Some(quant) = &self.weight.quant else {
+            let all = self.forward(x);
+            let part = |i| all.clone().narrow(D - 1, i * width, width);
+            return (0..parts).map(part).collect();
+        };
+        let bias = self.bias.as_ref().map(Param::val);
+        parts_of(x, quant, bias, parts)
+    }
+
+    /// Weight and bias where the weight is packed.
+    pub(crate) fn packed(&self) -> Option<(&QuantWeight, Option<Tensor<1>>)> {
+        let bias = self.bias.as_ref().map(Param::val);
+        self.weight.quant.as_ref().map(|quant| (quant, bias))
     }
 
     /// Output width.
     pub(crate) fn d_out(&self) -> usize {
         self.d_out
     }
+}
+
+/// [`matmul_parts`] over any number of dimensions.
+pub(crate) fn parts_of<const D: usize>(
+    x: Tensor<D>,
+    weight: &QuantWeight,
+    bias: Option<Tensor<1>>,
+    parts: usize,
+) -> Vec<Tensor<D>> {
+    let mut shape: [usize; D] = x.dims();
+    let d_in = shape[D - 1];
+    let rows: usize = shape[..D - 1].iter().product();
+    shape[D - 1] = weight.rows() / parts;
+    let made = matmul_parts(x.reshape([rows, d_in]), weight, bias, parts);
+    made.into_iter().map(|part| part.reshape(shape)).collect()
 }
 
 /// Rows of a table, picked by id.

@@ -2,28 +2,36 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use vmad_kernels::{QuantWeight, matmul_gated, matmul_normed, matmul_quant};
+use vmad_kernels::{LinearEnd, QuantWeight, matmul_gated, matmul_linear, matmul_normed};
 
-use crate::nn::{Linear, RmsNorm, silu};
+use crate::nn::{Linear, RmsNorm, parts_of, silu};
 
-/// Linear layers without bias over the same input: one product where their weights are packed alike.
+/// Linear layers over the same input: one product where their weights are packed alike.
 #[derive(Module, Debug)]
 pub(crate) struct Stack {
     /// None where they are stacked.
     apart: Vec<Linear>,
     #[module(skip)]
     stacked: Option<QuantWeight>,
+    /// Those of the stacked layers one after the other, if they have any.
+    #[module(skip)]
+    bias: Option<Tensor<1>>,
     #[module(skip)]
     widths: Vec<usize>,
 }
 
 impl Stack {
-    /// Layers that have no bias.
+    /// Layers that all have a bias, or all none.
     #[must_use]
     pub fn new(layers: Vec<Linear>) -> Self {
         let widths = layers.iter().map(Linear::d_out).collect();
-        let packed: Option<Vec<&QuantWeight>> = layers.iter().map(Linear::packed).collect();
-        let stacked = packed.and_then(|packed| QuantWeight::stacked(&packed));
+        let packed: Option<Vec<_>> = layers.iter().map(Linear::packed).collect();
+        let (weights, biases): (Vec<_>, Vec<_>) = packed.unwrap_or_default().into_iter().unzip();
+        let stacked = QuantWeight::stacked(&weights);
+        let biases: Option<Vec<Tensor<1>>> = biases.into_iter().collect();
+        let bias = biases
+            .filter(|all| !all.is_empty())
+            .map(|all| Tensor::cat(all, 0));
         let apart = match stacked {
             Some(_) => Vec::new(),
             None => layers,
@@ -31,6 +39,7 @@ impl Stack {
         Self {
             apart,
             stacked,
+            bias,
             widths,
         }
     }
@@ -44,8 +53,15 @@ impl Stack {
         let Some(stacked) = &self.stacked else {
             return self.apart.iter().map(|l| l.forward(x.clone())).collect();
         };
+        if self.widths.iter().all(|width| *width == self.widths[0]) {
+            return parts_of(x, stacked, self.bias.clone(), self.widths.len());
+        }
         let [batch, n, d] = x.dims();
-        let all = matmul_quant(x.reshape([batch * n, d]), stacked);
+        let end = LinearEnd {
+            bias: self.bias.clone(),
+            ..LinearEnd::default()
+        };
+        let all = matmul_linear(x.reshape([batch * n, d]), stacked, end);
         let all = all.reshape([batch, n, stacked.rows()]);
         let mut first = 0;
         let part = |width: &usize| {
@@ -56,7 +72,7 @@ impl Stack {
         self.widths.iter().map(part).collect()
     }
 
-    /// What all layers make of `x` after `norm`, side by side; `None` where they are apart.
+    /// What all layers, which have no bias, make of `x` after `norm`, side by side; `None` where they are apart.
     ///
     /// # Shapes
     /// - x: `[batch, n, d_in]`
@@ -69,7 +85,7 @@ impl Stack {
         Some(all.reshape([batch, n, stacked.rows()]))
     }
 
-    /// SiLU of the first of two layers times the second, of `x` after `norm`.
+    /// SiLU of the first of two layers without bias times the second, of `x` after `norm`.
     ///
     /// # Shapes
     /// - x: `[batch, n, d_in]`

@@ -1,13 +1,14 @@
 //! Attention on the CPU backend: a tile of queries at a time, whose scores stay in the cache.
 
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Bytes, DType, Shape};
-use burn_flex::{FlexTensor, Layout};
+use burn::tensor::Shape;
+use burn_flex::FlexTensor;
 use wide::f32x4;
 
-use super::chunks;
 use super::gemm::gemm;
 use super::lanes::{each, exp_sum, largest};
+use super::product::numbers;
+use super::{chunks, tensor};
 use crate::attention::AttentionOps;
 
 /// Scores of a tile of queries, in bytes: a share of a second-level cache.
@@ -21,8 +22,8 @@ enum Added {
     Nothing,
     /// `[1 or batch, 1 or n_heads, n_q, n_k]`
     Bias(FlexTensor),
-    /// Of the key's row and column, each `[batch, n_heads, n_q, side]`.
-    Relative(FlexTensor, FlexTensor),
+    /// Of the key's row, then of its column, `[batch, n_heads, n_q, 2·side]`.
+    Relative(FlexTensor),
 }
 
 /// Four dimensions through their strides, of which the last is 1.
@@ -89,11 +90,45 @@ impl AttentionOps for Flex {
         q: FlexTensor,
         k: FlexTensor,
         v: FlexTensor,
-        rows: FlexTensor,
-        columns: FlexTensor,
+        relative: FlexTensor,
     ) -> FlexTensor {
         let n_k = k.shape()[2];
-        attend([&q, &k, &v], Added::Relative(rows, columns), [n_k, 0])
+        attend([&q, &k, &v], Added::Relative(relative), [n_k, 0])
+    }
+
+    fn relative_positions(q: FlexTensor, rows: FlexTensor, columns: FlexTensor) -> FlexTensor {
+        let q = dense(&q);
+        let q = View::new(&q);
+        let [batch, n_heads, n, d] = q.shape;
+        let (side, stride) = (n.isqrt(), q.strides[2]);
+        // With the distances turned around, those of the keys to a query lie in order.
+        let turned = [rows, columns].map(|table| {
+            let table = table.to_contiguous();
+            let vectors = numbers(&table).chunks_exact(d).rev();
+            vectors.flatten().copied().collect::<Vec<f32>>()
+        });
+        let mut out = vec![0.0; batch * n_heads * n * 2 * side];
+        let work = out.len() * d;
+        chunks(&mut out, n * 2 * side, work, |at, out| {
+            let q = q.head(at / n_heads, at % n_heads);
+            for (along, vectors) in turned.iter().enumerate() {
+                // Queries of a row lie side by side, those of a column below each other.
+                let (step, first) = [(1, side), (side, 1)][along];
+                for i in 0..side {
+                    let vectors = &vectors[(side - 1 - i) * d..][..side * d];
+                    let queries = (&q[i * first * stride..], [step * stride, 1]);
+                    let out = &mut out[i * first * 2 * side + along * side..];
+                    gemm(
+                        [side, side, d],
+                        1.0,
+                        queries,
+                        (vectors, [1, d]),
+                        (out, step * 2 * side),
+                    );
+                }
+            }
+        });
+        tensor(out, Shape::new([batch, n_heads, n, 2 * side]))
     }
 }
 
@@ -103,7 +138,7 @@ fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -
     let added = match added {
         Added::Nothing => Added::Nothing,
         Added::Bias(bias) => Added::Bias(dense(&bias)),
-        Added::Relative(rows, columns) => Added::Relative(dense(&rows), dense(&columns)),
+        Added::Relative(relative) => Added::Relative(dense(&relative)),
     };
     let [q, k, v] = [&q, &k, &v].map(View::new);
     let ([batch, n_heads, n_q, d_head], [_, n_kv_heads, n_k, _]) = (q.shape, k.shape);
@@ -131,7 +166,7 @@ fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -
                 scale,
                 (queries, [q.strides[2], 1]),
                 (keys, [1, k.strides[2]]),
-                scores,
+                (scores, n_seen),
             );
             for (i, row) in scores.chunks_exact_mut(n_seen).enumerate() {
                 let query = first + i;
@@ -141,20 +176,14 @@ fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -
                 hidden.fill(0.0);
             }
             let (scores, values) = ((&*scores, [n_seen, 1]), (values, [v.strides[2], 1]));
-            gemm([n, d_value, n_seen], 1.0, scores, values, out);
+            gemm([n, d_value, n_seen], 1.0, scores, values, (out, d_value));
             for (out, total) in out.chunks_exact_mut(d_value).zip(totals) {
                 let scale = total.recip();
                 out.iter_mut().for_each(|y| *y *= scale);
             }
         }
     });
-    let shape = Shape::new([batch, n_heads, n_q, d_value]);
-    let out = FlexTensor::new(
-        Bytes::from_elems(out),
-        Layout::contiguous(shape),
-        DType::F32,
-    );
-    out.transpose(1, 2)
+    tensor(out, Shape::new([batch, n_heads, n_q, d_value])).transpose(1, 2)
 }
 
 fn add(added: &Added, [batch, head, query]: [usize; 3], scores: &mut [f32]) {
@@ -164,9 +193,9 @@ fn add(added: &Added, [batch, head, query]: [usize; 3], scores: &mut [f32]) {
             let bias = View::new(bias).row(batch, head, query);
             each(scores, bias, |score: f32x4, bias| score + bias);
         }
-        Added::Relative(rows, columns) => {
-            let of = |x| View::new(x).row(batch, head, query);
-            let (rows, columns) = (of(rows), of(columns));
+        Added::Relative(relative) => {
+            let relative = View::new(relative).row(batch, head, query);
+            let (rows, columns) = relative.split_at(relative.len() / 2);
             for (scores, row) in scores.chunks_exact_mut(columns.len()).zip(rows) {
                 let row = f32x4::splat(*row);
                 each(scores, columns, |score, column| score + column + row);

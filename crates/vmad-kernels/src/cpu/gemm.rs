@@ -3,17 +3,23 @@
 /// A matrix: its numbers, and how far apart its rows and its columns lie.
 pub(super) type Strided<'a> = (&'a [f32], [usize; 2]);
 
-/// `out = scale · a · b`, of `m` × `k` and `k` × `n`; `out` lies row after row.
+/// `out = scale · a · b`, of `m` × `k` and `k` × `n`; rows of `out` lie as far apart as is said with it.
 ///
 /// # Panics
 /// When a matrix ends before its last element.
-pub(super) fn gemm([m, n, k]: [usize; 3], scale: f32, a: Strided, b: Strided, out: &mut [f32]) {
+pub(super) fn gemm(
+    [m, n, k]: [usize; 3],
+    scale: f32,
+    a: Strided,
+    b: Strided,
+    (out, stride): (&mut [f32], usize),
+) {
     let holds = |(values, [row, column]): Strided, rows: usize, columns: usize| {
         (rows - 1) * row + (columns - 1) * column < values.len()
     };
     assert!(
-        holds(a, m, k) && holds(b, k, n) && out.len() >= m * n,
-        "gemm: {m}×{k} of {a:?}, {k}×{n} of {b:?} into {}",
+        holds(a, m, k) && holds(b, k, n) && holds((out, [stride, 1]), m, n),
+        "gemm: {m}×{k} of {a:?}, {k}×{n} of {b:?} into {} with {stride} a row",
         out.len(),
         a = (a.0.len(), a.1),
         b = (b.0.len(), b.1),
@@ -26,7 +32,7 @@ pub(super) fn gemm([m, n, k]: [usize; 3], scale: f32, a: Strided, b: Strided, ou
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             false,
             a.0.as_ptr(),
             a.1[1] as isize,

@@ -1,12 +1,13 @@
 //! Products with what comes before or after them, on the CPU backend.
 
 use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use vmad_quant::BLOCK;
 use wide::f32x4;
 
 use super::lanes::{activate, each, gate, squares};
-use super::{Packed, chunks, flex_tensor};
+use super::{Packed, chunks, tensor};
 use crate::QuantKind;
 use crate::product::{Activation, ActivationOps, Around, Ends, ProductOps};
 
@@ -34,6 +35,7 @@ impl ProductOps for Flex {
             bias.to_contiguous(),
             residual.to_contiguous(),
         );
+        debug_assert_eq!(ends.parts, 1, "views do here");
         let weight = Packed::new(kind, &packed, &scales, rows, x.shape()[1]);
         let mut out = product(&weight, numbers(&x));
         let bias = ends.has_bias.then(|| numbers(&bias));
@@ -60,7 +62,7 @@ impl ProductOps for Flex {
                 });
             }
         });
-        flex_tensor(out, [tokens, rows])
+        tensor(out, Shape::new([tokens, rows]))
     }
 
     fn product(
@@ -79,11 +81,12 @@ impl ProductOps for Flex {
             Around::Added => {
                 let mut out = product(&weight, x);
                 each(&mut out, extra, |y, x| y + x);
-                flex_tensor(out, [tokens, rows])
+                tensor(out, Shape::new([tokens, rows]))
             }
-            Around::Normed(eps) => {
-                flex_tensor(product(&weight, &normed(x, extra, eps)), [tokens, rows])
-            }
+            Around::Normed(eps) => tensor(
+                product(&weight, &normed(x, extra, eps)),
+                Shape::new([tokens, rows]),
+            ),
             Around::Gated(eps) => gated(product(&weight, &normed(x, extra, eps)), [tokens, rows]),
         }
     }
@@ -97,7 +100,7 @@ fn gated(mut both: Vec<f32>, [tokens, width]: [usize; 2]) -> FlexTensor {
         gate(gates, values);
     }
     let gated = both.chunks_exact(width).flat_map(|both| &both[..half]);
-    flex_tensor(gated.copied().collect(), [tokens, half])
+    tensor(gated.copied().collect(), Shape::new([tokens, half]))
 }
 
 impl ActivationOps for Flex {

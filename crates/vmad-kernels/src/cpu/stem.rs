@@ -1,13 +1,13 @@
 //! What a stem does between its products, on the CPU backend.
 
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Bytes, DType, Shape};
-use burn_flex::{FlexTensor, Layout};
+use burn::tensor::Shape;
+use burn_flex::FlexTensor;
 use vmad_quant::BLOCK;
 
-use super::chunks;
 use super::lanes::{activate, scale_and_shift};
 use super::product::{SHARE, numbers};
+use super::{chunks, tensor};
 use crate::Activation;
 use crate::stem::StemOps;
 
@@ -91,12 +91,4 @@ fn copy_run(
         let pixels = &image[((row - border) * width + from - border) * d..][..(to - from) * d];
         out[(from - first) * d..][..pixels.len()].copy_from_slice(pixels);
     }
-}
-
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(
-        Bytes::from_elems(values),
-        Layout::contiguous(shape),
-        DType::F32,
-    )
 }

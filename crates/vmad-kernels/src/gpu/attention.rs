@@ -2,12 +2,13 @@
 
 use burn::tensor::{Shape, Tensor};
 use burn_cubecl::CubeBackend;
+use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{
     ATTENTION_32, ATTENTION_64, ATTENTION_128, ATTENTION_BIAS_32, ATTENTION_BIAS_64,
     ATTENTION_BIAS_128, ATTENTION_COMBINE, ATTENTION_DECODE, ATTENTION_RELATIVE_32,
-    ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, Shader, dense, run, strides,
+    ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, RELATIVE_POSITIONS, Shader, dense, run, strides,
 };
 use crate::attention::AttentionOps;
 use crate::cost::{self, DECODE_QUERIES};
@@ -108,24 +109,25 @@ impl Sizes {
 fn tiled(
     widths: Widths,
     [q, k, v]: [CubeTensor; 3],
-    biases: Vec<CubeTensor>,
+    bias: Option<CubeTensor>,
     seen: [usize; 2],
 ) -> CubeTensor {
     let [q, k, v] = [q, k, v].map(dense);
-    let biases: Vec<CubeTensor> = biases.into_iter().map(dense).collect();
+    let bias = bias.map(dense);
     let sizes = Sizes::of(&q, &k, &v);
     let shader = widths[WIDTHS.partition_point(|width| *width < sizes.d_value)];
     let mut info = sizes.words(seen, 1);
     for x in [&q, &k, &v] {
         info.extend(strides(x, 0));
     }
-    for bias in &biases {
-        info.extend(strides(bias, bias.meta.shape()[3]));
+    if let Some(bias) = &bias {
+        // Half of the numbers for relative positions: the side of the square.
+        info.extend(strides(bias, bias.meta.shape()[3] / 2));
     }
     info.resize(32, 0);
     let tiles = sizes.n_q.div_ceil(shader.tile as usize);
     let groups = (tiles * sizes.n_heads * sizes.batch) as u64;
-    let inputs = [vec![q, k, v], biases].concat();
+    let inputs = [q, k, v].into_iter().chain(bias).collect();
     let operations = sizes.operations();
     run(
         shader,
@@ -174,23 +176,47 @@ impl AttentionOps for CubeBackend {
     ) -> CubeTensor {
         match q.meta.shape()[2] <= DECODE_QUERIES {
             true => decode([q, k, v], [seen, step]),
-            false => tiled(PLAIN, [q, k, v], Vec::new(), [seen, step]),
+            false => tiled(PLAIN, [q, k, v], None, [seen, step]),
         }
     }
 
     fn attention_bias(q: CubeTensor, k: CubeTensor, v: CubeTensor, bias: CubeTensor) -> CubeTensor {
         let n_k = k.meta.shape()[2];
-        tiled(BIAS, [q, k, v], vec![bias], [n_k, 0])
+        tiled(BIAS, [q, k, v], Some(bias), [n_k, 0])
     }
 
     fn attention_relative(
         q: CubeTensor,
         k: CubeTensor,
         v: CubeTensor,
-        rows: CubeTensor,
-        columns: CubeTensor,
+        relative: CubeTensor,
     ) -> CubeTensor {
         let n_k = k.meta.shape()[2];
-        tiled(RELATIVE, [q, k, v], vec![rows, columns], [n_k, 0])
+        tiled(RELATIVE, [q, k, v], Some(relative), [n_k, 0])
+    }
+
+    fn relative_positions(q: CubeTensor, rows: CubeTensor, columns: CubeTensor) -> CubeTensor {
+        let q = dense(q);
+        let shape = q.meta.shape();
+        let [batch, n_heads, n, d] = [shape[0], shape[1], shape[2], shape[3]];
+        let side = n.isqrt();
+        let output = [batch, n_heads, n, 2 * side];
+        let results: usize = output.iter().product();
+        let word = |n: usize| n as u32;
+        let mut info = vec![word(results), word(side), word(d), 0];
+        info.extend([word(n_heads), 0, 0, 0]);
+        info.extend(strides(&q, 0));
+        let shader = &RELATIVE_POSITIONS;
+        let groups = (results as u64).div_ceil(u64::from(shader.workgroup));
+        let operations = 2.0 * results as f64 * d as f64;
+        let inputs = vec![q, into_contiguous(rows), into_contiguous(columns)];
+        run(
+            shader,
+            inputs,
+            Shape::new(output),
+            (info, 3),
+            groups,
+            operations,
+        )
     }
 }

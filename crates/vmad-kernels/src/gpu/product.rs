@@ -45,6 +45,11 @@ pub(crate) fn is_prompt(x: &Tensor<2>) -> bool {
     super::fits(x) && x.dims()[0] > MATVEC_TOKENS
 }
 
+/// Whether the rows of a prompt or an image take one launch.
+pub(crate) fn is_one_launch(x: &Tensor<2>, w: &QuantWeight) -> bool {
+    is_prompt(x) && x.dims()[0] <= cost::most_tokens(w.kind(), w.rows(), w.cols())
+}
+
 /// The product of `x` and `w` with what a linear layer does with it, in as many launches as keep each of them
 /// short.
 pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
@@ -94,14 +99,24 @@ impl ProductOps for CubeBackend {
         let sizes = [word(tokens), word(rows), word(cols), 0];
         let activation = activation_word(ends.activation);
         let (bias_is_there, residual_is_there) = (ends.has_bias.into(), ends.has_residual.into());
-        let info = [sizes, [bias_is_there, activation, residual_is_there, 0]].concat();
+        let width = rows / ends.parts;
+        let info = [
+            sizes,
+            [bias_is_there, activation, residual_is_there, word(width)],
+        ]
+        .concat();
         let tiles = |n: usize| n.div_ceil(shader.tile as usize) as u64;
-        let ends = [bias, residual].map(into_contiguous);
-        let inputs = [packed, scales, into_contiguous(x)].into_iter().chain(ends);
+        let beside = [bias, residual].map(into_contiguous);
+        let inputs = [packed, scales, into_contiguous(x)]
+            .into_iter()
+            .chain(beside);
         run(
             shader,
             inputs.collect(),
-            Shape::new([tokens, rows]),
+            match ends.parts {
+                1 => Shape::new([tokens, rows]),
+                parts => Shape::new([parts, tokens, width]),
+            },
             (info, 3),
             tiles(tokens) * tiles(rows),
             cost::product(kind, [tokens, rows, cols]).asked.operations,

@@ -1,14 +1,14 @@
 //! SAM's ViT: windowed and global attention with decomposed relative positions.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData};
-use vmad_kernels::{Activation, Mask, Relative, attention, matmul};
+use burn::tensor::Tensor;
+use vmad_kernels::{Activation, Mask, attention, relative_positions};
 
 use super::encoder::Neck;
 use super::windows::in_windows;
 use crate::ModelError;
 use crate::config::{SamConfig, SamVitConfig};
-use crate::nn::{LayerNorm, Linear, Mlp, merge_heads};
+use crate::nn::{LayerNorm, Linear, Mlp, merge_heads, split_heads};
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -39,70 +39,16 @@ impl Attention {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, side, _, d_model] = x.dims();
         let (n, n_heads) = (side * side, self.n_heads);
-        let d_head = d_model / n_heads;
-        let qkv = self
-            .qkv
-            .forward(x)
-            .reshape([batch, n, 3, n_heads, d_head])
-            .permute([2, 0, 3, 1, 4]); // [3, batch, n_heads, n, d_head]
-        let part = |i: usize| {
-            qkv.clone()
-                .narrow(0, i, 1)
-                .reshape([batch, n_heads, n, d_head])
+        let Ok(qkv) = <[_; 3]>::try_from(self.qkv.forward_parts(x, 3)) else {
+            unreachable!("three parts");
         };
-        let (q, k, v) = (part(0), part(1), part(2));
-        let mask = self.positions(q.clone(), side);
+        let [q, k, v] = qkv.map(|x| split_heads(x.reshape([batch, n, d_model]), n_heads));
+        let (rows, columns) = (self.rel_pos_h.val(), self.rel_pos_w.val());
+        let mask = Mask::Relative(relative_positions(q.clone(), rows, columns));
         let attended = merge_heads(attention(q, k, v, mask));
         self.proj
             .forward(attended.reshape([batch, side, side, d_model]))
     }
-
-    /// rel_h + rel_w of SAM's `add_decomposed_rel_pos`, from the unscaled queries.
-    ///
-    /// # Shapes
-    /// - q: `[batch, n_heads, side², d_head]`
-    fn positions(&self, q: Tensor<4>, side: usize) -> Mask {
-        let [batch, n_heads, n, d_head] = q.dims();
-        let table_h = relative_table(&self.rel_pos_h.val(), side); // [row, key row, d_head]
-        let table_w = relative_table(&self.rel_pos_w.val(), side);
-        let q = q.reshape([batch * n_heads, side, side, d_head]);
-        let by_row =
-            q.clone()
-                .permute([1, 0, 2, 3])
-                .reshape([side, batch * n_heads * side, d_head]);
-        let rel_h = matmul(by_row, table_h.swap_dims(1, 2))
-            .reshape([side, batch * n_heads, side, side])
-            .permute([1, 0, 2, 3]); // [batch·n_heads, row, col, key row]
-        let by_col = q
-            .permute([2, 0, 1, 3])
-            .reshape([side, batch * n_heads * side, d_head]);
-        let rel_w = matmul(by_col, table_w.swap_dims(1, 2))
-            .reshape([side, batch * n_heads, side, side])
-            .permute([1, 2, 0, 3]); // [batch·n_heads, row, col, key col]
-        let shape = [batch, n_heads, n, side];
-        Mask::Relative(Box::new(Relative {
-            rows: rel_h.reshape(shape),
-            columns: rel_w.reshape(shape),
-        }))
-    }
-}
-
-/// Entry (i, j) is the table's row for offset i − j.
-///
-/// # Shapes
-/// - table: `[2·side − 1, d_head]`
-/// - output: `[side, side, d_head]`
-fn relative_table(table: &Tensor<2>, side: usize) -> Tensor<3> {
-    let [_, d_head] = table.dims();
-    let offsets: Vec<i32> = (0..side)
-        .flat_map(|i| (0..side).map(move |j| (i + side - 1 - j) as i32))
-        .collect();
-    let offsets =
-        Tensor::<1, Int>::from_data(TensorData::new(offsets, [side * side]), &table.device());
-    table
-        .clone()
-        .select(0, offsets)
-        .reshape([side, side, d_head])
 }
 
 /// One pre-norm block; `window` 0 is global attention.
