@@ -5,11 +5,14 @@
 //#include shared/tile.wgsl
 //#include shared/activation.wgsl
 //#include shared/linear.wgsl
-@group(0) @binding(0) var<storage, read_write> packed: array<vec4<u32>>; // [rows, blocks, 2], 16 bytes each
-@group(0) @binding(1) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]
+@group(0) @binding(3) var<storage, read_write> packed: array<vec4<u32>>; // [rows, blocks, 2], 16 bytes each
+@group(0) @binding(4) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;            // [parts, tokens, rows of a part]
+@group(0) @binding(6) var<uniform> info: array<vec4<u32>, 2>;
 
-// Four columns of a block, without its scale.
-fn four_at(at: u32, part: u32) -> vec4<f32> {
-    return q8_word(packed[at * 2u + part / 4u][part % 4u]);
+// Columns `4 part`… of a block of a row.
+fn weight_at(row: u32, block: u32, blocks: u32, part: u32) -> vec4<f32> {
+    let at = row * blocks + block;
+    return q8_word(packed[at * 2u + part / 4u][part % 4u]) * scale_at(at);
 }

@@ -18,6 +18,7 @@ const SHADERS: &[&str] = &[
     "gather_q4",
     "gather_q8",
     "layer_norm",
+    "linear_f32",
     "matmul_f32",
     "matmul_q4",
     "matmul_q8",

@@ -1,10 +1,8 @@
 // What a linear layer does with a product. Which of it is data, so that there is one pipeline.
-// Expects shared/activation.wgsl.
+// Expects shared/activation.wgsl and the binding `info`.
 // info[1]: whether there is a bias; which activation; whether there is a residual; rows of a part.
-@group(0) @binding(3) var<storage, read_write> bias: array<f32>;     // [rows], or of one element
-@group(0) @binding(4) var<storage, read_write> residual: array<f32>; // [tokens, rows], or of one element
-@group(0) @binding(5) var<storage, read_write> out: array<f32>;      // [parts, tokens, rows of a part]
-@group(0) @binding(6) var<uniform> info: array<vec4<u32>, 2>;
+@group(0) @binding(0) var<storage, read_write> bias: array<f32>;     // [rows], or of one element
+@group(0) @binding(1) var<storage, read_write> residual: array<f32>; // [tokens, rows], or of one element
 
 fn place(token: u32, row: u32) -> u32 {
     let width = info[1].w;

@@ -1,18 +1,26 @@
 // Sums over the 64 threads of a workgroup.
 const LANES: u32 = 64u;
+const SUMMING: u32 = 8u; // threads that each sum as many lanes
 
 var<workgroup> lanes: array<f32, LANES>;
+var<workgroup> parts: array<f32, SUMMING>;
 
 // The sum of what each thread brings; all threads call it.
 fn sum_over_lanes(local: u32, value: f32) -> f32 {
     workgroupBarrier();
     lanes[local] = value;
     workgroupBarrier();
-    for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        if (local < step) {
-            lanes[local] += lanes[local + step];
+    if (local < SUMMING) {
+        var part = 0.0;
+        for (var i = local; i < LANES; i += SUMMING) {
+            part += lanes[i];
         }
-        workgroupBarrier();
+        parts[local] = part;
     }
-    return lanes[0];
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = 0u; i < SUMMING; i++) {
+        sum += parts[i];
+    }
+    return sum;
 }

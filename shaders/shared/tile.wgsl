@@ -1,7 +1,7 @@
 // One 64×64 tile of x · Wᵀ: 64 threads as 8×8, each with 8 tokens × 8 rows in registers, 32 columns (one
 // block) a step. Both halves are stored column by column, four tokens or rows to a vector, so that a thread
 // has its 64 products from four reads. 2 × 8 KiB is the default limit of WebGPU exactly.
-// Expects the bindings `x`, `out` and `info`, `four_at` of the weight, and `finish` of the end.
+// Expects the bindings `x`, `out` and `info`, `weight_at`, and `place` and `finish` of the end.
 // info[0]: tokens, rows, cols, workgroups along x. info[1]: what the end needs.
 const TILE: u32 = 64u;
 const STEP: u32 = 32u;
@@ -45,8 +45,7 @@ fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
             let row = first_row + four * 4u + i;
             var values = vec4<f32>(0.0);
             if (row < info[0].y) {
-                let at = row * blocks + block;
-                values = four_at(at, part) * scale_at(at);
+                values = weight_at(row, block, blocks, part);
             }
             rows[i] = values;
         }

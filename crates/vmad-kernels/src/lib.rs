@@ -43,7 +43,8 @@ pub use kv::{KvLayer, Rotary};
 pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
 pub use product::{
-    Activation, LinearEnd, RmsScale, matmul_gated, matmul_linear, matmul_normed, matmul_parts,
+    Activation, LinearEnd, RmsScale, linear_f32, matmul_gated, matmul_linear, matmul_normed,
+    matmul_parts,
 };
 pub use region::region_attention;
 pub use sample::{Answer, Draw};

@@ -3,8 +3,9 @@
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, backend_extension};
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Device, Tensor, activation};
 
+use crate::dense::matmul;
 use crate::norm::rms_norm;
 use crate::ops::matmul_quant;
 use crate::weight::QuantWeight;
@@ -23,6 +24,15 @@ pub(crate) trait ProductOps: burn::backend::Backend {
         residual: FloatTensor<Self>,
         ends: Ends,
         weight: (QuantKind, usize),
+    ) -> FloatTensor<Self>;
+
+    /// A linear layer whose weight is floats, `[rows, cols]`.
+    fn linear_f32(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        ends: Ends,
     ) -> FloatTensor<Self>;
 
     /// SiLU of the first half of each row times the second.
@@ -81,17 +91,7 @@ fn linear_parts<const D: usize>(
     end: LinearEnd,
     parts: usize,
 ) -> Tensor<D> {
-    let ends = Ends {
-        has_bias: end.bias.is_some(),
-        activation: end.activation,
-        has_residual: end.residual.is_some(),
-        parts,
-    };
-    let device = x.device();
-    // What is bound where there is none: never read, and no two may share their memory.
-    let bias = end.bias.unwrap_or_else(|| Tensor::empty([1], &device));
-    let residual = end.residual;
-    let residual = residual.unwrap_or_else(|| Tensor::empty([1, 1], &device));
+    let (ends, bias, residual) = end.bound(parts, &x.device());
     let (packed, scales) = (w.packed().into_dispatch(), w.scales().into_dispatch());
     Tensor::from_dispatch(<Dispatch as ProductOps>::linear(
         x.into_dispatch(),
@@ -177,6 +177,30 @@ pub struct LinearEnd {
 }
 
 impl LinearEnd {
+    /// What there is, and what is bound where there is none: never read, and no two may share their memory.
+    fn bound(self, parts: usize, device: &Device) -> (Ends, Tensor<1>, Tensor<2>) {
+        let ends = Ends {
+            has_bias: self.bias.is_some(),
+            activation: self.activation,
+            has_residual: self.residual.is_some(),
+            parts,
+        };
+        let bias = self.bias.unwrap_or_else(|| Tensor::empty([1], device));
+        let residual = self.residual;
+        let residual = residual.unwrap_or_else(|| Tensor::empty([1, 1], device));
+        (ends, bias, residual)
+    }
+
+    /// A shader would read past the end.
+    fn check(&self, tokens: usize, rows: usize) {
+        let bias = self.bias.as_ref().map_or([rows], Tensor::dims);
+        let residual = self.residual.as_ref().map_or([tokens, rows], Tensor::dims);
+        assert!(
+            bias == [rows] && residual == [tokens, rows],
+            "a bias of {bias:?} and a residual of {residual:?} for {tokens}×{rows} results"
+        );
+    }
+
     /// The same, one operation after the other.
     #[must_use]
     pub fn of(self, product: Tensor<2>) -> Tensor<2> {
@@ -206,12 +230,7 @@ impl LinearEnd {
 #[must_use]
 pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
     let tokens = x.dims()[0];
-    if let Some(bias) = &end.bias {
-        check(&x, w, bias.dims(), [w.rows()]);
-    }
-    if let Some(residual) = &end.residual {
-        check(&x, w, residual.dims(), [tokens, w.rows()]);
-    }
+    end.check(tokens, w.rows());
     #[cfg(feature = "wgpu")]
     if let LinearEnd {
         bias: None,
@@ -230,6 +249,42 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
         return linear(x, w, end);
     }
     end.of(matmul_quant(x, w))
+}
+
+/// `activation(x · weightᵀ + bias) + residual` for a weight of floats.
+///
+/// # Shapes
+/// - x: `[tokens, cols]`
+/// - weight: `[rows, cols]`
+/// - output: `[tokens, rows]`
+///
+/// # Panics
+/// As [`matmul_linear`].
+#[must_use]
+pub fn linear_f32(x: Tensor<2>, weight: Tensor<2>, end: LinearEnd) -> Tensor<2> {
+    let ([tokens, cols], [rows, width]) = (x.dims(), weight.dims());
+    assert_eq!(
+        cols, width,
+        "linear_f32: x is {tokens}×{cols}, the weight {rows}×{width}"
+    );
+    end.check(tokens, rows);
+    if !is_fused_f32(&x, &weight) {
+        return end.of(matmul(x, weight.transpose()));
+    }
+    let (ends, bias, residual) = end.bound(1, &x.device());
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    let (bias, residual) = (bias.into_dispatch(), residual.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as ProductOps>::linear_f32(
+        x, weight, bias, residual, ends,
+    ))
+}
+
+fn is_fused_f32(x: &Tensor<2>, weight: &Tensor<2>) -> bool {
+    #[cfg(feature = "wgpu")]
+    if crate::gpu::product::takes_f32(x, weight) {
+        return true;
+    }
+    cpu::fits(x) && cpu::fits(weight) && x.dims()[0] > 0
 }
 
 /// `x · dequant(w)ᵀ + bias` for matrices of one size that lie one below the other ([`QuantWeight::stacked`]): what each
@@ -261,9 +316,7 @@ pub fn matmul_parts(
     };
     #[cfg(feature = "wgpu")]
     if crate::gpu::product::is_one_launch(&x, w) {
-        if let Some(bias) = &end.bias {
-            check(&x, w, bias.dims(), [w.rows()]);
-        }
+        end.check(tokens, w.rows());
         let all: Tensor<3> = linear_parts(x, w, end, parts);
         let part = |i| all.clone().narrow(0, i, 1).reshape([tokens, width]);
         return (0..parts).map(part).collect();

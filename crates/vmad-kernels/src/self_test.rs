@@ -7,8 +7,8 @@ use crate::reference::{self, AttentionSizes, ConvSizes, DeformableSizes};
 use crate::{
     Activation, Answer, ChannelNorm, Draw, KernelError, KvLayer, LinearEnd, Mask, Points,
     QuantWeight, RmsScale, Rotary, Stepping, attention, batch_norm, conv2d, deformable_attention,
-    gather_quant, layer_norm, matmul, matmul_gated, matmul_linear, matmul_normed, matmul_quant,
-    overlapping_cells, region_attention, relative_positions, rms_norm,
+    gather_quant, layer_norm, linear_f32, matmul, matmul_gated, matmul_linear, matmul_normed,
+    matmul_quant, overlapping_cells, region_attention, relative_positions, rms_norm,
 };
 
 /// Odd on purpose: a second tile that is nearly empty and a last block that is mostly padding.
@@ -92,6 +92,29 @@ async fn dense(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
         tensor(&columns, n, k, device).transpose(),
     );
     compare("matmul_f32", y, &reference::matmul(&a, &b, [m, k, n])).await?;
+
+    let [tokens, rows] = [37, ROWS];
+    let (x, w) = (values(tokens * COLS, seed), values(rows * COLS, seed));
+    let more = values(tokens * rows, seed);
+    let end = LinearEnd {
+        residual: Some(tensor(&more, tokens, rows, device)),
+        ..LinearEnd::default()
+    };
+    let y = linear_f32(
+        tensor(&x, tokens, COLS, device),
+        tensor(&w, rows, COLS, device),
+        end,
+    );
+    let columns: Vec<f32> = (0..rows * COLS)
+        .map(|i| w[i % rows * COLS + i / rows])
+        .collect();
+    let product = reference::matmul(&x, &columns, [tokens, COLS, rows]);
+    let expected: Vec<f32> = product
+        .iter()
+        .zip(&more)
+        .map(|(y, more)| y + more)
+        .collect();
+    compare("linear_f32", y, &expected).await?;
 
     for (groups, with_bias) in [(1, true), (6, false)] {
         let (c, side, kernel) = (6, 9, 3);

@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::{
-    Activation, LinearEnd, QuantWeight, RmsScale, cpu_device, matmul_gated, matmul_linear,
-    matmul_normed, matmul_parts, matmul_quant, reference,
+    Activation, LinearEnd, QuantWeight, RmsScale, cpu_device, linear_f32, matmul_gated,
+    matmul_linear, matmul_normed, matmul_parts, matmul_quant, reference,
 };
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
@@ -91,12 +91,16 @@ fn numbers(n: usize, rng: &mut StdRng) -> Vec<f32> {
 }
 
 fn compare(what: &str, actual: Tensor<2>, expected: &[f32]) {
+    compare_within(what, actual, expected, TOLERANCE);
+}
+
+fn compare_within(what: &str, actual: Tensor<2>, expected: &[f32], tolerance: f32) {
     let data = pollster::block_on(actual.into_data_async()).unwrap();
     let actual: Vec<f32> = data.try_to_vec().unwrap();
     assert_eq!(actual.len(), expected.len(), "{what}");
     for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
         // Written so that a NaN fails.
-        let close = (actual - expected).abs() <= TOLERANCE * expected.abs().max(1.0);
+        let close = (actual - expected).abs() <= tolerance * expected.abs().max(1.0);
         assert!(
             close,
             "{what}: element {i} is {actual}, should be {expected}"
@@ -135,6 +139,36 @@ fn check_all(device: &Device) {
             let expected: Vec<f32> = w.times(&x).into_iter().enumerate().map(finish).collect();
             let end = format!("bias {with_bias}, {activation:?}, residual {with_residual}");
             compare(&format!("{end} {what}"), made, &expected);
+        }
+
+        let weight = numbers(rows * cols, &mut rng);
+        let transposed: Vec<f32> = (0..rows * cols)
+            .map(|i| weight[i % rows * cols + i / rows])
+            .collect();
+        let product = reference::matmul(&x, &transposed, [tokens, cols, rows]);
+        for (with_bias, activation, with_residual) in ENDS {
+            let bias = numbers(rows, &mut rng);
+            let end = LinearEnd {
+                bias: with_bias
+                    .then(|| Tensor::from_data(TensorData::new(bias.clone(), [rows]), device)),
+                activation,
+                residual: with_residual.then(|| tensor(&more, rows)),
+            };
+            let made = linear_f32(tensor(&x, cols), tensor(&weight, cols), end);
+            let finish = |(i, y): (usize, &f32)| {
+                let y = if with_bias { y + bias[i % rows] } else { *y };
+                let y = activation.map_or(y, |activation| reference::activated(activation, y));
+                if with_residual { y + more[i] } else { y }
+            };
+            let expected: Vec<f32> = product.iter().enumerate().map(finish).collect();
+            // The products grow with the columns, as their weights do not shrink.
+            let spread = (cols as f32).sqrt();
+            compare_within(
+                &format!("floats, {activation:?} {what}"),
+                made,
+                &expected,
+                TOLERANCE * spread,
+            );
         }
 
         let norm = numbers(cols, &mut rng);

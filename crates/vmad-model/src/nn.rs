@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, activation};
 use vmad_kernels::{
     Activation, ChannelNorm, LinearEnd, QuantWeight, RmsScale, Stepping, batch_norm, conv2d,
-    gather_quant, layer_norm, layer_norm_image, matmul, matmul_linear, matmul_parts, rms_norm,
+    gather_quant, layer_norm, layer_norm_image, linear_f32, matmul_linear, matmul_parts, rms_norm,
     upsample_2x,
 };
 
@@ -39,7 +39,7 @@ impl Weight {
     /// `x · weightᵀ` and what its end makes of it: `[m, cols]` to `[m, rows]`.
     fn times(&self, x: Tensor<2>, end: LinearEnd) -> Tensor<2> {
         match (&self.dense, &self.quant) {
-            (Some(dense), _) => end.of(matmul(x, dense.val().transpose())),
+            (Some(dense), _) => linear_f32(x, dense.val(), end),
             (None, Some(quant)) => matmul_linear(x, quant, end),
             (None, None) => unreachable!("a weight is dense or quantised by construction"),
         }

@@ -6,6 +6,7 @@ use burn_flex::FlexTensor;
 use vmad_quant::BLOCK;
 use wide::f32x4;
 
+use super::gemm::gemm;
 use super::lanes::{activate, each, gate, squares};
 use super::{Packed, chunks, tensor};
 use crate::QuantKind;
@@ -13,6 +14,9 @@ use crate::product::{Activation, ActivationOps, Around, Ends, ProductOps};
 
 /// Numbers that a thread takes at a time.
 pub(super) const SHARE: usize = 1 << 14;
+
+/// Parts of the tokens that threads multiply.
+const SHARES: usize = 16;
 
 impl ProductOps for Flex {
     fn gate(x: FlexTensor) -> FlexTensor {
@@ -38,30 +42,30 @@ impl ProductOps for Flex {
         debug_assert_eq!(ends.parts, 1, "views do here");
         let weight = Packed::new(kind, &packed, &scales, rows, x.shape()[1]);
         let mut out = product(&weight, numbers(&x));
-        let bias = ends.has_bias.then(|| numbers(&bias));
-        let residual = ends.has_residual.then(|| numbers(&residual));
         let tokens = out.len() / rows;
-        let share = SHARE.div_ceil(rows);
-        let work = if ends.activation.is_some() {
-            BLOCK * out.len()
-        } else {
-            out.len()
-        };
-        chunks(&mut out, share * rows, work, |at, out| {
-            if let Some(bias) = bias {
-                for out in out.chunks_exact_mut(rows) {
-                    each(out, bias, |y, bias| y + bias);
-                }
-            }
-            if let Some(activation) = ends.activation {
-                activate(out, activation);
-            }
-            if let Some(residual) = residual {
-                each(out, &residual[at * share * rows..][..out.len()], |y, x| {
-                    y + x
-                });
-            }
+        finish(&mut out, rows, ends, [&bias, &residual]);
+        tensor(out, Shape::new([tokens, rows]))
+    }
+
+    fn linear_f32(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+        ends: Ends,
+    ) -> FlexTensor {
+        let parts = [x, weight, bias, residual].map(|part| part.to_contiguous());
+        let [x, weight, bias, residual] = parts.each_ref();
+        let (tokens, rows, cols) = (x.shape()[0], weight.shape()[0], x.shape()[1]);
+        let mut out = vec![0.0; tokens * rows];
+        let share = tokens.div_ceil(SHARES).max(1);
+        let (x, weight) = (numbers(x), numbers(weight));
+        chunks(&mut out, share * rows, tokens * rows * cols, |at, out| {
+            let x = &x[at * share * cols..];
+            let sizes = [out.len() / rows, rows, cols];
+            gemm(sizes, 1.0, (x, [cols, 1]), (weight, [1, cols]), (out, rows));
         });
+        finish(&mut out, rows, ends, [bias, residual]);
         tensor(out, Shape::new([tokens, rows]))
     }
 
@@ -113,6 +117,32 @@ impl ActivationOps for Flex {
         chunks(out, SHARE, work, |_, out| activate(out, activation));
         activated
     }
+}
+
+/// What a linear layer does with a product of `rows` results a token; bias and residual are contiguous.
+fn finish(out: &mut [f32], rows: usize, ends: Ends, [bias, residual]: [&FlexTensor; 2]) {
+    let bias = ends.has_bias.then(|| numbers(bias));
+    let residual = ends.has_residual.then(|| numbers(residual));
+    let share = SHARE.div_ceil(rows);
+    let work = match ends.activation {
+        Some(_) => BLOCK * out.len(),
+        None => out.len(),
+    };
+    chunks(out, share * rows, work, |at, out| {
+        if let Some(bias) = bias {
+            for out in out.chunks_exact_mut(rows) {
+                each(out, bias, |y, bias| y + bias);
+            }
+        }
+        if let Some(activation) = ends.activation {
+            activate(out, activation);
+        }
+        if let Some(residual) = residual {
+            each(out, &residual[at * share * rows..][..out.len()], |y, x| {
+                y + x
+            });
+        }
+    });
 }
 
 /// The numbers of a contiguous tensor.

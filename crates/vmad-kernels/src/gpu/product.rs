@@ -6,7 +6,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{
-    GATE, MATMUL_Q4, MATMUL_Q8, MATVEC_Q4_ADDED, MATVEC_Q4_GATED, MATVEC_Q4_NORMED,
+    GATE, LINEAR_F32, MATMUL_Q4, MATMUL_Q8, MATVEC_Q4_ADDED, MATVEC_Q4_GATED, MATVEC_Q4_NORMED,
     MATVEC_Q8_ADDED, MATVEC_Q8_GATED, MATVEC_Q8_NORMED, Shader, run,
 };
 use crate::cost::{self, MATVEC_TOKENS};
@@ -32,6 +32,28 @@ pub(super) fn activation_word(activation: Option<Activation>) -> u32 {
         Some(Activation::QuickGelu) => 2,
         Some(Activation::Relu) => 3,
     }
+}
+
+/// The last words of a linear layer's `info`.
+fn end_words(ends: Ends, width: usize) -> [u32; 4] {
+    let activation = activation_word(ends.activation);
+    [
+        ends.has_bias.into(),
+        activation,
+        ends.has_residual.into(),
+        width as u32,
+    ]
+}
+
+/// Rows of an image for which a whole tile is worth it.
+const F32_TOKENS: usize = 32;
+
+/// Whether a product with a weight of floats takes one launch of `linear_f32`, and is worth it.
+pub(crate) fn takes_f32(x: &Tensor<2>, weight: &Tensor<2>) -> bool {
+    let ([tokens, _], [rows, cols]) = (x.dims(), weight.dims());
+    // Counted as int8: a little less is loaded there.
+    let most = cost::most_tokens(QuantKind::Q8, rows, cols);
+    super::fits(x) && super::fits(weight) && (F32_TOKENS..=most).contains(&tokens)
 }
 
 /// Whether these are the rows of a decoding step, where the shaders can take them.
@@ -71,6 +93,32 @@ pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
 }
 
 impl ProductOps for CubeBackend {
+    fn linear_f32(
+        x: CubeTensor,
+        weight: CubeTensor,
+        bias: CubeTensor,
+        residual: CubeTensor,
+        ends: Ends,
+    ) -> CubeTensor {
+        let [bias, residual, x, weight] = [bias, residual, x, weight].map(into_contiguous);
+        let (tokens, cols) = (x.meta.shape()[0], x.meta.shape()[1]);
+        let rows = weight.meta.shape()[0];
+        let word = |n: usize| n as u32;
+        let sizes = [word(tokens), word(rows), word(cols), 0];
+        let info = [sizes, end_words(ends, rows)].concat();
+        let tiles = |n: usize| n.div_ceil(LINEAR_F32.tile as usize) as u64;
+        run(
+            &LINEAR_F32,
+            vec![bias, residual, x, weight],
+            Shape::new([tokens, rows]),
+            (info, 3),
+            tiles(tokens) * tiles(rows),
+            cost::product(QuantKind::Q8, [tokens, rows, cols])
+                .asked
+                .operations,
+        )
+    }
+
     fn gate(x: CubeTensor) -> CubeTensor {
         let x = into_contiguous(x);
         let (tokens, width) = (x.meta.shape()[0], x.meta.shape()[1] / 2);
@@ -97,22 +145,13 @@ impl ProductOps for CubeBackend {
         };
         let word = |n: usize| n as u32;
         let sizes = [word(tokens), word(rows), word(cols), 0];
-        let activation = activation_word(ends.activation);
-        let (bias_is_there, residual_is_there) = (ends.has_bias.into(), ends.has_residual.into());
         let width = rows / ends.parts;
-        let info = [
-            sizes,
-            [bias_is_there, activation, residual_is_there, word(width)],
-        ]
-        .concat();
+        let info = [sizes, end_words(ends, width)].concat();
         let tiles = |n: usize| n.div_ceil(shader.tile as usize) as u64;
-        let beside = [bias, residual].map(into_contiguous);
-        let inputs = [packed, scales, into_contiguous(x)]
-            .into_iter()
-            .chain(beside);
+        let [bias, residual, x] = [bias, residual, x].map(into_contiguous);
         run(
             shader,
-            inputs.collect(),
+            vec![bias, residual, x, packed, scales],
             match ends.parts {
                 1 => Shape::new([tokens, rows]),
                 parts => Shape::new([parts, tokens, width]),
