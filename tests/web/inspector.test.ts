@@ -14,6 +14,8 @@ import { serve } from "../../www/lib/serve.js";
 import { fakeEngine } from "./fake/engine.js";
 
 const PACKAGE = "http://localhost/models/fake";
+/** The fake engine warms it up for as long as it may. */
+const COLD = "http://localhost/models/cold";
 /** For the fake engine, the first two bytes are width and height. */
 const PHOTO = new Uint8Array([16, 12, 0]).buffer;
 
@@ -78,6 +80,30 @@ async function collect<E extends InspectEvent | CalibrateEvent>(
 function text(events: InspectEvent[]): string {
   return events.map((event) => (event.kind === "token" ? event.text : "")).join("");
 }
+
+describe("warming up", () => {
+  test("ends when somebody wants something", async () => {
+    const inspector = await openFake({ packageUrl: COLD }).opening;
+    const events = await collect(inspector.inspect(PHOTO, { ask: "none" }));
+    expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
+    expect(events.some((event) => event.kind === "result")).toBe(true);
+  });
+
+  test("a call that is cancelled while it waits for the end of it never starts", async () => {
+    const inspector = await openFake({ packageUrl: COLD }).opening;
+    const abort = new AbortController();
+    const running = collect(inspector.inspect(PHOTO, {}, { signal: abort.signal }));
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1);
+    });
+    abort.abort();
+    const events = await running;
+    expect(events.at(-1)).toEqual({ kind: "done", reason: "cancelled" });
+    expect(events.some((event) => event.kind === "result")).toBe(false);
+    const again = await collect(inspector.inspect(PHOTO, { ask: "none" }));
+    expect(again.at(-1)).toEqual({ kind: "done", reason: "end" });
+  });
+});
 
 describe("opening", () => {
   test("reports progress and the device", async () => {

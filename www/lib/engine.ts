@@ -28,6 +28,8 @@ export interface WasmInspector {
     options: CalibrationOptions,
     onEvent: OnEvent<CalibrateEvent>,
   ): Promise<void>;
+  /** Has a hardware GPU compile ahead what an inspection runs; whether there was anything to do. */
+  warmUp(): Promise<boolean>;
   cancel(): void;
   report(): Report;
   device(): DeviceInfo;

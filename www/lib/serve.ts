@@ -20,6 +20,8 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
   // Ids cancelled before their turn came: the engine must never start them. Ids only ever grow.
   const cancelledIds = new Set<number>();
   let queue = Promise.resolve();
+  // Runs between requests; the next one ends it.
+  let warming: Promise<unknown> | undefined;
   // Takes the photograph that the running calibration waits for.
   let give: ((photo: CalibrationPhoto | null) => void) | undefined;
 
@@ -48,6 +50,8 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
         const { WasmInspector } = engine;
         inspector = await WasmInspector.open(request.packageUrl, request.device, emit);
         post({ kind: "opened", id, device: inspector.device() }, []);
+        // Whatever goes wrong goes wrong again where somebody waits for it.
+        warming = inspector.warmUp().catch(() => undefined);
         return;
       }
       case "inspect":
@@ -64,16 +68,29 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
     }
   };
 
+  const giveUp = (id: number): void => {
+    post({ kind: "event", id, event: { kind: "done", reason: "cancelled" } }, []);
+    post({ kind: "finished", id }, []);
+  };
+
   const take = async (request: Turn): Promise<void> => {
     const { id } = request;
     takenId = id;
     if (cancelledIds.delete(id)) {
-      post({ kind: "event", id, event: { kind: "done", reason: "cancelled" } }, []);
-      post({ kind: "finished", id }, []);
+      giveUp(id);
       return;
     }
     runningId = id;
     try {
+      if (warming) {
+        inspector?.cancel();
+        await warming;
+        warming = undefined;
+        if (cancelledIds.delete(id)) {
+          giveUp(id);
+          return;
+        }
+      }
       await run(request);
       post({ kind: "finished", id }, []);
     } catch (thrown) {
@@ -90,6 +107,8 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
     } else if (request.kind !== "cancel") {
       queue = queue.then(() => take(request));
     } else if (request.id === runningId) {
+      // While it waits for the warming up to end there is nothing of its own to cancel yet.
+      if (warming) cancelledIds.add(request.id);
       inspector?.cancel();
       // A calibration may wait for a photograph that will not come any more.
       give?.(null);

@@ -21,6 +21,7 @@ mod giving_up;
 mod going_ahead;
 mod packages;
 mod telling;
+mod warming;
 
 type Outcome = Result<(), EngineError>;
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures::lock::{Mutex, MutexGuard};
 use futures::{StreamExt, stream};
 use js_sys::{Function, Promise};
-use vmad_engine::{CancelToken, Chosen, Engine, EventStream, Specimen, choose_knowing};
+use vmad_engine::{CancelToken, Chosen, DeviceKind, Engine, EventStream, Specimen, choose_knowing};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -129,6 +129,27 @@ impl WasmInspector {
         let events = engine.calibrate(photos, options, &cancel);
         tell(events, message::calibration_event, &on_event).await?;
         thrown.take().map_or(Ok(()), Err)
+    }
+
+    /// Has a GPU compile ahead what an inspection runs, unless it is emulated; [`Self::cancel`] gives that up. Whether
+    /// there was anything to do.
+    ///
+    /// # Errors
+    /// What an inspection would fail with, too.
+    #[wasm_bindgen(js_name = warmUp)]
+    pub async fn warm_up(&self) -> Result<bool, JsValue> {
+        let (mut engine, cancel) = self.begin()?;
+        let is_hardware = matches!(
+            self.device.kind,
+            DeviceKind::Gpu {
+                software: false,
+                ..
+            }
+        );
+        if is_hardware {
+            engine.warm_up(&cancel).await.map_err(Failure::from)?;
+        }
+        Ok(is_hardware)
     }
 
     /// Gives up the running call, which ends with the event `done` and the reason `cancelled`.

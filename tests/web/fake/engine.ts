@@ -29,15 +29,19 @@ function nextTask(ms = 0): Promise<void> {
 class FakeInspector implements WasmInspector {
   #isCancelled = false;
   #hasImage = false;
+  #isWarming = false;
   readonly #choice: string;
   readonly #pauseMs: number;
+  readonly #isCold: boolean;
 
-  constructor(choice: string, pauseMs: number) {
+  constructor(packageUrl: string, choice: string, pauseMs: number) {
+    this.#isCold = packageUrl.includes("cold");
     this.#choice = choice;
     this.#pauseMs = pauseMs;
   }
 
   async inspect(image: Uint8Array, query: Query, onEvent: OnEvent): Promise<void> {
+    if (this.#isWarming) throw failure("internal", "a call is still running");
     this.#isCancelled = false;
     const size = await sizeOf(image);
     const stages = ["decode", "clip", "projector", "llm", "sam", "mask"];
@@ -139,6 +143,17 @@ class FakeInspector implements WasmInspector {
     onEvent({ kind: "done", reason: "end" });
   }
 
+  /** Of the package `cold` it goes on until it is cancelled, and a little longer. */
+  async warmUp(): Promise<boolean> {
+    if (!this.#isCold) return false;
+    this.#isCancelled = false;
+    this.#isWarming = true;
+    while (!this.#wasCancelled()) await nextTask(this.#pauseMs);
+    await nextTask(this.#pauseMs);
+    this.#isWarming = false;
+    return true;
+  }
+
   cancel(): void {
     this.#isCancelled = true;
   }
@@ -217,7 +232,7 @@ export function fakeEngine(pauseMs = 0): EngineModule {
         }
         if (packageUrl.includes("missing")) throw failure("package-missing", "model.json: 404");
         if (device === "gpu") throw failure("no-gpu", "no adapter");
-        return new FakeInspector(device, pauseMs);
+        return new FakeInspector(packageUrl, device, pauseMs);
       },
     },
   };

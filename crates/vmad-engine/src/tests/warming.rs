@@ -1,0 +1,45 @@
+//! Warming up leaves nothing behind.
+
+use pollster::block_on;
+
+use super::{Outcome, all, describe, open, photo, short};
+use crate::{CancelToken, EngineError, Event};
+
+fn scores(events: &[Event]) -> Vec<f32> {
+    let score = |event: &Event| match event {
+        Event::Result(inspection) => Some(inspection.score),
+        _ => None,
+    };
+    events.iter().filter_map(score).collect()
+}
+
+#[test]
+fn what_was_warmed_up_with_is_forgotten() -> Outcome {
+    let cancel = CancelToken::new();
+    let mut warm = open()?;
+    block_on(warm.warm_up(&cancel))?;
+    assert!(!warm.has_image());
+    assert!(warm.report().timings.is_empty());
+    let mut cold = open()?;
+    let [one, other] = [&mut warm, &mut cold]
+        .map(|engine| all(engine.inspect(photo(), describe(short(3, 0.0)), &cancel)));
+    let (one, other) = (one?, other?);
+    assert!(!scores(&one).is_empty());
+    assert_eq!(scores(&one), scores(&other));
+    Ok(())
+}
+
+#[test]
+fn it_can_be_given_up() -> Outcome {
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let mut engine = open()?;
+    match block_on(engine.warm_up(&cancel)) {
+        Ok(()) | Err(EngineError::Cancelled) => {}
+        Err(error) => return Err(error),
+    }
+    assert!(!engine.has_image());
+    let events = engine.inspect(photo(), describe(short(3, 0.0)), &CancelToken::new());
+    assert!(!scores(&all(events)?).is_empty());
+    Ok(())
+}
