@@ -1,6 +1,5 @@
 /** The inspector and the worker's side of the protocol, joined without a worker. */
 import { describe, expect, test } from "vitest";
-import type { EngineModule } from "../../www/lib/engine.js";
 import { toVmadError, VmadError } from "../../www/lib/errors.js";
 import { Inspector, type WorkerLike } from "../../www/lib/inspector.js";
 import type {
@@ -11,7 +10,7 @@ import type {
   Request,
 } from "../../www/lib/protocol.js";
 import { serve } from "../../www/lib/serve.js";
-import { fakeEngine } from "./fake/engine.js";
+import { type FakeModule, fakeEngine } from "./fake/engine.js";
 
 const PACKAGE = "http://localhost/models/fake";
 /** The fake engine warms it up for as long as it may. */
@@ -21,13 +20,15 @@ const PHOTO = new Uint8Array([16, 12, 0]).buffer;
 
 /** A worker in name only; messages are cloned and arrive later, as between threads. */
 class Loopback implements WorkerLike {
+  readonly warmings: () => number;
   onmessage: ((message: MessageEvent<Reply>) => void) | null = null;
   onerror: ((event: ErrorEvent) => void) | null = null;
   readonly requests: Request[] = [];
   isTerminated = false;
   readonly #take: (request: Request) => void;
 
-  constructor(engine: EngineModule) {
+  constructor(engine: FakeModule) {
+    this.warmings = engine.warmings;
     this.#take = serve(
       () => Promise.resolve(engine),
       (reply, transfer) => {
@@ -87,6 +88,18 @@ describe("warming up", () => {
     const events = await collect(inspector.inspect(PHOTO, { ask: "none" }));
     expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
     expect(events.some((event) => event.kind === "result")).toBe(true);
+  });
+
+  test("goes on after a report, and not after an inspection", async () => {
+    const { opening, workers } = openFake({ packageUrl: COLD });
+    const inspector = await opening;
+    await inspector.report();
+    await inspector.report();
+    const begun = () => workers[0]?.warmings() ?? 0;
+    expect(begun()).toBe(3);
+    await collect(inspector.inspect(PHOTO, { ask: "none" }));
+    await inspector.report();
+    expect(begun()).toBe(3);
   });
 
   test("a call that is cancelled while it waits for the end of it never starts", async () => {

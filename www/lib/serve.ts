@@ -20,8 +20,10 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
   // Ids cancelled before their turn came: the engine must never start them. Ids only ever grow.
   const cancelledIds = new Set<number>();
   let queue = Promise.resolve();
-  // Runs between requests; the next one ends it.
-  let warming: Promise<unknown> | undefined;
+  // Runs between requests until it comes to its end; the next one ends it early.
+  let warming: Promise<void> | undefined;
+  let isWarm = false;
+  let cut = (): void => undefined;
   // Takes the photograph that the running calibration waits for.
   let give: ((photo: CalibrationPhoto | null) => void) | undefined;
 
@@ -50,8 +52,7 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
         const { WasmInspector } = engine;
         inspector = await WasmInspector.open(request.packageUrl, request.device, emit);
         post({ kind: "opened", id, device: inspector.device() }, []);
-        // Whatever goes wrong goes wrong again where somebody waits for it.
-        warming = inspector.warmUp().catch(() => undefined);
+        isWarm = false;
         return;
       }
       case "inspect":
@@ -68,6 +69,29 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
     }
   };
 
+  const warmUp = (): void => {
+    if (!inspector || isWarm) return;
+    let isCut = false;
+    cut = () => {
+      isCut = true;
+      inspector?.cancel();
+    };
+    // Whatever goes wrong goes wrong again where somebody waits for it.
+    warming = inspector
+      .warmUp()
+      .catch(() => undefined)
+      .then(() => {
+        isWarm = !isCut;
+      });
+  };
+
+  const coolDown = async (): Promise<void> => {
+    if (!warming) return;
+    cut();
+    await warming;
+    warming = undefined;
+  };
+
   const giveUp = (id: number): void => {
     post({ kind: "event", id, event: { kind: "done", reason: "cancelled" } }, []);
     post({ kind: "finished", id }, []);
@@ -82,17 +106,15 @@ export function serve(loadEngine: () => Promise<EngineModule>, post: Post): (r: 
     }
     runningId = id;
     try {
-      if (warming) {
-        inspector?.cancel();
-        await warming;
-        warming = undefined;
-        if (cancelledIds.delete(id)) {
-          giveUp(id);
-          return;
-        }
+      await coolDown();
+      if (cancelledIds.delete(id)) {
+        giveUp(id);
+        return;
       }
       await run(request);
       post({ kind: "finished", id }, []);
+      if (request.kind === "open" || request.kind === "report") warmUp();
+      else isWarm = true;
     } catch (thrown) {
       const { code, message } = toVmadError(thrown);
       post({ kind: "failed", id, code, message }, []);

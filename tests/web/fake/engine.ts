@@ -33,8 +33,10 @@ class FakeInspector implements WasmInspector {
   readonly #choice: string;
   readonly #pauseMs: number;
   readonly #isCold: boolean;
+  readonly #countWarming: () => void;
 
-  constructor(packageUrl: string, choice: string, pauseMs: number) {
+  constructor(packageUrl: string, choice: string, pauseMs: number, countWarming: () => void) {
+    this.#countWarming = countWarming;
     this.#isCold = packageUrl.includes("cold");
     this.#choice = choice;
     this.#pauseMs = pauseMs;
@@ -146,6 +148,7 @@ class FakeInspector implements WasmInspector {
   /** Of the package `cold` it goes on until it is cancelled, and a little longer. */
   async warmUp(): Promise<boolean> {
     if (!this.#isCold) return false;
+    this.#countWarming();
     this.#isCancelled = false;
     this.#isWarming = true;
     while (!this.#wasCancelled()) await nextTask(this.#pauseMs);
@@ -219,9 +222,17 @@ function bump(width: number, height: number, peak: number): Float32Array<ArrayBu
   return map;
 }
 
+/** The module, and how often its inspectors began to warm up. */
+export type FakeModule = EngineModule & { warmings: () => number };
+
 /** A module like the one wasm-bindgen writes; `pauseMs` is how long a step takes. */
-export function fakeEngine(pauseMs = 0): EngineModule {
+export function fakeEngine(pauseMs = 0): FakeModule {
+  let warmings = 0;
+  const countWarming = (): void => {
+    warmings += 1;
+  };
   return {
+    warmings: () => warmings,
     default: () => Promise.resolve(),
     WasmInspector: {
       async open(packageUrl, device, onEvent) {
@@ -232,7 +243,7 @@ export function fakeEngine(pauseMs = 0): EngineModule {
         }
         if (packageUrl.includes("missing")) throw failure("package-missing", "model.json: 404");
         if (device === "gpu") throw failure("no-gpu", "no adapter");
-        return new FakeInspector(packageUrl, device, pauseMs);
+        return new FakeInspector(packageUrl, device, pauseMs, countWarming);
       },
     },
   };
