@@ -50,6 +50,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod warm_up;
 mod words;
 
 pub use calibration::{

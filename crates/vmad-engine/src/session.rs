@@ -12,7 +12,6 @@
 use std::rc::Rc;
 
 use burn::tensor::{Tensor, TensorData};
-use futures::StreamExt;
 use vmad_kernels::Draw;
 use vmad_kernels::reference::sample;
 use vmad_model::clip::taps;
@@ -20,7 +19,6 @@ use vmad_model::config::SimilaritySource;
 use vmad_model::evidence::Features;
 use vmad_model::llama::KvCache;
 use vmad_model::similarity::sam_prior;
-use vmad_prep::overlay::colour;
 use vmad_prep::{
     IMAGE_SENTINEL, PrepError, Prior, Region, RgbImage, SamFrame, ScoreMode, anomaly_map,
     clip_pixels, image_score, regions, sam_pixels, upscale_logits,
@@ -35,11 +33,6 @@ use crate::{
     CancelToken, Engine, EngineError, Event, EventStream, Generation, Inspection, Photo, Query,
     Stage, StopReason,
 };
-
-/// Side of the picture that [`Engine::warm_up`] inspects, pixels, and tokens that it has said about it: the first takes
-/// other shaders than those behind it.
-const WARM_UP_SIDE: u32 = 64;
-const WARM_UP_TOKENS: usize = 3;
 
 /// A photograph that has been looked at, and what was said about it.
 pub(crate) struct Session {
@@ -129,35 +122,6 @@ impl Engine {
             let result = self.run_inspect(photo, query, &mut pace).await;
             self.close(result, pace).await
         })
-    }
-
-    /// Inspects a picture of no interest and forgets it, so that the first photograph need not wait until its GPU has
-    /// compiled what it runs. Call it before there is a photograph; given up half-way it has done a part.
-    ///
-    /// # Errors
-    /// As [`Self::inspect`]'s events.
-    pub async fn warm_up(&mut self, cancel: &CancelToken) -> Result<(), EngineError> {
-        let query = Query {
-            ask: crate::Ask::Description,
-            generation: Generation {
-                max_new_tokens: WARM_UP_TOKENS,
-                ..Generation::default()
-            },
-            ..Query::default()
-        };
-        // Not of one colour: nothing would stand out from anything.
-        let dots = RgbImage::from_fn(WARM_UP_SIDE, WARM_UP_SIDE, |x, y| {
-            colour(((x * 37 + y * 91) % 256) as f32 / 255.0).into()
-        });
-        let mut events = self.inspect(dots, query, cancel);
-        let mut outcome = Ok(());
-        while let Some(event) = events.next().await {
-            outcome = outcome.and(event.map(|_| ()));
-        }
-        drop(events);
-        self.session = None;
-        self.timings.clear();
-        outcome
     }
 
     /// Asks a further question about the photograph, reusing its features and everything said.

@@ -1,0 +1,43 @@
+//! An inspection of nothing, so that the first one of something need not wait for a compiler.
+
+use futures::StreamExt;
+use vmad_prep::RgbImage;
+use vmad_prep::overlay::colour;
+
+use crate::{Ask, CancelToken, Engine, EngineError, Generation, Query};
+
+/// Side of the picture that it is done with, pixels, and tokens that it has said about it: the first takes
+/// other shaders than those behind it.
+const WARM_UP_SIDE: u32 = 64;
+const WARM_UP_TOKENS: usize = 3;
+
+impl Engine {
+    /// Inspects a picture of no interest and forgets it, so that the first photograph need not wait until its GPU has
+    /// compiled what it runs. Call it before there is a photograph; given up half-way it has done a part.
+    ///
+    /// # Errors
+    /// As [`Self::inspect`]'s events.
+    pub async fn warm_up(&mut self, cancel: &CancelToken) -> Result<(), EngineError> {
+        let query = Query {
+            ask: Ask::Description,
+            generation: Generation {
+                max_new_tokens: WARM_UP_TOKENS,
+                ..Generation::default()
+            },
+            ..Query::default()
+        };
+        // Not of one colour: nothing would stand out from anything.
+        let dots = RgbImage::from_fn(WARM_UP_SIDE, WARM_UP_SIDE, |x, y| {
+            colour(((x * 37 + y * 91) % 256) as f32 / 255.0).into()
+        });
+        let mut events = self.inspect(dots, query, cancel);
+        let mut outcome = Ok(());
+        while let Some(event) = events.next().await {
+            outcome = outcome.and(event.map(|_| ()));
+        }
+        drop(events);
+        self.session = None;
+        self.timings.clear();
+        outcome
+    }
+}
