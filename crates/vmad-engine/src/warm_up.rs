@@ -6,10 +6,9 @@ use vmad_prep::overlay::colour;
 
 use crate::{Ask, CancelToken, Engine, EngineError, Generation, Query};
 
-/// Side of the picture that it is done with, pixels, and tokens that it has said about it: the first takes
-/// other shaders than those behind it.
-const WARM_UP_SIDE: u32 = 64;
-const WARM_UP_TOKENS: usize = 3;
+/// Side of the picture, pixels, and tokens that are said about it: the first takes other shaders than those behind it.
+const SIDE: u32 = 64;
+const TOKENS: usize = 3;
 
 impl Engine {
     /// Inspects a picture of no interest and forgets it, so that the first photograph need not wait until its GPU has
@@ -21,13 +20,13 @@ impl Engine {
         let query = Query {
             ask: Ask::Description,
             generation: Generation {
-                max_new_tokens: WARM_UP_TOKENS,
+                max_new_tokens: TOKENS,
                 ..Generation::default()
             },
             ..Query::default()
         };
         // Not of one colour: nothing would stand out from anything.
-        let dots = RgbImage::from_fn(WARM_UP_SIDE, WARM_UP_SIDE, |x, y| {
+        let dots = RgbImage::from_fn(SIDE, SIDE, |x, y| {
             colour(((x * 37 + y * 91) % 256) as f32 / 255.0).into()
         });
         let mut events = self.inspect(dots, query, cancel);

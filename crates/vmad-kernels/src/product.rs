@@ -1,5 +1,5 @@
-//! Products of packed weights together with what comes before or after them in a block of a transformer: one
-//! launch each on a GPU, the operations one after the other elsewhere.
+//! Products of weights together with what comes before or after them in a block of a transformer: one launch each
+//! on a GPU, one call on the CPU backend, the operations one after the other elsewhere.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, backend_extension};
@@ -34,9 +34,6 @@ pub(crate) trait ProductOps: burn::backend::Backend {
         residual: FloatTensor<Self>,
         ends: Ends,
     ) -> FloatTensor<Self>;
-
-    /// SiLU of the first half of each row times the second.
-    fn gate(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// A product of a decoding step. `extra` holds the norm's weights, `[1, cols]`, or what is added,
     /// `[tokens, rows]`.
@@ -192,12 +189,12 @@ impl LinearEnd {
     }
 
     /// A shader would read past the end.
-    fn check(&self, tokens: usize, rows: usize) {
+    fn check(&self, [tokens, width]: [usize; 2], [rows, cols]: [usize; 2]) {
         let bias = self.bias.as_ref().map_or([rows], Tensor::dims);
         let residual = self.residual.as_ref().map_or([tokens, rows], Tensor::dims);
         assert!(
-            bias == [rows] && residual == [tokens, rows],
-            "a bias of {bias:?} and a residual of {residual:?} for {tokens}×{rows} results"
+            width == cols && bias == [rows] && residual == [tokens, rows],
+            "x is {tokens}×{width}, the weight {rows}×{cols}, a bias {bias:?}, a residual {residual:?}"
         );
     }
 
@@ -229,8 +226,7 @@ impl LinearEnd {
 /// Like every product in burn: when the shapes do not fit or the tensors are on different devices.
 #[must_use]
 pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
-    let tokens = x.dims()[0];
-    end.check(tokens, w.rows());
+    end.check(x.dims(), [w.rows(), w.cols()]);
     #[cfg(feature = "wgpu")]
     if let LinearEnd {
         bias: None,
@@ -245,7 +241,7 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
     if crate::gpu::product::is_prompt(&x) {
         return crate::gpu::product::linear(x, w, end);
     }
-    if cpu::fits(&x) && tokens > 0 {
+    if cpu::fits(&x) && x.dims()[0] > 0 {
         return linear(x, w, end);
     }
     end.of(matmul_quant(x, w))
@@ -262,12 +258,7 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
 /// As [`matmul_linear`].
 #[must_use]
 pub fn linear_f32(x: Tensor<2>, weight: Tensor<2>, end: LinearEnd) -> Tensor<2> {
-    let ([tokens, cols], [rows, width]) = (x.dims(), weight.dims());
-    assert_eq!(
-        cols, width,
-        "linear_f32: x is {tokens}×{cols}, the weight {rows}×{width}"
-    );
-    end.check(tokens, rows);
+    end.check(x.dims(), weight.dims());
     if !is_fused_f32(&x, &weight) {
         return end.of(matmul(x, weight.transpose()));
     }
@@ -316,7 +307,7 @@ pub fn matmul_parts(
     };
     #[cfg(feature = "wgpu")]
     if crate::gpu::product::is_one_launch(&x, w) {
-        end.check(tokens, w.rows());
+        end.check(x.dims(), [w.rows(), w.cols()]);
         let all: Tensor<3> = linear_parts(x, w, end, parts);
         let part = |i| all.clone().narrow(0, i, 1).reshape([tokens, width]);
         return (0..parts).map(part).collect();
@@ -365,7 +356,7 @@ pub fn matmul_gated(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> 
     let both = matmul_quant(norm.normed(x), w);
     #[cfg(feature = "wgpu")]
     if crate::gpu::fits(&both) {
-        return Tensor::from_dispatch(<Dispatch as ProductOps>::gate(both.into_dispatch()));
+        return crate::gpu::product::gate(both);
     }
     let gate = both.clone().narrow(1, 0, half);
     activation::silu(gate) * both.narrow(1, half, half)

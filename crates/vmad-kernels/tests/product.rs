@@ -248,3 +248,18 @@ fn weights_that_differ_are_not_stacked() {
     assert!(QuantWeight::stacked(&[&wide, &odd]).is_some());
     assert!(QuantWeight::stacked(&[]).is_none());
 }
+
+/// Not a wrong result, nor what lies behind the weight.
+#[test]
+fn inputs_of_another_width_are_refused() {
+    let device = cpu_device();
+    let w = Matrix::random(false, 4, 64, &mut StdRng::seed_from_u64(5)).upload(&device);
+    let refused = |width: usize| {
+        let x = Tensor::<2>::zeros([5, width], &device);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            matmul_linear(x, &w, LinearEnd::default())
+        }))
+        .is_err()
+    };
+    assert!(refused(32) && refused(96) && !refused(64));
+}

@@ -19,12 +19,6 @@ pub(super) const SHARE: usize = 1 << 14;
 const SHARES: usize = 16;
 
 impl ProductOps for Flex {
-    fn gate(x: FlexTensor) -> FlexTensor {
-        let x = x.to_contiguous();
-        let (tokens, both) = (x.shape()[0], x.shape()[1]);
-        gated(numbers(&x).to_vec(), [tokens, both])
-    }
-
     fn linear(
         x: FlexTensor,
         packed: FlexTensor,
@@ -96,7 +90,7 @@ impl ProductOps for Flex {
     }
 }
 
-/// See [`ProductOps::gate`].
+/// SiLU of the first half of each row times the second.
 fn gated(mut both: Vec<f32>, [tokens, width]: [usize; 2]) -> FlexTensor {
     let half = width / 2;
     for both in both.chunks_exact_mut(width) {

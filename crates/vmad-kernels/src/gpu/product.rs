@@ -1,5 +1,7 @@
 //! Products together with what comes before or after them, on cubecl backends.
 
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::{Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
@@ -92,6 +94,29 @@ pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
     Tensor::cat(parts.collect(), 0)
 }
 
+/// What only cubecl backends do apart from its product.
+#[backend_extension(Cube)]
+pub(crate) trait GateOps: burn::backend::Backend {
+    fn gate(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// SiLU of the first half of each row times the second.
+pub(crate) fn gate(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as GateOps>::gate(x.into_dispatch()))
+}
+
+impl GateOps for CubeBackend {
+    fn gate(x: CubeTensor) -> CubeTensor {
+        let x = into_contiguous(x);
+        let (tokens, width) = (x.meta.shape()[0], x.meta.shape()[1] / 2);
+        let results = tokens * width;
+        let info = vec![results as u32, width as u32, 0, 0];
+        let groups = super::stem::groups(&GATE, results);
+        let shape = Shape::new([tokens, width]);
+        run(&GATE, vec![x], shape, (info, 3), groups, 0.0)
+    }
+}
+
 impl ProductOps for CubeBackend {
     fn linear_f32(
         x: CubeTensor,
@@ -117,16 +142,6 @@ impl ProductOps for CubeBackend {
                 .asked
                 .operations,
         )
-    }
-
-    fn gate(x: CubeTensor) -> CubeTensor {
-        let x = into_contiguous(x);
-        let (tokens, width) = (x.meta.shape()[0], x.meta.shape()[1] / 2);
-        let results = tokens * width;
-        let info = vec![results as u32, width as u32, 0, 0];
-        let groups = super::stem::groups(&GATE, results);
-        let shape = Shape::new([tokens, width]);
-        run(&GATE, vec![x], shape, (info, 3), groups, 0.0)
     }
 
     fn linear(
