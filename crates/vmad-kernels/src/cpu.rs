@@ -53,10 +53,7 @@ pub(crate) fn flex_matmul(
 ) -> FlexTensor {
     let x = x.to_contiguous();
     let weight = Packed::new(kind, packed, scales, rows, cols);
-    let tokens = x.shape()[0];
-    let mut out = vec![0.0; tokens * rows];
-    weight.matmul(x.storage(), &mut out);
-    tensor(out, Shape::new([tokens, rows]))
+    tensor(weight.times(x.storage()), Shape::new([x.shape()[0], rows]))
 }
 
 /// See [`crate::gather_quant`].
@@ -135,13 +132,15 @@ impl<'a> Packed<'a> {
         f32::from_bits(bits) * f32::from_bits((127 + 112) << 23)
     }
 
-    /// x · Wᵀ of activations `[tokens, cols]` into `out`, `[tokens, rows]`.
-    fn matmul(&self, x: &[f32], out: &mut [f32]) {
+    /// x · Wᵀ of activations `[tokens, cols]`: `[tokens, rows]`.
+    fn times(&self, x: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; x.len() / self.cols * self.rows];
         if cfg!(target_family = "wasm") {
-            fixed::matmul(self, x, out);
+            fixed::matmul(self, x, &mut out);
         } else {
-            float::matmul(self, x, out);
+            float::matmul(self, x, &mut out);
         }
+        out
     }
 
     /// One row in the order of its columns.

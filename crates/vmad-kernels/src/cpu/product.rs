@@ -35,7 +35,7 @@ impl ProductOps for Flex {
         );
         debug_assert_eq!(ends.parts, 1, "views do here");
         let weight = Packed::new(kind, &packed, &scales, rows, x.shape()[1]);
-        let mut out = product(&weight, numbers(&x));
+        let mut out = weight.times(numbers(&x));
         let tokens = out.len() / rows;
         finish(&mut out, rows, ends, [&bias, &residual]);
         tensor(out, Shape::new([tokens, rows]))
@@ -77,15 +77,15 @@ impl ProductOps for Flex {
         let (x, extra) = (numbers(&x), numbers(&extra));
         match around {
             Around::Added => {
-                let mut out = product(&weight, x);
+                let mut out = weight.times(x);
                 each(&mut out, extra, |y, x| y + x);
                 tensor(out, Shape::new([tokens, rows]))
             }
             Around::Normed(eps) => tensor(
-                product(&weight, &normed(x, extra, eps)),
+                weight.times(&normed(x, extra, eps)),
                 Shape::new([tokens, rows]),
             ),
-            Around::Gated(eps) => gated(product(&weight, &normed(x, extra, eps)), [tokens, rows]),
+            Around::Gated(eps) => gated(weight.times(&normed(x, extra, eps)), [tokens, rows]),
         }
     }
 }
@@ -139,15 +139,9 @@ fn finish(out: &mut [f32], rows: usize, ends: Ends, [bias, residual]: [&FlexTens
     });
 }
 
-/// The numbers of a contiguous tensor.
+/// The numbers of a tensor that went through `to_contiguous`, which cuts the storage to them.
 pub(super) fn numbers(x: &FlexTensor) -> &[f32] {
-    &x.storage()[x.layout().start_offset()..][..x.layout().num_elements()]
-}
-
-fn product(weight: &Packed, x: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0; x.len() / weight.cols * weight.rows];
-    weight.matmul(x, &mut out);
-    out
+    x.storage()
 }
 
 /// See [`crate::rms_norm`].
