@@ -122,30 +122,14 @@ fn check_all(device: &Device) {
             numbers(tokens * cols, &mut rng),
             numbers(tokens * rows, &mut rng),
         );
-        for (with_bias, activation, with_residual) in ENDS {
-            let bias = numbers(rows, &mut rng);
-            let end = LinearEnd {
-                bias: with_bias
-                    .then(|| Tensor::from_data(TensorData::new(bias.clone(), [rows]), device)),
-                activation,
-                residual: with_residual.then(|| tensor(&more, rows)),
-            };
-            let made = matmul_linear(tensor(&x, cols), &packed, end);
-            let finish = |(i, y): (usize, f32)| {
-                let y = if with_bias { y + bias[i % rows] } else { y };
-                let y = activation.map_or(y, |activation| reference::activated(activation, y));
-                if with_residual { y + more[i] } else { y }
-            };
-            let expected: Vec<f32> = w.times(&x).into_iter().enumerate().map(finish).collect();
-            let end = format!("bias {with_bias}, {activation:?}, residual {with_residual}");
-            compare(&format!("{end} {what}"), made, &expected);
-        }
-
         let weight = numbers(rows * cols, &mut rng);
         let transposed: Vec<f32> = (0..rows * cols)
             .map(|i| weight[i % rows * cols + i / rows])
             .collect();
-        let product = reference::matmul(&x, &transposed, [tokens, cols, rows]);
+        let of_floats = reference::matmul(&x, &transposed, [tokens, cols, rows]);
+        // These grow with the columns, as the weights do not shrink.
+        let of_floats_within = TOLERANCE * (cols as f32).sqrt();
+        let of_packed = w.times(&x);
         for (with_bias, activation, with_residual) in ENDS {
             let bias = numbers(rows, &mut rng);
             let end = LinearEnd {
@@ -154,20 +138,23 @@ fn check_all(device: &Device) {
                 activation,
                 residual: with_residual.then(|| tensor(&more, rows)),
             };
-            let made = linear_f32(tensor(&x, cols), tensor(&weight, cols), end);
             let finish = |(i, y): (usize, &f32)| {
                 let y = if with_bias { y + bias[i % rows] } else { *y };
                 let y = activation.map_or(y, |activation| reference::activated(activation, y));
                 if with_residual { y + more[i] } else { y }
             };
-            let expected: Vec<f32> = product.iter().enumerate().map(finish).collect();
-            // The products grow with the columns, as their weights do not shrink.
-            let spread = (cols as f32).sqrt();
+            let finished =
+                |product: &[f32]| -> Vec<f32> { product.iter().enumerate().map(finish).collect() };
+            let what = format!("bias {with_bias}, {activation:?}, residual {with_residual} {what}");
+            let made = matmul_linear(tensor(&x, cols), &packed, end.clone());
+            compare(&what, made, &finished(&of_packed));
+            let made = linear_f32(tensor(&x, cols), tensor(&weight, cols), end);
+            let expected = finished(&of_floats);
             compare_within(
-                &format!("floats, {activation:?} {what}"),
+                &format!("floats, {what}"),
                 made,
                 &expected,
-                TOLERANCE * spread,
+                of_floats_within,
             );
         }
 
