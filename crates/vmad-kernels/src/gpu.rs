@@ -36,8 +36,13 @@ pub(crate) struct Shader {
     source: &'static str,
 }
 
-#[cfg(test)]
 impl Shader {
+    /// Workgroups of a shader whose threads make a result each.
+    fn groups(&self, results: usize) -> u64 {
+        (results as u64).div_ceil(u64::from(self.workgroup))
+    }
+
+    #[cfg(test)]
     pub fn tile(&self) -> usize {
         self.tile as usize
     }
@@ -207,7 +212,7 @@ fn matvec(shader: &'static Shader, x: CubeTensor, weight: Weight) -> CubeTensor 
 fn gather(shader: &'static Shader, ids: CubeTensor, weight: Weight) -> CubeTensor {
     let tokens = ids.meta.shape()[0];
     let cols = weight.cols;
-    let groups = (tokens as u64 * cols as u64).div_ceil(u64::from(shader.workgroup));
+    let groups = shader.groups(tokens * cols);
     launch(shader, weight, ids, [tokens, cols], groups)
 }
 

@@ -162,7 +162,7 @@ fn decode([q, k, v]: [CubeTensor; 3], seen: [usize; 2]) -> CubeTensor {
     }
     let info = vec![rows as u32, sizes.d_value as u32, n_parts as u32, 0];
     let shader = &ATTENTION_COMBINE;
-    let groups = (rows * sizes.d_value).div_ceil(shader.workgroup as usize) as u64;
+    let groups = shader.groups(rows * sizes.d_value);
     run(shader, vec![parts], sizes.output(), (info, 3), groups, 0.0)
 }
 
@@ -207,7 +207,7 @@ impl AttentionOps for CubeBackend {
         info.extend([word(n_heads), 0, 0, 0]);
         info.extend(strides(&q, 0));
         let shader = &RELATIVE_POSITIONS;
-        let groups = (results as u64).div_ceil(u64::from(shader.workgroup));
+        let groups = shader.groups(results);
         let operations = 2.0 * results as f64 * d as f64;
         let inputs = vec![q, into_contiguous(rows), into_contiguous(columns)];
         run(

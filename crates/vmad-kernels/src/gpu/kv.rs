@@ -75,7 +75,7 @@ impl KvOps for CubeBackend {
         let shape = Shape::new([batch, n, n_heads, 2 * half]);
         let out = empty_device_contiguous_dtype(client, device, shape, DType::F32);
         let threads = batch * n * all * half;
-        let groups = threads.div_ceil(ROPE_APPEND.workgroup as usize) as u64;
+        let groups = ROPE_APPEND.groups(threads);
         let buffers = [&qkv, &angles, &keys, &values, &out];
         dispatch(&ROPE_APPEND, &buffers, (info, 3), groups, 0.0);
         (out, keys, values)

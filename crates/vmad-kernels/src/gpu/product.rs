@@ -111,7 +111,7 @@ impl GateOps for CubeBackend {
         let (tokens, width) = (x.meta.shape()[0], x.meta.shape()[1] / 2);
         let results = tokens * width;
         let info = vec![results as u32, width as u32, 0, 0];
-        let groups = super::stem::groups(&GATE, results);
+        let groups = GATE.groups(results);
         let shape = Shape::new([tokens, width]);
         run(&GATE, vec![x], shape, (info, 3), groups, 0.0)
     }

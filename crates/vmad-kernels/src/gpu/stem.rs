@@ -5,14 +5,10 @@ use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{BATCH_NORM, OVERLAPPING_CELLS, Shader, product::activation_word, run};
+use super::product::activation_word;
+use super::{BATCH_NORM, OVERLAPPING_CELLS, run};
 use crate::Activation;
 use crate::stem::StemOps;
-
-/// Workgroups of a shader that makes one result a thread.
-pub(super) fn groups(shader: &Shader, results: usize) -> u64 {
-    (results as u64).div_ceil(u64::from(shader.workgroup))
-}
 
 impl StemOps for CubeBackend {
     fn batch_norm(
@@ -30,7 +26,7 @@ impl StemOps for CubeBackend {
         let channels = shape[shape.num_dims() - 1];
         let sizes = [results as u32, channels as u32, eps.to_bits(), 0];
         let info = [sizes, [activation_word(activation), 0, 0, 0]].concat();
-        let groups = groups(&BATCH_NORM, results);
+        let groups = BATCH_NORM.groups(results);
         run(&BATCH_NORM, inputs.into(), shape, (info, 3), groups, 0.0)
     }
 
@@ -48,7 +44,7 @@ impl StemOps for CubeBackend {
         let mut info = vec![word(results), word(height), word(width), 0];
         info.extend([word(d), word(stride), 0, 0]);
         info.extend(x.meta.strides().iter().map(|stride| word(*stride)));
-        let groups = groups(&OVERLAPPING_CELLS, results);
+        let groups = OVERLAPPING_CELLS.groups(results);
         run(
             &OVERLAPPING_CELLS,
             vec![x],
