@@ -23,6 +23,8 @@ there is no other, and in wasm on one thread.
   --runs N        timed runs, after one that is not counted (default 5)
   --device NAME   auto, cpu or gpu (default cpu)
   --only PART     inspection, products or models (default all)
+  --features LIST optional features of the GPU that our shaders use beside the peer: none, or some of
+                  subgroups,packed,f16 that it has (default those that round nothing)
   --json          print one JSON object instead of a table
   --help          print this
 `;
@@ -31,10 +33,12 @@ const OPTIONS = {
   runs: { type: "string", default: "5" },
   device: { type: "string", default: "cpu" },
   only: { type: "string" },
+  features: { type: "string" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 };
 const PARTS = ["inspection", "products", "models"];
+const FEATURES = ["none", "subgroups", "packed", "f16"];
 const PHOTO = "tests/photos/coins.png";
 const OBJECT = "coins";
 const PORT = 4175;
@@ -60,10 +64,14 @@ await runMain(async () => {
   }
   if (parts.includes("products") || parts.includes("models")) prepareRace();
   if (parts.includes("products")) {
-    result.products = await inBrowser((program) => timeProducts(program, options.runs));
+    result.products = await inBrowser((program) =>
+      timeProducts(program, options.runs, options.features),
+    );
   }
   if (parts.includes("models")) {
-    result.parts = await inBrowser((program) => timeModels(program, options.model, options.runs));
+    result.parts = await inBrowser((program) =>
+      timeModels(program, options.model, options.runs, options.features),
+    );
   }
   console.log(options.json ? JSON.stringify(result, null, 2) : report(result, options));
 });
@@ -80,7 +88,10 @@ function readOptions() {
   if (values.only !== undefined && !PARTS.includes(values.only)) {
     throw new Problem(`--only ${values.only}: ${PARTS.join(", ")}`);
   }
-  return { ...values, runs };
+  const features = values.features?.split(",");
+  const unknown = features?.find((name) => !FEATURES.includes(name));
+  if (unknown !== undefined) throw new Problem(`--features ${unknown}: ${FEATURES.join(", ")}`);
+  return { ...values, runs, features };
 }
 
 /** Gives Chromium to `use`. */

@@ -22,21 +22,21 @@ const TOKENS = { prompt: 256, answer: 32 };
 const DEEP = { layers: 32, tokens: 64 };
 
 /** Medians of each side in ms and launches of each, for every part of `models/NAME`. */
-export async function timeModels(program, model, runs) {
+export async function timeModels(program, model, runs, features) {
   const folder = join(root, "models", model);
   const weights = openPackage(folder);
   const tasks = makeTasks(weights);
   const cases = Object.fromEntries(tasks.map((task) => [task.part, makeCase(task, weights)]));
   const serve = (id, part) =>
     id === "package" ? readFileSync(join(folder, part)) : cases[id][part]();
-  const found = await onRacePage(program, serve, async (page) => {
+  const found = await onRacePage(program, serve, features, async (page) => {
     const rows = [];
     for (const task of tasks) {
       const told = await page.evaluate(([one, n]) => globalThis.racePart(one, n), [task, runs]);
       const { title, part, each = 1 } = task;
       const { gpu, webgpu } = told.asked;
       const launches = { ours: gpu / each, peer: webgpu / each };
-      const times = Object.entries(medians(title, told));
+      const times = Object.entries(medians(title, told, features));
       const perUnit = Object.fromEntries(times.map(([side, ms]) => [side, ms / each]));
       rows.push({ part, title, ...perUnit, launches });
     }

@@ -22,7 +22,7 @@ const TASKS = [4, 8].flatMap((bits) =>
 );
 
 /** Medians of each side in ms, for every task. */
-export async function timeProducts(program, runs) {
+export async function timeProducts(program, runs, features) {
   const tasks = TASKS.map((task, id) => ({ ...task, id }));
   const made = new Map();
   const serve = (id, part) => {
@@ -31,11 +31,11 @@ export async function timeProducts(program, runs) {
     if (!made.has(id)) made.set(id, makeCase(tasks[Number(id)]));
     return made.get(id)[part];
   };
-  const rows = await onRacePage(program, serve, async (page) => {
+  const rows = await onRacePage(program, serve, features, async (page) => {
     const found = [];
     for (const task of tasks) {
       const told = await page.evaluate(([one, n]) => globalThis.raceProduct(one, n), [task, runs]);
-      found.push({ ...task, ...medians(name(task), told) });
+      found.push({ ...task, ...medians(name(task), told, features) });
     }
     return found;
   });

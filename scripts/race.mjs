@@ -23,8 +23,11 @@ export function prepareRace() {
   }
 }
 
-/** Gives `use` a page with both sides, to which `serve(id, part)` hands the parts of cases. */
-export async function onRacePage(program, serve, use) {
+/**
+ * Gives `use` a page with both sides, to which `serve(id, part)` hands the parts of cases. `features` are the
+ * optional features of the GPU for our shaders, by their names in `shaders/README.md`.
+ */
+export async function onRacePage(program, serve, features, use) {
   const context = await program.newContext();
   await context.route(`${ORIGIN}/**`, async (route) => {
     const { pathname } = new URL(route.request().url());
@@ -40,7 +43,8 @@ export async function onRacePage(program, serve, use) {
   page.setDefaultTimeout(WAIT_MS);
   page.on("pageerror", (error) => console.error(`the page says: ${error.message}`));
   await page.addInitScript(install);
-  await page.goto(`${ORIGIN}/index.html`);
+  const query = features === undefined ? "" : `?features=${features.join("+")}`;
+  await page.goto(`${ORIGIN}/index.html${query}`);
   await page.waitForFunction(() => globalThis.isReady === true);
   try {
     return await use(page);
@@ -60,10 +64,14 @@ function fileOf(pathname) {
  * How far each side may be from the peer's wasm, of the largest result. Floats are added in another order; what
  * our wasm multiplies is rounded to 16 bits before.
  */
-export const TOLERANCES = { gpu: 1e-5, webgpu: 1e-5, cpu: 3e-4, wasm: 0 };
+const TOLERANCES = { gpu: 1e-5, webgpu: 1e-5, cpu: 3e-4, wasm: 0 };
+/** The same for our shaders where they use a feature that rounds: to 11 bits, to 16. */
+const ROUNDING = { f16: 3e-3, packed: 3e-4 };
 
 /** Medians of what the page told, of each side; a side that computed elsewhere, or something else, has none. */
-export function medians(name, { times, asked, differences }, tolerances = TOLERANCES) {
+export function medians(name, { times, asked, differences }, features = []) {
+  const rounding = features.map((feature) => ROUNDING[feature] ?? 0);
+  const tolerances = { ...TOLERANCES, gpu: Math.max(TOLERANCES.gpu, ...rounding) };
   for (const [side, difference] of Object.entries(differences)) {
     if (!(difference <= tolerances[side])) {
       throw new Problem(`${name}: ${side} differs by ${difference} from the peer's wasm`);

@@ -2,6 +2,7 @@
 // One workgroup per query, head and part of the keys. It leaves the part's largest score, the sum of its
 // exponentials, and its weighted sum of values, which `attention_combine` brings together; or the result,
 // where there is one part only.
+//#include shared/sum.wgsl
 @group(0) @binding(0) var<storage, read_write> q: array<f32>;     // [batch, heads, queries, d_head], strided
 @group(0) @binding(1) var<storage, read_write> k: array<f32>;     // [batch, kv_heads, keys, d_head], strided
 @group(0) @binding(2) var<storage, read_write> v: array<f32>;     // [batch, kv_heads, keys, d_value], strided
@@ -9,14 +10,15 @@
 @group(0) @binding(4) var<uniform> info: array<vec4<u32>, 8>;
 
 const TILE: u32 = 256u; // keys of a part
+const LANES: u32 = 64u;
 const LOWEST: f32 = -3.0e38;
 
 var<workgroup> query_row: array<f32, 128>;
 var<workgroup> weights: array<f32, TILE>;
-var<workgroup> lanes: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, thread: Thread) {
+    let local = thread.local;
     let n_k = info[0].y;
     let n_heads = info[0].z;
     let d_head = info[1].x;
@@ -39,12 +41,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // A part may lie behind what the query sees.
     let n = min(TILE, max(seen, first) - first);
 
-    for (var i = local; i < d_head; i += 64u) {
+    for (var i = local; i < d_head; i += LANES) {
         query_row[i] = q[q_base + i];
     }
     workgroupBarrier();
     var most = LOWEST;
-    for (var key = local; key < n; key += 64u) {
+    for (var key = local; key < n; key += LANES) {
         let row = k_base + (first + key) * info[4].z;
         var sum = 0.0;
         for (var i = 0u; i < d_head; i++) {
@@ -54,24 +56,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         weights[key] = score;
         most = max(most, score);
     }
-    lanes[local] = most;
-    workgroupBarrier();
-    for (var i = 0u; i < 64u; i++) {
-        most = max(most, lanes[i]);
-    }
-    workgroupBarrier();
+    most = most_of_lanes(thread, most);
     var sum = 0.0;
-    for (var key = local; key < n; key += 64u) {
+    for (var key = local; key < n; key += LANES) {
         let weight = exp(weights[key] - most);
         weights[key] = weight;
         sum += weight;
     }
-    lanes[local] = sum;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var i = 0u; i < 64u; i++) {
-        total += lanes[i];
-    }
+    // The barriers of the sum are those of the weights, too.
+    let total = sum_over_lanes(thread, sum);
     // All keys in one part: that is the result.
     let is_all = n_parts == 1u;
     let to = index * select(2u + d_value, d_value, is_all);
@@ -81,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         parts[to + 1u] = total;
     }
     let share = select(1.0, 1.0 / total, is_all);
-    for (var i = local; i < d_value; i += 64u) {
+    for (var i = local; i < d_value; i += LANES) {
         var mean = 0.0;
         for (var key = 0u; key < n; key++) {
             mean += weights[key] * v[v_base + (first + key) * info[5].z + i];

@@ -1,6 +1,7 @@
 // A linear layer whose weight is floats, x · Wᵀ and what comes after, for an image.
 // Reference: reference::matmul, reference::activated.
 //#include shared/tile.wgsl
+//#include shared/tile_main.wgsl
 //#include shared/activation.wgsl
 //#include shared/linear.wgsl
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;      // [tokens, cols]

@@ -3,6 +3,7 @@
 //#include shared/scale.wgsl
 //#include shared/q8.wgsl
 //#include shared/tile.wgsl
+//#include shared/tile_main.wgsl
 //#include shared/activation.wgsl
 //#include shared/linear.wgsl
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]

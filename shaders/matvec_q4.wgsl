@@ -3,6 +3,7 @@
 //#include shared/scale.wgsl
 //#include shared/q4.wgsl
 //#include shared/input.wgsl
+//#include shared/lanes.wgsl
 //#include shared/matvec.wgsl
 @group(0) @binding(0) var<storage, read_write> packed: array<vec4<u32>>; // [rows, blocks], 32 nibbles each
 @group(0) @binding(1) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each

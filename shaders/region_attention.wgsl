@@ -19,8 +19,11 @@ fn key_at(batch: u32, region: u32, key: u32, head: u32) -> u32 {
     return (((batch * side + row) * side + column) * info[1].x + head) * info[1].y;
 }
 
+const LANES: u32 = 64u;
+
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, thread: Thread) {
+    let local = thread.local;
     let heads = info[1].x;
     let d_head = info[1].y;
     let across = info[0].y / info[0].z;
@@ -48,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 values[i] = v[at + column];
             }
         }
-        let score = sum_over_lanes(local, part) * scale;
+        let score = sum_over_lanes(thread, part) * scale;
         let before = most;
         most = max(most, score);
         let shrink = exp(before - most);

@@ -6,8 +6,11 @@
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;    // as x
 @group(0) @binding(3) var<uniform> info: array<vec4<u32>, 2>;
 
+const LANES: u32 = 64u;
+
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, thread: Thread) {
+    let local = thread.local;
     let row = group.y * info[0].z + group.x;
     if (row >= info[0].x) {
         return;
@@ -20,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let value = x[first + i * stride];
         squares += value * value;
     }
-    let mean = sum_over_lanes(local, squares) / f32(columns);
+    let mean = sum_over_lanes(thread, squares) / f32(columns);
     let scale = inverseSqrt(mean + bitcast<f32>(info[0].w));
     for (var i = local; i < columns; i += LANES) {
         let at = first + i * stride;

@@ -1,6 +1,7 @@
 // The next token of an answer from its scores. Reference: reference::sample.
 // One workgroup. Tokens are ranked by score, then by id, as a list that is never written down: a place in it
 // is found bit by bit, by what the tokens up to it weigh together.
+//#include shared/sum.wgsl
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>; // [vocab]; penalised in place
 @group(0) @binding(1) var<storage, read_write> said: array<u32>;   // [capacity], the answer; the token is appended
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;    // [2]: the token; 1 where a score is not finite
@@ -10,8 +11,6 @@
 // info[1], f32: temperature, top-p, repetition penalty, a number drawn from [0, 1).
 const LANES: u32 = 256u;
 const LAST: u32 = 0xffffffffu;
-var<workgroup> sums: array<f32, LANES>;
-var<workgroup> tops: array<u32, LANES>;
 var<private> highest: f32;
 
 // A token's place in the list.
@@ -33,51 +32,25 @@ fn is_up_to(id: u32, ranked: u32, place: Place) -> bool {
     return ranked > place.key || (ranked == place.key && id <= place.id);
 }
 
-fn sum_over_lanes(local: u32, part: f32) -> f32 {
-    workgroupBarrier();
-    sums[local] = part;
-    workgroupBarrier();
-    for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        if (local < step) {
-            sums[local] += sums[local + step];
-        }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&sums[0]);
-}
-
-fn top_of_lanes(local: u32, part: u32) -> u32 {
-    workgroupBarrier();
-    tops[local] = part;
-    workgroupBarrier();
-    for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        if (local < step) {
-            tops[local] = max(tops[local], tops[local + step]);
-        }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&tops[0]);
-}
-
 // What the tokens up to `place` weigh, of those up to `cut`: each one, or its unnormalised probability.
 // Adding in one order whatever the place, so that a later place never weighs less.
-fn mass(local: u32, place: Place, cut: Place, counts: bool) -> f32 {
+fn mass(thread: Thread, place: Place, cut: Place, counts: bool) -> f32 {
     var part = 0.0;
-    for (var id = local; id < vocab(); id += LANES) {
+    for (var id = thread.local; id < vocab(); id += LANES) {
         let ranked = key(id);
         if (is_up_to(id, ranked, place) && is_up_to(id, ranked, cut)) {
             part += select(exp((logits[id] - highest) / temperature()), 1.0, counts);
         }
     }
-    return sum_over_lanes(local, part);
+    return sum_over_lanes(thread, part);
 }
 
 // The first place up to which tokens weigh `goal` at least.
-fn reach(local: u32, goal: f32, cut: Place, counts: bool) -> Place {
+fn reach(thread: Thread, goal: f32, cut: Place, counts: bool) -> Place {
     var place = Place(0u, LAST);
     for (var bit = 0x80000000u; bit > 0u; bit /= 2u) {
         let trial = place.key | bit;
-        if (mass(local, Place(trial, LAST), cut, counts) >= goal) {
+        if (mass(thread, Place(trial, LAST), cut, counts) >= goal) {
             place.key = trial;
         }
     }
@@ -85,7 +58,7 @@ fn reach(local: u32, goal: f32, cut: Place, counts: bool) -> Place {
     place.id = 0u;
     for (var bit = 1u << firstLeadingBit(vocab()); bit > 0u; bit /= 2u) {
         let trial = place.id | bit;
-        if (mass(local, Place(place.key, trial - 1u), cut, counts) < goal) {
+        if (mass(thread, Place(place.key, trial - 1u), cut, counts) < goal) {
             place.id = trial;
         }
     }
@@ -109,28 +82,29 @@ fn penalise(local: u32) {
     storageBarrier();
 }
 
-fn draw(local: u32) -> u32 {
+fn draw(thread: Thread) -> u32 {
     var cut = Place(0u, LAST);
     if (info[0].z > 0u && info[0].z < vocab()) {
-        cut = reach(local, f32(info[0].z), cut, true);
+        cut = reach(thread, f32(info[0].z), cut, true);
     }
     let top_p = bitcast<f32>(info[1].y);
     if (top_p < 1.0) {
-        cut = reach(local, top_p * mass(local, cut, cut, false), cut, false);
+        cut = reach(thread, top_p * mass(thread, cut, cut, false), cut, false);
     }
-    let goal = bitcast<f32>(info[1].w) * mass(local, cut, cut, false);
+    let goal = bitcast<f32>(info[1].w) * mass(thread, cut, cut, false);
     // The likeliest weighs one, so that any of the smallest numbers means it.
-    return reach(local, max(goal, 1.0e-30), cut, false).id;
+    return reach(thread, max(goal, 1.0e-30), cut, false).id;
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) local: u32) {
+fn main(thread: Thread) {
+    let local = thread.local;
     var is_bad = 0u;
     for (var id = local; id < vocab(); id += LANES) {
         let exponent = bitcast<u32>(logits[id]) & 0x7f800000u;
         is_bad |= select(0u, 1u, exponent == 0x7f800000u);
     }
-    is_bad = top_of_lanes(local, is_bad);
+    is_bad = top_of_lanes(thread, is_bad);
     if (bitcast<f32>(info[1].z) != 1.0) {
         penalise(local);
     }
@@ -138,16 +112,16 @@ fn main(@builtin(local_invocation_index) local: u32) {
     for (var id = local; id < vocab(); id += LANES) {
         top = max(top, key(id));
     }
-    top = top_of_lanes(local, top);
+    top = top_of_lanes(thread, top);
     // The first id of the highest score, as the largest complement.
     var first = 0u;
     for (var id = local; id < vocab(); id += LANES) {
         first = max(first, select(0u, ~id, key(id) == top));
     }
-    var token = ~top_of_lanes(local, first);
+    var token = ~top_of_lanes(thread, first);
     if (temperature() > 0.0) {
         highest = logits[token];
-        token = draw(local);
+        token = draw(thread);
     }
     token = min(token, vocab() - 1u);
     if (local == 0u) {

@@ -1,6 +1,6 @@
 /** Parts of a model: ours and the peer's. */
 import { Decoder, Model, Package } from "/vmad/vmad_bench.js";
-import { fetchBytes, openSession, race, take } from "./sides.js";
+import { fetchBytes, openSession, race, take, useWanted } from "./sides.js";
 
 const models = new Map();
 
@@ -12,6 +12,7 @@ async function open(gpu, files) {
       source.add(file, new Uint8Array(await fetchBytes(`/case/package/${file}`)));
     }
     models.set(gpu, await Model.load(gpu, source));
+    if (gpu) await useWanted();
   }
   return models.get(gpu);
 }

@@ -1,11 +1,12 @@
 /** Products of packed weights: ours and the peer's. */
 import { Product } from "/vmad/vmad_bench.js";
-import { fetchBytes, openSession, race, take } from "./sides.js";
+import { fetchBytes, openSession, race, take, useWanted } from "./sides.js";
 
 async function ours(gpu, { bits, rows, cols, id }, x) {
   const values = new Uint8Array(await fetchBytes(`/case/${id}/values`));
   const scales = new Uint16Array(await fetchBytes(`/case/${id}/scales`));
   const product = await Product.load(gpu, bits, rows, cols, values, scales);
+  if (gpu) await useWanted();
   return { run: () => product.run(x), free: () => product.free() };
 }
 

@@ -1,7 +1,7 @@
 /** Both runtimes in one page, and one race between them. */
 import * as ortGpu from "/ort/ort.webgpu.min.mjs";
 import * as ortWasm from "/ort/ort.wasm.min.mjs";
-import init from "/vmad/vmad_bench.js";
+import init, { use_features } from "/vmad/vmad_bench.js";
 
 /** The peer's runtimes by provider, each of the build that it is made for. */
 const RUNTIMES = { webgpu: ortGpu, wasm: ortWasm };
@@ -10,6 +10,17 @@ for (const { env } of Object.values(RUNTIMES)) {
   env.wasm.numThreads = 1;
 }
 await init();
+
+/** The optional features of the GPU for our shaders, where the address names some. */
+const wanted = new URLSearchParams(location.search).get("features")?.split(" ");
+
+/** Has our side use them from here on; to be called once it has something on the GPU. */
+export async function useWanted() {
+  if (wanted === undefined) return;
+  const has = (name) => wanted.includes(name);
+  const used = await use_features(has("subgroups"), has("packed"), has("f16"));
+  console.info(`our shaders use: ${used}`);
+}
 
 /** Lanes that the peer's attention takes a subgroup to have: with fewer it computes something else. */
 const PEER_LANES = 8;

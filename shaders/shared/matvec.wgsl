@@ -1,13 +1,11 @@
 // One workgroup per eight results of a token; its lanes stride over the blocks of all eight rows, so that each
 // input is read once for them, and are summed.
-// Expects the bindings `out` and `info`, `block_dot` of the weight, and of the end `NORMED`, `GATED`, `results`
-// and `finish`.
+// Expects the bindings `out` and `info`, `block_dot` of the weight, `Thread`, `leave` and `n_left` of shared/lanes.wgsl,
+// and of the end `NORMED`, `GATED`, `results` and `finish`.
 // info[0]: tokens, rows of W, cols, workgroups along x. info[1]: what the end needs.
 const ROWS: u32 = 8u;
 const LANES: u32 = 32u;
 
-var<workgroup> partial: array<f32, 256>; // [ROWS, LANES]
-var<workgroup> squares: array<f32, LANES>;
 var<private> xs: array<vec4<f32>, 8>;    // a block's input
 var<private> x_sum: f32;                 // of that input
 var<private> sums: array<vec4<f32>, 2>;  // of this lane, for the eight rows
@@ -50,24 +48,32 @@ fn lane_squares(token: u32, lane: u32) -> f32 {
     return sum;
 }
 
+// The sum of what the lanes left for a row.
+fn total_left(thread: Thread, row: u32) -> f32 {
+    var total = 0.0;
+    for (var i = 0u; i < n_left(thread); i++) {
+        total += left[row * LANES + i];
+    }
+    return total;
+}
+
 // The sums of all lanes, for one row in each of the first eight threads; all threads call it.
-fn over_lanes(lane: u32) -> f32 {
+fn over_lanes(thread: Thread) -> f32 {
     for (var i = 0u; i < 4u; i++) {
-        partial[i * LANES + lane] = sums[0][i];
-        partial[(i + 4u) * LANES + lane] = sums[1][i];
+        leave(thread, i, sums[0][i]);
+        leave(thread, i + 4u, sums[1][i]);
     }
     workgroupBarrier();
     var total = 0.0;
-    if (lane < ROWS) {
-        for (var i = 0u; i < LANES; i++) {
-            total += partial[lane * LANES + i];
-        }
+    if (thread.local < ROWS) {
+        total = total_left(thread, thread.local);
     }
     return total;
 }
 
 @compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, thread: Thread) {
+    let lane = thread.local;
     let rows = results();
     let row_groups = (rows + ROWS - 1u) / ROWS;
     let index = group.y * info[0].w + group.x;
@@ -77,20 +83,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let token = index / row_groups;
     let row = (index % row_groups) * ROWS;
     if (NORMED) {
-        squares[lane] = lane_squares(token, lane);
+        leave(thread, ROWS, lane_squares(token, lane));
     }
     add_blocks(token, row, rows - 1u, lane);
-    var total = vec3<f32>(over_lanes(lane), 0.0, 0.0);
+    var total = vec3<f32>(over_lanes(thread), 0.0, 0.0);
     if (GATED) {
         workgroupBarrier();
         add_blocks(token, row + rows, 2u * rows - 1u, lane);
-        total.y = over_lanes(lane);
+        total.y = over_lanes(thread);
     }
     if (lane < ROWS && row + lane < rows) {
         if (NORMED) {
-            for (var i = 0u; i < LANES; i++) {
-                total.z += squares[i];
-            }
+            total.z = total_left(thread, ROWS);
         }
         out[token * rows + row + lane] = finish(token, row + lane, total);
     }

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub use decoder::Decoder;
 pub use model::{Model, Package};
 pub use product::Product;
+use vmad_kernels::Features;
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -18,6 +19,23 @@ pub fn start() {
     console_error_panic_hook::set_once();
     #[cfg(target_family = "wasm")]
     vmad_kernels::run_constructors();
+}
+
+/// Makes launches use no other optional features of the GPU than these, of those that it has; once a model or a
+/// product was loaded there.
+///
+/// # Errors
+/// There is no GPU.
+#[wasm_bindgen]
+pub async fn use_features(subgroups: bool, packed: bool, f16: bool) -> Result<String, JsError> {
+    let (_, adapter) = vmad_kernels::gpu_device().await?;
+    let features = Features {
+        subgroups: subgroups && adapter.features.subgroups,
+        packed: packed && adapter.features.packed,
+        f16: f16 && adapter.features.f16,
+    };
+    features.use_them();
+    Ok(features.to_string())
 }
 
 /// A tensor of what the page gave, which must be as many values as the shape says.

@@ -130,9 +130,7 @@ pub async fn choose_knowing(
         DeviceChoice::Cpu => Ok(Chosen::cpu()),
         DeviceChoice::Gpu => {
             let (device, info) = adapter(hint).await.map_err(EngineError::Device)?;
-            vmad_kernels::self_test(&device)
-                .await
-                .map_err(EngineError::Device)?;
+            settle(&device, &info).await.map_err(EngineError::Device)?;
             let reason = DeviceReason::Requested;
             Ok(Chosen::gpu(device, &info, reason, "as requested"))
         }
@@ -162,8 +160,8 @@ async fn automatic(hint: Option<&GpuHint>) -> Chosen {
     if info.software {
         return emulated(name);
     }
-    match vmad_kernels::self_test(&device).await {
-        Ok(()) => Chosen::gpu(device, &info, DeviceReason::HardwareGpu, "a hardware GPU"),
+    match settle(&device, &info).await {
+        Ok(_) => Chosen::gpu(device, &info, DeviceReason::HardwareGpu, "a hardware GPU"),
         Err(error) => {
             let note = format!("the GPU failed its test: {error}");
             Chosen::cpu_because(DeviceReason::GpuFailed, note, Some(name))
@@ -190,6 +188,14 @@ async fn adapter(hint: Option<&GpuHint>) -> Result<(Device, AdapterInfo), Kernel
 #[cfg(feature = "gpu")]
 async fn set_up() -> Result<(Device, AdapterInfo), KernelError> {
     vmad_kernels::gpu_device().await
+}
+
+#[cfg(feature = "gpu")]
+use vmad_kernels::settle;
+
+#[cfg(not(feature = "gpu"))]
+async fn settle(_: &Device, _: &AdapterInfo) -> Result<(), KernelError> {
+    Ok(())
 }
 
 #[cfg(not(feature = "gpu"))]

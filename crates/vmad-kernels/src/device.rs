@@ -4,6 +4,7 @@ use std::fmt;
 
 use burn::tensor::Device;
 
+use crate::Features;
 #[cfg(feature = "wgpu")]
 use crate::KernelError;
 
@@ -22,6 +23,8 @@ pub struct AdapterInfo {
     pub software: bool,
     /// The largest buffer that a shader can address, in bytes. A packed weight must fit.
     pub max_binding_bytes: u64,
+    /// What it has beyond that, of what the shaders can use.
+    pub features: Features,
 }
 
 /// The kinds of device a session can run on.
@@ -118,7 +121,14 @@ pub fn libtorch_device() -> Device {
     Device::libtorch()
 }
 
+/// Launches that are handed to a browser's GPU process at once, unless [`crate::cost`] ends a submission before: each
+/// submission costs the page's processor as much as ten launches.
+#[cfg(feature = "wgpu")]
+const LAUNCHES: usize = 128;
+
 /// The graphics adapter with the most power, initialised.
+///
+/// From here on launches use those of its optional features that round nothing; [`settle`](crate::settle) tries them all.
 ///
 /// An adapter can be initialised once per process (once per wasm instance in a browser); later
 /// calls return the device of the first. A device that was lost needs a new process or instance.
@@ -133,18 +143,39 @@ pub async fn gpu_device() -> Result<(Device, AdapterInfo), KernelError> {
     if let Some(first) = FIRST.get() {
         return Ok(first.clone());
     }
+    #[cfg(target_family = "wasm")]
+    let asking = crate::features::Asking::begin();
     let (device, setup) = Device::wgpu_options()
+        .tasks_max(LAUNCHES)
         .init_with_setup_async()
         .await
         .map_err(|error| KernelError::Adapter {
             reason: error.to_string(),
         })?;
-    let info = describe(&setup);
+    #[cfg(target_family = "wasm")]
+    let features = asking.granted(&setup);
+    #[cfg(not(target_family = "wasm"))]
+    let features = native_features(&setup);
+    let info = describe(&setup, features);
+    features.exact().use_them();
     Ok(FIRST.get_or_init(|| (device, info)).clone())
 }
 
+#[cfg(all(feature = "wgpu", not(target_family = "wasm")))]
+fn native_features(setup: &burn::tensor::wgpu::WgpuSetup) -> Features {
+    use burn::tensor::wgpu::wgpu;
+
+    let features = setup.device.features();
+    Features {
+        subgroups: features.contains(wgpu::Features::SUBGROUP),
+        // naga spells it out where the driver has nothing for it.
+        packed: true,
+        f16: features.contains(wgpu::Features::SHADER_F16),
+    }
+}
+
 #[cfg(feature = "wgpu")]
-fn describe(setup: &burn::tensor::wgpu::WgpuSetup) -> AdapterInfo {
+fn describe(setup: &burn::tensor::wgpu::WgpuSetup, features: Features) -> AdapterInfo {
     use burn::tensor::wgpu::wgpu::DeviceType;
 
     let info = setup.adapter.get_info();
@@ -163,6 +194,7 @@ fn describe(setup: &burn::tensor::wgpu::WgpuSetup) -> AdapterInfo {
         backend: info.backend.to_str().to_owned(),
         max_binding_bytes: setup.device.limits().max_storage_buffer_binding_size,
         name: info.name,
+        features,
     }
 }
 

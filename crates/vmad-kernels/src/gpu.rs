@@ -22,6 +22,7 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
+use crate::Features;
 use crate::cost::{Cost, Meter};
 use crate::ops::QuantOps;
 
@@ -33,13 +34,33 @@ pub(crate) struct Shader {
     workgroup: u32,
     /// Results along one side that a workgroup computes.
     tile: u32,
-    source: &'static str,
+    /// Those that ask for most first. The last asks for nothing.
+    variants: &'static [Variant],
+}
+
+/// One way to write a shader down.
+#[derive(Debug)]
+struct Variant {
+    /// What the adapter must have.
+    features: Features,
+    /// The source, file after file.
+    parts: &'static [&'static str],
 }
 
 impl Shader {
     /// Workgroups of a shader whose threads make a result each.
     fn groups(&self, results: usize) -> u64 {
         (results as u64).div_ceil(u64::from(self.workgroup))
+    }
+
+    /// The variant that makes the most of what is used of the adapter.
+    fn variant(&self) -> &'static Variant {
+        let used = Features::used();
+        let fitting = |variant: &&Variant| used.contain(variant.features);
+        self.variants
+            .iter()
+            .find(fitting)
+            .unwrap_or(&self.variants[self.variants.len() - 1])
     }
 
     #[cfg(test)]
@@ -60,18 +81,34 @@ pub(crate) fn fits<const D: usize>(x: &Tensor<D>) -> bool {
 }
 
 #[derive(Clone, Copy)]
-struct WgslKernel(&'static Shader);
+struct WgslKernel {
+    name: &'static str,
+    workgroup: u32,
+    variant: &'static Variant,
+}
+
+impl WgslKernel {
+    fn of(shader: &'static Shader) -> Self {
+        Self {
+            name: shader.name,
+            workgroup: shader.workgroup,
+            variant: shader.variant(),
+        }
+    }
+}
 
 impl KernelSource for WgslKernel {
     fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(self.0.source)
+        let Variant { features, parts } = self.variant;
+        SourceTemplate::new(features.directives().to_owned() + &parts.concat())
     }
 
-    // Sizes travel in the info buffer, so the name is all that tells two kernels apart.
+    // Sizes travel in the info buffer, so the name and what the variant asks for are all that tells two kernels
+    // apart.
     fn id(&self) -> KernelId {
         KernelId::new::<Self>()
-            .info(self.0.name)
-            .cube_dim(CubeDim::new_1d(self.0.workgroup).0)
+            .info((self.name, self.variant.features))
+            .cube_dim(CubeDim::new_1d(self.workgroup).0)
     }
 
     fn lang(&self) -> &'static str {
@@ -127,7 +164,7 @@ fn dispatch(
         .with_info(MetadataBindingInfo::custom(pairs.collect()));
     let dim = CubeDim::new_1d(shader.workgroup);
     buffers[0].client.launch(
-        Box::new(SourceKernel::new(WgslKernel(shader), dim)),
+        Box::new(SourceKernel::new(WgslKernel::of(shader), dim)),
         CubeCount::Static(across as u32, down as u32, 1),
         arguments,
     );

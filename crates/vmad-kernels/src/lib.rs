@@ -14,6 +14,7 @@ mod deformable;
 mod dense;
 mod device;
 mod error;
+mod features;
 #[cfg(feature = "wgpu")]
 mod gpu;
 mod kv;
@@ -25,6 +26,8 @@ mod region;
 mod sample;
 mod self_test;
 mod stem;
+#[cfg(feature = "wgpu")]
+mod trial;
 mod weight;
 
 pub use attention::{Mask, attention, relative_positions};
@@ -39,6 +42,7 @@ pub use device::libtorch_device;
 pub use device::run_constructors;
 pub use device::{AdapterInfo, DeviceKind, cpu_device, is_software_name};
 pub use error::KernelError;
+pub use features::Features;
 pub use kv::{KvLayer, Rotary};
 pub use norm::{layer_norm, layer_norm_image, rms_norm};
 pub use ops::{gather_quant, matmul_quant};
@@ -50,4 +54,6 @@ pub use region::region_attention;
 pub use sample::{Answer, Draw};
 pub use self_test::self_test;
 pub use stem::{ChannelNorm, batch_norm, overlapping_cells};
+#[cfg(feature = "wgpu")]
+pub use trial::settle;
 pub use weight::{QuantKind, QuantWeight};

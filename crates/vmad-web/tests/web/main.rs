@@ -9,6 +9,7 @@ mod browser;
 mod composed;
 mod errors;
 mod session;
+mod variants;
 
 use wasm_bindgen_test::wasm_bindgen_test_configure;
 

@@ -44,8 +44,9 @@ const RESERVED: &[(&str, &[&str])] = &[
     ),
     ("anyhow", &["vmad-cli", "xtask"]),
     ("clap", &["vmad-cli"]),
-    ("wasm-bindgen", &["vmad-web", "vmad-bench"]),
-    ("js-sys", &["vmad-web"]),
+    // `vmad-kernels` asks a browser's adapter for what wgpu does not.
+    ("wasm-bindgen", &["vmad-kernels", "vmad-web", "vmad-bench"]),
+    ("js-sys", &["vmad-kernels", "vmad-web"]),
     ("web-sys", &["vmad-web"]),
     // Native crates: the browser's code must not reach them, though they stand before it.
     (

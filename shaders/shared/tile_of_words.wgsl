@@ -1,0 +1,141 @@
+// One 64×64 tile of x · Wᵀ in integers, four columns to a word (`dot4I8Packed`): a block of an input row has a scale
+// of its own and 16 bits a value, in two signed digits of base 256; weights are the bytes they are stored as.
+// A block's products are exact, 32 · 127 · 32639 < 2³¹.
+// Expects the bindings `x` and `info`, shared/tile_main.wgsl, shared/input.wgsl, `scale_at`, and of the weight
+// `word_at` and `arranged`.
+const LARGEST: f32 = 32639.0; // 127 · 256 + 127
+
+var<workgroup> x_high: array<vec4<u32>, 128>;   // [8 words, FOURS], of four tokens
+var<workgroup> x_low: array<vec4<u32>, 128>;
+var<workgroup> w_words: array<vec4<u32>, 128>;  // of four rows
+var<workgroup> x_scale: array<vec4<f32>, FOURS>;
+var<workgroup> w_scale: array<vec4<f32>, FOURS>;
+var<workgroup> largest: array<vec4<u32>, 64>;   // [4 parts of the block, FOURS]
+var<private> xs: array<vec4<f32>, 8>;           // four tokens, eight columns of each
+var<private> whole: array<vec4<i32>, 16>;       // a block's part of `sums`
+
+// As the bits of a number without sign, which are ordered like numbers, with what is not finite as the largest.
+fn magnitude(a: vec4<f32>, b: vec4<f32>) -> u32 {
+    let bits = max(bitcast<vec4<u32>>(a) & vec4<u32>(0x7fffffffu), bitcast<vec4<u32>>(b) & vec4<u32>(0x7fffffffu));
+    return max(max(bits.x, bits.y), max(bits.z, bits.w));
+}
+
+// Four tokens' eight columns a thread.
+fn load_x(local: u32, first_token: u32, first_col: u32) {
+    let part = local % 4u;
+    let four = local / 4u;
+    var bits = vec4<u32>(0u);
+    for (var i = 0u; i < 4u; i++) {
+        let token = first_token + four * 4u + i;
+        xs[2u * i] = vec4<f32>(0.0);
+        xs[2u * i + 1u] = vec4<f32>(0.0);
+        if (token < info[0].x) {
+            xs[2u * i] = input_at(token, first_col + part * 8u);
+            xs[2u * i + 1u] = input_at(token, first_col + part * 8u + 4u);
+        }
+        bits[i] = magnitude(xs[2u * i], xs[2u * i + 1u]);
+    }
+    largest[part * FOURS + four] = bits;
+    workgroupBarrier();
+    let all = max(
+        max(largest[four], largest[FOURS + four]),
+        max(largest[2u * FOURS + four], largest[3u * FOURS + four]),
+    );
+    let most = bitcast<vec4<f32>>(all);
+    if (part == 0u) {
+        x_scale[four] = most / LARGEST;
+    }
+    // Numbers this small count as zero: what divides them would leave the range of f32.
+    let factor = select(LARGEST / most, vec4<f32>(0.0), most < vec4<f32>(1.0e-30));
+    for (var word = 0u; word < 2u; word++) {
+        var high: vec4<u32>;
+        var low: vec4<u32>;
+        for (var i = 0u; i < 4u; i++) {
+            let values = vec4<i32>(round(arranged(xs[2u * i], xs[2u * i + 1u], word) * factor[i]));
+            let digits = (values + vec4<i32>(128)) >> vec4<u32>(8u);
+            high[i] = pack4xI8(digits);
+            low[i] = pack4xI8(values - (digits << vec4<u32>(8u)));
+        }
+        let at = slot(2u * part + word, four);
+        x_high[at] = high;
+        x_low[at] = low;
+    }
+}
+
+// One word of four rows, twice.
+fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
+    let word = local % 8u;
+    for (var four = local / 8u; four < FOURS; four += 8u) {
+        var words: vec4<u32>;
+        var scales_of: vec4<f32>;
+        for (var i = 0u; i < 4u; i++) {
+            let row = first_row + four * 4u + i;
+            if (row < info[0].y) {
+                words[i] = word_at(row * blocks + block, word);
+                if (word == 0u) {
+                    scales_of[i] = scale_at(row * blocks + block);
+                }
+            }
+        }
+        w_words[slot(word, four)] = words;
+        if (word == 0u) {
+            w_scale[four] = scales_of;
+        }
+    }
+}
+
+fn dots(high: u32, low: u32, w: vec4<u32>) -> vec4<i32> {
+    let upper = vec4<i32>(
+        dot4I8Packed(high, w.x),
+        dot4I8Packed(high, w.y),
+        dot4I8Packed(high, w.z),
+        dot4I8Packed(high, w.w),
+    );
+    let lower = vec4<i32>(
+        dot4I8Packed(low, w.x),
+        dot4I8Packed(low, w.y),
+        dot4I8Packed(low, w.z),
+        dot4I8Packed(low, w.w),
+    );
+    return (upper << vec4<u32>(8u)) + lower;
+}
+
+fn accumulate(local: u32) {
+    let tokens = (local / 8u) * 2u;
+    let rows = (local % 8u) * 2u;
+    for (var i = 0u; i < 16u; i++) {
+        whole[i] = vec4<i32>(0);
+    }
+    for (var k = 0u; k < 8u; k++) {
+        let w = w_words[slot(k, rows)];
+        let more = w_words[slot(k, rows + 1u)];
+        let high = x_high[slot(k, tokens)];
+        let low = x_low[slot(k, tokens)];
+        whole[0] += dots(high.x, low.x, w);
+        whole[1] += dots(high.y, low.y, w);
+        whole[2] += dots(high.z, low.z, w);
+        whole[3] += dots(high.w, low.w, w);
+        whole[8] += dots(high.x, low.x, more);
+        whole[9] += dots(high.y, low.y, more);
+        whole[10] += dots(high.z, low.z, more);
+        whole[11] += dots(high.w, low.w, more);
+        let next_high = x_high[slot(k, tokens + 1u)];
+        let next_low = x_low[slot(k, tokens + 1u)];
+        whole[4] += dots(next_high.x, next_low.x, w);
+        whole[5] += dots(next_high.y, next_low.y, w);
+        whole[6] += dots(next_high.z, next_low.z, w);
+        whole[7] += dots(next_high.w, next_low.w, w);
+        whole[12] += dots(next_high.x, next_low.x, more);
+        whole[13] += dots(next_high.y, next_low.y, more);
+        whole[14] += dots(next_high.z, next_low.z, more);
+        whole[15] += dots(next_high.w, next_low.w, more);
+    }
+    for (var i = 0u; i < 4u; i++) {
+        let first = x_scale[tokens][i];
+        let second = x_scale[tokens + 1u][i];
+        sums[i] += vec4<f32>(whole[i]) * (first * w_scale[rows]);
+        sums[4u + i] += vec4<f32>(whole[4u + i]) * (second * w_scale[rows]);
+        sums[8u + i] += vec4<f32>(whole[8u + i]) * (first * w_scale[rows + 1u]);
+        sums[12u + i] += vec4<f32>(whole[12u + i]) * (second * w_scale[rows + 1u]);
+    }
+}
