@@ -84,6 +84,20 @@ pub(super) fn measure(
     })
 }
 
+/// How fast the package speaks of the first `n_timed` photographs in `data`.
+pub(super) fn time(
+    package: &Path,
+    data: &Path,
+    n_timed: usize,
+    device: DeviceArg,
+    stop: &Stop,
+) -> Result<Speed> {
+    let records = read_dataset(data, None)?.records;
+    let timed = records.get(..n_timed).unwrap_or(&records);
+    let mut engine = session::open(package, device, &CancelToken::new())?;
+    speed(&mut engine, timed, stop)
+}
+
 /// Milliseconds and tokens of an answer.
 struct Answer {
     prefill_ms: f64,

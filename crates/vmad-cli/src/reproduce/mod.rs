@@ -22,7 +22,7 @@ use crate::progress;
 use crate::text::{plain, print};
 use crate::train::{Standing, TrainArgs, perform};
 use matrix::{Evaluation, Matrix, Run};
-use measure::{Measured, measure};
+use measure::{Measured, measure, time};
 
 const HELP: &str = "Example:
   vmad reproduce models/reproduce.toml --out runs/reproduce
@@ -53,6 +53,9 @@ pub(crate) struct ReproduceArgs {
     /// Steps of each run, where they are not to be the matrix's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
+    /// Train nothing: measure the speed of all finished runs anew, on a machine that does nothing else
+    #[arg(long)]
+    time: bool,
     /// Which device computes
     #[arg(long, value_enum, default_value = "cpu")]
     device: DeviceArg,
@@ -72,6 +75,13 @@ struct RunResult {
     /// What it was measured on.
     evaluation: Evaluation,
     measured: Measured,
+}
+
+impl RunResult {
+    /// Of its folder.
+    fn name(&self) -> String {
+        format!("{}-{}", self.variant, self.seed)
+    }
 }
 
 /// What results.json says beside the runs.
@@ -100,7 +110,11 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
         libtorch: args.libtorch,
         stop: &stop,
     };
-    let (mut results, todo) = workplace.survey(&runs, &args.only)?;
+    let (mut results, mut todo) = workplace.survey(&runs, &args.only)?;
+    if args.time {
+        todo.clear();
+        workplace.time(&mut results)?;
+    }
     if !todo.is_empty() {
         workplace.render_scenes()?;
     }
@@ -134,8 +148,7 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
 fn keep(out: &Path, matrix: &Matrix, runs: &[RunResult]) -> Result<()> {
     create_folder(out)?;
     let texts = runs.iter().map(|run| {
-        let name = format!("{}-{}", run.variant, run.seed);
-        let path = out.join("runs").join(name).join("result.json");
+        let path = out.join("runs").join(run.name()).join("result.json");
         fs::read_to_string(&path).with_context(|| path.display().to_string())
     });
     let texts = texts.collect::<Result<Vec<String>>>()?;
@@ -296,8 +309,31 @@ impl Workplace<'_> {
             evaluation: self.evaluation.clone(),
             measured,
         };
-        let json = serde_json::to_vec_pretty(&result).context("encoding the result")?;
-        write_whole(&folder.join("result.json"), &json)?;
+        write_result(&folder, &result)?;
         Ok(Some(result))
     }
+
+    /// Measures the speed of finished runs anew, as far as there is time.
+    fn time(&self, results: &mut [RunResult]) -> Result<()> {
+        let bar = progress::count(results.len() as u64, "runs");
+        for result in results {
+            let folder = self.out.join("runs").join(result.name());
+            let package = folder.join("package");
+            let n_timed = self.evaluation.timed;
+            match time(&package, &self.scenes(), n_timed, self.device, self.stop) {
+                Ok(speed) => result.measured.speed = speed,
+                Err(_) if self.stop.is_asked() => break,
+                Err(error) => return Err(error.context(package.display().to_string())),
+            }
+            write_result(&folder, result)?;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+}
+
+fn write_result(folder: &Path, result: &RunResult) -> Result<()> {
+    let json = serde_json::to_vec_pretty(result).context("encoding the result")?;
+    write_whole(&folder.join("result.json"), &json)
 }
