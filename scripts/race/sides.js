@@ -12,7 +12,9 @@ for (const { env } of Object.values(RUNTIMES)) {
 await init();
 
 /** The optional features of the GPU for our shaders, where the address names some. */
-const wanted = new URLSearchParams(location.search).get("features")?.split(" ");
+const wanted = new globalThis.URLSearchParams(globalThis.location.search)
+  .get("features")
+  ?.split(" ");
 
 /** Has our side use them from here on; to be called once it has something on the GPU. */
 export async function useWanted() {
