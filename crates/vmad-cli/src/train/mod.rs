@@ -54,7 +54,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps_now: Option<u64>,
     /// Scenes from which the thresholds are set; 0 leaves them at 0.5
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 800)]
     pub calibrate: u64,
     /// Write the package from the newest checkpoint without training
     #[arg(long, conflicts_with = "steps_now")]
