@@ -32,10 +32,10 @@ test("a photograph gets a score, a mask and an answer", async ({ page }, info) =
 
 test("what the user allows is no defect", async ({ page }) => {
   await open(page);
-  const pair = page.getByRole("group", { name: "Bracket with a stain" });
+  const pair = page.getByRole("group", { name: "Tablet with a rubbed area" });
   for (const [name, verdict, words] of [
-    ["Stains are allowed", "OK", "No defect is visible."],
-    ["No stains", "Not OK", "stain"],
+    ["Abrasions are allowed", "OK", "No defect is visible."],
+    ["No abrasions", "Not OK", "abrasion"],
   ] as const) {
     await pair.getByRole("button", { name, exact: true }).click();
     await settle(page);

@@ -54,7 +54,7 @@ fn one_photograph_has_a_verdict_for_each_criterion() {
         assert!(!passes.0, "{}: {passes:?}", allowed["normal"]);
         assert!(rejected.0, "{}: {rejected:?}", forbidden["normal"]);
         assert!(passes.1.contains("No defect"), "{passes:?}");
-        // `bracket-stain.jpg`
+        // `tablet-abrasion.jpg`
         let file = sample["file"].as_str().unwrap();
         let (_, kind) = file.trim_end_matches(".jpg").rsplit_once('-').unwrap();
         assert!(rejected.1.contains(kind), "{rejected:?}");
