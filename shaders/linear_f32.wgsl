@@ -1,5 +1,6 @@
 // A linear layer whose weight is floats, x · Wᵀ and what comes after, for an image.
 // Reference: reference::matmul, reference::activated.
+//#include shared/halves.wgsl
 //#include shared/tile.wgsl
 //#include shared/tile_main.wgsl
 //#include shared/activation.wgsl

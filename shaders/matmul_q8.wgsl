@@ -2,6 +2,7 @@
 // Reference: vmad_quant::matmul_q8, reference::activated.
 //#include shared/scale.wgsl
 //#include shared/q8.wgsl
+//#include shared/halves.wgsl
 //#include shared/tile.wgsl
 //#include shared/tile_main.wgsl
 //#include shared/activation.wgsl

@@ -1,10 +1,6 @@
 // One 64×64 tile of x · Wᵀ: each thread has its results in registers, 32 columns (one block) a step. Both halves are
 // stored column by column, four tokens or rows to a vector, so that a thread has its 64 products from four reads.
-// 2 × 8 KiB is the default limit of WebGPU exactly.
-// Expects the bindings `x` and `info`, shared/tile_main.wgsl, and `weight_at` of the weight.
-var<workgroup> x_tile: array<vec4<f32>, 512>; // [STEP, FOURS]
-var<workgroup> w_tile: array<vec4<f32>, 512>; // [STEP, FOURS]
-
+// Expects the bindings `x` and `info`, shared/halves.wgsl, shared/tile_main.wgsl, and `weight_at` of the weight.
 fn load_x(local: u32, first_token: u32, first_col: u32) {
     let k = local % STEP;
     let col = first_col + k;
@@ -20,7 +16,7 @@ fn load_x(local: u32, first_token: u32, first_col: u32) {
                 }
             }
         }
-        x_tile[slot(k, four)] = values;
+        put_x(slot(k, four), values);
     }
 }
 
@@ -39,7 +35,7 @@ fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
         }
         let columns = transpose(rows);
         for (var i = 0u; i < 4u; i++) {
-            w_tile[slot(part * 4u + i, four)] = columns[i];
+            put_w(slot(part * 4u + i, four), columns[i]);
         }
     }
 }
@@ -48,10 +44,10 @@ fn accumulate(local: u32) {
     let tokens = (local / 8u) * 2u;
     let rows = (local % 8u) * 2u;
     for (var k = 0u; k < STEP; k++) {
-        let low = w_tile[slot(k, rows)];
-        let high = w_tile[slot(k, rows + 1u)];
-        let first = x_tile[slot(k, tokens)];
-        let second = x_tile[slot(k, tokens + 1u)];
+        let low = w_in(slot(k, rows));
+        let high = w_in(slot(k, rows + 1u));
+        let first = x_in(slot(k, tokens));
+        let second = x_in(slot(k, tokens + 1u));
         sums[0] += first.x * low;
         sums[1] += first.y * low;
         sums[2] += first.z * low;
