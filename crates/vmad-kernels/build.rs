@@ -1,6 +1,7 @@
 //! Assembles every variant of every shader of `shaders/`, has naga validate it, and writes what the Rust side
 //! needs to know about it (sources, workgroup size, tile) to `OUT_DIR/shaders.rs`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ const CHUNKED: &[&str] = &["attention", "attention_bias", "attention_relative"];
 const CHUNK: u32 = 32;
 const CHUNKS: &str = "const CHUNKS: u32 = 4u;";
 
-/// Features of adapters. Where there are subgroups, `x_subgroups.wgsl` takes the place of `x.wgsl`, if there is one.
+/// Features of adapters, as `Features` calls them: a file `x_f16.wgsl` takes the place of `x.wgsl` where there is f16.
 const FEATURES: &[&str] = &["subgroups", "packed", "f16"];
 
 fn main() {
@@ -201,7 +202,7 @@ impl Assembled {
                 variants.push(assembled);
             }
         }
-        variants.sort_by_key(|assembled| usize::MAX - assembled.features.len());
+        variants.sort_by_key(|assembled| Reverse(assembled.features.len()));
         Ok(variants)
     }
 

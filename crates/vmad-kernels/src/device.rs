@@ -122,7 +122,7 @@ pub fn libtorch_device() -> Device {
 }
 
 /// Launches that are handed to a browser's GPU process at once, unless [`crate::cost`] ends a submission before: each
-/// submission costs the page's processor as much as ten launches.
+/// submission costs the page's processor as much as many launches. `npm run bench -- --only models` tells what launching takes.
 #[cfg(feature = "wgpu")]
 const LAUNCHES: usize = 128;
 

@@ -1,5 +1,7 @@
 //! Which of an adapter's optional features are used: the fastest of those under which every result is right.
 
+use std::sync::OnceLock;
+
 use burn::tensor::{Device, Tensor};
 use half::f16;
 use web_time::{Duration, Instant};
@@ -24,9 +26,18 @@ const WORTH: f64 = 0.9;
 /// whether an adapter has the instructions or the driver spells them out. An emulated GPU has no trial, since it is
 /// slower with either.
 ///
+/// What was chosen holds for the process, as the adapter does: a later call neither tries nor tests, so that no
+/// session finds the shaders of another under trial.
+///
 /// # Errors
 /// The self-test's, when results are wrong even without any of them.
 pub async fn settle(device: &Device, adapter: &AdapterInfo) -> Result<Features, KernelError> {
+    static SETTLED: OnceLock<Features> = OnceLock::new();
+
+    if let Some(features) = SETTLED.get() {
+        features.use_them();
+        return Ok(*features);
+    }
     let offered = adapter.features;
     let mut candidates = vec![offered.exact(), Features::NONE];
     if !adapter.software {
@@ -41,7 +52,7 @@ pub async fn settle(device: &Device, adapter: &AdapterInfo) -> Result<Features, 
             break;
         }
     }
-    outcome
+    outcome.map(|features| *SETTLED.get_or_init(|| features))
 }
 
 async fn fastest(device: &Device, offered: Features) -> Features {

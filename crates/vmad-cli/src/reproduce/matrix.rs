@@ -124,8 +124,13 @@ pub(super) struct Run {
 impl Run {
     /// Name of its folder.
     pub fn name(&self) -> String {
-        format!("{}-{}", self.variant, self.seed)
+        run_name(&self.variant, self.seed)
     }
+}
+
+/// Name of a run's folder.
+pub(super) fn run_name(variant: &str, seed: u64) -> String {
+    format!("{variant}-{seed}")
 }
 
 impl Matrix {

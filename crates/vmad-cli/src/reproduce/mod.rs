@@ -21,7 +21,7 @@ use crate::interrupt::Stop;
 use crate::progress;
 use crate::text::{plain, print};
 use crate::train::{Standing, TrainArgs, perform};
-use matrix::{Evaluation, Matrix, Run};
+use matrix::{Evaluation, Matrix, Run, run_name};
 use measure::{Measured, measure, time};
 
 const HELP: &str = "Example:
@@ -78,9 +78,9 @@ struct RunResult {
 }
 
 impl RunResult {
-    /// Of its folder.
+    /// Name of its folder.
     fn name(&self) -> String {
-        format!("{}-{}", self.variant, self.seed)
+        run_name(&self.variant, self.seed)
     }
 }
 
