@@ -5,16 +5,20 @@
 //#include shared/input.wgsl
 //#include shared/lanes.wgsl
 //#include shared/matvec.wgsl
-@group(0) @binding(0) var<storage, read_write> packed: array<vec4<u32>>; // [rows, blocks], 32 nibbles each
-@group(0) @binding(1) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
-@group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]
+@group(0) @binding(0) var<storage, read_write> packed: array<u32>; // [rows, blocks, 4], eight nibbles each
+@group(0) @binding(1) var<storage, read_write> scales: array<u32>; // [rows * blocks / 2], two f16 each
+@group(0) @binding(2) var<storage, read_write> x: array<f32>;      // [tokens, cols]
 
-// The product of block `at` with the input in `xs`. What its values are raised by is taken off at once.
-fn block_dot(at: u32) -> f32 {
-    let words = packed[at];
-    let sum = dot(q4_raised_low(words.x), xs[0]) + dot(q4_raised_high(words.x), xs[1])
-        + dot(q4_raised_low(words.y), xs[2]) + dot(q4_raised_high(words.y), xs[3])
-        + dot(q4_raised_low(words.z), xs[4]) + dot(q4_raised_high(words.z), xs[5])
-        + dot(q4_raised_low(words.w), xs[6]) + dot(q4_raised_high(words.w), xs[7]);
-    return (sum - 8.0 * x_sum) * scale_at(at);
+// A quarter takes a word of its block.
+const BLOCK_WORDS: u32 = 4u;
+const COLS_STEP: u32 = 8u;
+const LATER: u32 = 4u;
+const FIRST_PLACES: vec4<f32> = Q4_LOW;
+const LATER_PLACES: vec4<f32> = Q4_HIGH;
+const FIRST_RAISED: vec4<f32> = Q4_LOW_RAISED;
+const LATER_RAISED: vec4<f32> = Q4_HIGH_RAISED;
+
+fn quarter_dot(word: u32, first: vec4<f32>, later: vec4<f32>) -> f32 {
+    let values = packed[word];
+    return dot(q4_standing_low(values), first) + dot(q4_standing_high(values), later);
 }

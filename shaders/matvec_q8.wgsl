@@ -5,17 +5,19 @@
 //#include shared/input.wgsl
 //#include shared/lanes.wgsl
 //#include shared/matvec.wgsl
-@group(0) @binding(0) var<storage, read_write> packed: array<vec4<u32>>; // [rows, blocks, 2], 16 bytes each
-@group(0) @binding(1) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
-@group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]
+@group(0) @binding(0) var<storage, read_write> packed: array<u32>; // [rows, blocks, 8], four bytes each
+@group(0) @binding(1) var<storage, read_write> scales: array<u32>; // [rows * blocks / 2], two f16 each
+@group(0) @binding(2) var<storage, read_write> x: array<f32>;      // [tokens, cols]
 
-// The product of block `at` with the input in `xs`.
-fn block_dot(at: u32) -> f32 {
-    let low = packed[at * 2u];
-    let high = packed[at * 2u + 1u];
-    let sum = dot(q8_word(low.x), xs[0]) + dot(q8_word(low.y), xs[1])
-        + dot(q8_word(low.z), xs[2]) + dot(q8_word(low.w), xs[3])
-        + dot(q8_word(high.x), xs[4]) + dot(q8_word(high.y), xs[5])
-        + dot(q8_word(high.z), xs[6]) + dot(q8_word(high.w), xs[7]);
-    return sum * scale_at(at);
+// A quarter takes a word of each half of its block, so that neighbours read neighbours.
+const BLOCK_WORDS: u32 = 8u;
+const COLS_STEP: u32 = 4u;
+const LATER: u32 = 16u;
+const FIRST_PLACES: vec4<f32> = Q8_PLACES;
+const LATER_PLACES: vec4<f32> = Q8_PLACES;
+const FIRST_RAISED: vec4<f32> = Q8_RAISED;
+const LATER_RAISED: vec4<f32> = Q8_RAISED;
+
+fn quarter_dot(word: u32, first: vec4<f32>, later: vec4<f32>) -> f32 {
+    return dot(q8_standing(packed[word]), first) + dot(q8_standing(packed[word + 4u]), later);
 }

@@ -5,12 +5,14 @@ struct Thread {
     @builtin(subgroup_size) subgroup: u32,
 }
 
-var<workgroup> left: array<f32, (ROWS + 1u) * LANES>; // [ROWS + 1, LANES], the last of squares
+var<workgroup> left: array<f32, (ROWS + 1u) * LANES>; // [LANES, ROWS + 1], the last of squares
+
+fn left_at(row: u32, lane: u32) -> u32 { return lane * (ROWS + 1u) + row; }
 
 fn leave(thread: Thread, row: u32, value: f32) {
     let all = subgroupAdd(value);
     if (thread.of_subgroup == 0u) {
-        left[row * LANES + thread.local / thread.subgroup] = all;
+        left[left_at(row, thread.local / thread.subgroup)] = all;
     }
 }
 

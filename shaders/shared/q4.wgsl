@@ -1,16 +1,23 @@
-// Nibbles 0..4 and 4..8 of a word, lowest first, as they are stored: the values plus eight.
-fn q4_raised_low(word: u32) -> vec4<f32> {
-    return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u));
+// Four-bit values, eight to a word, raised by eight.
+// Taken where they stand, without a shift of its own for each, they are numbers once they are multiplied by
+// Q4_LOW or Q4_HIGH, which a product does to its input. The topmost is signed then, and not raised.
+const Q4_LOW: vec4<f32> = vec4<f32>(1.0, 0.0625, 0.00390625, 0.000244140625);
+const Q4_HIGH: vec4<f32> = vec4<f32>(1.52587890625e-5, 9.5367431640625e-7, 5.9604644775390625e-8, 3.7252902984619140625e-9);
+const Q4_LOW_RAISED: vec4<f32> = vec4<f32>(8.0);
+const Q4_HIGH_RAISED: vec4<f32> = vec4<f32>(8.0, 8.0, 8.0, 0.0);
+
+// Nibbles 0..4 and 4..8 of a word, lowest first, as they are stored, where they stand.
+fn q4_standing_low(word: u32) -> vec4<f32> {
+    return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) & vec4<u32>(0xfu, 0xf0u, 0xf00u, 0xf000u)));
 }
 
-fn q4_raised_high(word: u32) -> vec4<f32> {
-    return vec4<f32>((vec4<u32>(word) >> vec4<u32>(16u, 20u, 24u, 28u)) & vec4<u32>(15u));
+fn q4_standing_high(word: u32) -> vec4<f32> {
+    let bits = vec4<u32>(word ^ 0x80000000u) & vec4<u32>(0xf0000u, 0xf00000u, 0xf000000u, 0xf0000000u);
+    return vec4<f32>(bitcast<vec4<i32>>(bits));
 }
 
-// The same as numbers.
-fn q4_low(word: u32) -> vec4<f32> { return q4_raised_low(word) - vec4<f32>(8.0); }
-
-fn q4_high(word: u32) -> vec4<f32> { return q4_raised_high(word) - vec4<f32>(8.0); }
+// The same as the numbers that they stand for.
+fn q4_low(word: u32) -> vec4<f32> { return q4_standing_low(word) * Q4_LOW - Q4_LOW_RAISED; }
 
 // Every other nibble of a word as a signed byte, from the lowest on. Raising by 128 before taking eight off keeps
 // bytes from borrowing of each other.
