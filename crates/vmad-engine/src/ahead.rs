@@ -8,8 +8,8 @@ use std::task::Poll;
 
 use burn::tensor::{Int, Tensor};
 use futures::FutureExt;
-use futures::future::{LocalBoxFuture, MaybeDone, maybe_done};
-use vmad_kernels::{Answer, DeviceKind};
+use futures::future::{MaybeDone, maybe_done};
+use vmad_kernels::{Answer, DeviceKind, Reading};
 use vmad_model::llama::KvCache;
 
 use crate::sampling::Dice;
@@ -40,8 +40,6 @@ pub(crate) struct Token {
     heard: usize,
     chosen: Tensor<1, Int>,
 }
-
-type Reading = LocalBoxFuture<'static, Result<[i32; 2], EngineError>>;
 
 /// A token that was chosen, and may not be known here.
 struct Step {
@@ -98,7 +96,7 @@ impl<'a> Tokens<'a> {
         };
         (&mut step.reading).await;
         let read = Pin::new(&mut step.reading).take_output();
-        let [id, mark] = read.unwrap_or_else(|| unreachable!("just awaited"))?;
+        let [id, mark] = pair(read.unwrap_or_else(|| unreachable!("just awaited")))?;
         if mark != 0 {
             return Err(EngineError::NonFinite { stage: Stage::Llm });
         }
@@ -143,7 +141,7 @@ impl<'a> Tokens<'a> {
         let chosen = self.answer.next(standing.logits, draw);
         self.n_chosen += 1;
         self.last = Some(chosen.clone());
-        let mut reading = maybe_done(read(chosen.clone()).boxed_local());
+        let mut reading = maybe_done(Reading::new(chosen.clone().into_data_async()));
         // Once, so that the copy is on its way before the next step is launched.
         poll_fn(|context| {
             let _ = reading.poll_unpin(context);
@@ -169,14 +167,13 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// A token and its mark, `[2]`.
-async fn read(chosen: Tensor<1, Int>) -> Result<[i32; 2], EngineError> {
+/// A token and its mark.
+fn pair(read: <Reading as Future>::Output) -> Result<[i32; 2], EngineError> {
     let failed = |reason: String| EngineError::Readback {
         stage: Stage::Generate,
         reason,
     };
-    let data = chosen.into_data_async().await;
-    let data = data.map_err(|error| failed(error.to_string()))?;
+    let data = read.map_err(|error| failed(error.to_string()))?;
     let values = data.try_to_vec::<i32>();
     let values = values.map_err(|error| failed(format!("{error:?}")))?;
     let n = values.len();

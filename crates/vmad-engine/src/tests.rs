@@ -33,19 +33,30 @@ fn source() -> Result<MemorySource, EngineError> {
 }
 
 fn open_from(source: &dyn ByteSource) -> Result<Engine, EngineError> {
+    open_on(Chosen::cpu(), source)
+}
+
+fn open_on(chosen: Chosen, source: &dyn ByteSource) -> Result<Engine, EngineError> {
     let host = Rc::new(SystemHost::new());
     let cancel = CancelToken::new();
-    block_on(Engine::open(
-        source,
-        Chosen::cpu(),
-        host,
-        &mut |_| (),
-        &cancel,
-    ))
+    block_on(Engine::open(source, chosen, host, &mut |_| (), &cancel))
 }
 
 fn open() -> Result<Engine, EngineError> {
     open_from(&source()?)
+}
+
+/// A session on the graphics adapter. None without one, unless `VMAD_REQUIRE_GPU` is 1.
+#[cfg(feature = "gpu")]
+fn open_on_gpu() -> Result<Option<Engine>, EngineError> {
+    match block_on(crate::choose(crate::DeviceChoice::Gpu)) {
+        Ok(chosen) => open_on(chosen, &source()?).map(Some),
+        Err(error) if std::env::var_os("VMAD_REQUIRE_GPU").is_some_and(|v| v == "1") => Err(error),
+        Err(error) => {
+            println!("skipped: {error}");
+            Ok(None)
+        }
+    }
 }
 
 fn photo() -> RgbImage {

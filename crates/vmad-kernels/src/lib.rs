@@ -21,6 +21,7 @@ mod kv;
 mod norm;
 mod ops;
 mod product;
+mod reading;
 pub mod reference;
 mod region;
 mod sample;
@@ -50,6 +51,7 @@ pub use product::{
     Activation, LinearEnd, RmsScale, linear_f32, matmul_gated, matmul_linear, matmul_normed,
     matmul_parts,
 };
+pub use reading::Reading;
 pub use region::region_attention;
 pub use sample::{Answer, Draw};
 pub use self_test::self_test;

@@ -2,12 +2,24 @@
 
 use super::*;
 
-/// A session in which a call was given up answers as one in which it never was.
 #[test]
 fn given_up_calls_leave_no_trace() -> Outcome {
+    given_up_leave_no_trace(open()?, open()?)
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn given_up_calls_leave_no_trace_on_a_gpu() -> Outcome {
+    match (open_on_gpu()?, open_on_gpu()?) {
+        (Some(plain), Some(engine)) => given_up_leave_no_trace(plain, engine),
+        _ => Ok(()),
+    }
+}
+
+/// A session in which a call was given up answers as one in which it never was.
+fn given_up_leave_no_trace(mut plain: Engine, mut engine: Engine) -> Outcome {
     let cancel = CancelToken::new();
     let generation = short(3, 1.0);
-    let mut plain = open()?;
     all(plain.inspect(photo(), describe(generation.clone()), &cancel))?;
     let expected = text(&all(plain.ask(
         "Where is it?",
@@ -15,7 +27,6 @@ fn given_up_calls_leave_no_trace() -> Outcome {
         &cancel,
     ))?);
 
-    let mut engine = open()?;
     all(engine.inspect(photo(), describe(generation.clone()), &cancel))?;
     let asked = generation.clone();
     let events = cancelled_at_first_token(&mut engine, |engine, cancel| {

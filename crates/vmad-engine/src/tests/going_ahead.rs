@@ -60,3 +60,28 @@ fn answers_are_those_of_single_steps() -> Outcome {
     }
     Ok(())
 }
+
+/// An answer that ends early leaves choices on their way from the device.
+#[cfg(feature = "gpu")]
+#[test]
+fn answers_are_those_of_single_steps_on_a_gpu() -> Outcome {
+    let Some(mut engine) = open_on_gpu()? else {
+        return Ok(());
+    };
+    let ahead = engine.ahead;
+    assert!(ahead > 0);
+    let mut reasons = Vec::new();
+    for seed in 0..6 {
+        let generation = Generation {
+            stop: vec!["e".to_owned()],
+            ..short(seed, [0.5, 20.0][seed as usize % 2])
+        };
+        engine.ahead = 0;
+        let single = two_turns(&mut engine, &generation)?;
+        engine.ahead = ahead;
+        assert_eq!(two_turns(&mut engine, &generation)?, single, "seed {seed}");
+        reasons.extend(single.reasons);
+    }
+    assert!(reasons.contains(&StopReason::Stop), "{reasons:?}");
+    Ok(())
+}

@@ -7,8 +7,8 @@ use serde_json::json;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
 use crate::browser::{
-    COFFEE, COINS, Server, code, from_js, has_gpu, in_another_task, map, number, of_kind, reason,
-    text, words,
+    COFFEE, COINS, Inspector, Server, code, from_js, has_gpu, in_another_task, map, number,
+    of_kind, reason, text, words,
 };
 
 /// Largest difference of two anomaly maps, 0 to 1, of the same quantised weights. Both devices
@@ -57,6 +57,56 @@ async fn webgpu_computes_what_the_cpu_computes() {
     assert_eq!(words(&answer.unwrap()), words(&expected.unwrap()));
 }
 
+/// Further tokens are on their way from the GPU when an answer ends early. They were once dropped, and the next
+/// result that was read broke the device.
+#[wasm_bindgen_test]
+async fn answers_that_end_early_leave_the_gpu_usable() {
+    if !has_gpu().await {
+        return;
+    }
+    let server = Server::new("early", []);
+    let cpu = server.open("cpu").await.unwrap();
+    let gpu = server.open("gpu").await.unwrap();
+    let query = json!({ "object": "coin", "ask": "none" });
+    cpu.inspect(COINS, query.clone()).await.unwrap();
+    gpu.inspect(COINS, query).await.unwrap();
+    let first = json!({ "maxNewTokens": 12 });
+    let mut n_early = 0;
+    for stop in ["a", "e", "i"] {
+        let early = json!({ "maxNewTokens": 12, "stop": [stop] });
+        for (question, options) in [("Is it deep?", &early), ("Is it old?", &first)] {
+            let expected = cpu.ask(question, options.clone()).await.unwrap();
+            let answer = gpu.ask(question, options.clone()).await.unwrap();
+            assert_eq!(words(&answer), words(&expected));
+            assert_eq!(reason(&answer), reason(&expected));
+            n_early += u32::from(reason(&answer) == "stop");
+        }
+    }
+    assert!(n_early > 0, "no answer has ended early");
+    cancel_at_first_token(&gpu).await;
+    cancel_at_first_token(&cpu).await;
+    let expected = cpu.ask("Is it deep?", first.clone()).await.unwrap();
+    let answer = gpu.ask("Is it deep?", first).await.unwrap();
+    assert_eq!(words(&answer), words(&expected));
+}
+
+/// Asks for a long answer and gives it up.
+async fn cancel_at_first_token(inspector: &Inspector) {
+    // The message to cancel comes in a task of its own, as from the page, so it is heard only if
+    // the engine ends its task now and then.
+    let to_cancel = Rc::clone(&inspector.inner);
+    let is_sent = Cell::new(false);
+    let long = json!({ "maxNewTokens": 400, "temperature": 1.0, "seed": 3 });
+    let hear = move |event: &wasm_bindgen::JsValue| {
+        if text(event, "kind") == "token" && !is_sent.replace(true) {
+            let inspector = Rc::clone(&to_cancel);
+            in_another_task(move || inspector.cancel());
+        }
+    };
+    let events = inspector.ask_and("Tell me all.", long, hear).await.unwrap();
+    assert_eq!(reason(&events), "cancelled");
+}
+
 #[wasm_bindgen_test]
 async fn events_are_as_the_protocol_says() {
     let inspector = Server::new("protocol", []).open("cpu").await.unwrap();
@@ -101,20 +151,7 @@ async fn a_cancelled_answer_leaves_the_session_usable() {
     let events = inspector.inspect(COINS, query).await.unwrap();
     assert_eq!(reason(&events), "end");
 
-    // The message to cancel comes in a task of its own, as from the page, so it is heard only if
-    // the engine ends its task now and then.
-    let to_cancel = Rc::clone(&inspector.inner);
-    let is_sent = Cell::new(false);
-    let long = json!({ "maxNewTokens": 400, "temperature": 1.0, "seed": 3 });
-    let hear = move |event: &wasm_bindgen::JsValue| {
-        if text(event, "kind") == "token" && !is_sent.replace(true) {
-            let inspector = Rc::clone(&to_cancel);
-            in_another_task(move || inspector.cancel());
-        }
-    };
-    let events = inspector.ask_and("Tell me all.", long, hear).await.unwrap();
-    assert_eq!(reason(&events), "cancelled");
-
+    cancel_at_first_token(&inspector).await;
     let short = json!({ "maxNewTokens": 8 });
     let events = inspector.ask("Is it deep?", short).await.unwrap();
     assert_ne!(reason(&events), "cancelled");
