@@ -9,6 +9,8 @@ mod fixed;
 mod float;
 mod gemm;
 mod lanes;
+#[cfg(any(target_family = "wasm", test))]
+mod panels;
 mod product;
 mod stem;
 

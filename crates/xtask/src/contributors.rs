@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use wasmparser::{KnownCustom, Name, Parser, Payload, TypeRef};
+
+use crate::functions;
 
 /// What the compiler wrote last, with the names that wasm-opt strips.
 const UNSTRIPPED: &str = "target/wasm32-unknown-unknown/web/vmad_web.wasm";
@@ -29,43 +30,17 @@ pub fn run(root: &Path) -> Result<()> {
 
 /// Bytes of the functions of each crate, the largest first.
 fn by_crate(wasm: &[u8]) -> Result<Vec<(String, usize)>> {
-    let (mut n_imported, mut bodies, mut names) = (0_u32, Vec::new(), HashMap::new());
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::ImportSection(imports) => {
-                for import in imports.into_imports() {
-                    n_imported += u32::from(matches!(import?.ty, TypeRef::Func(_)));
-                }
-            }
-            Payload::CodeSectionEntry(body) => bodies.push(body.range().len()),
-            Payload::CustomSection(section) => {
-                if let KnownCustom::Name(parts) = section.as_known() {
-                    for part in parts {
-                        if let Name::Function(functions) = part? {
-                            for function in functions {
-                                let function = function?;
-                                names.insert(function.index, function.name);
-                            }
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
     let mut sizes: HashMap<String, usize> = HashMap::new();
-    for (index, bytes) in (n_imported..).zip(bodies) {
-        let name = names.get(&index).copied().unwrap_or_default();
-        *sizes.entry(crate_of(name)).or_default() += bytes;
+    for function in functions::of(wasm)? {
+        *sizes.entry(crate_of(&function.name)).or_default() += function.body.len();
     }
     let mut sizes: Vec<_> = sizes.into_iter().collect();
     sizes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Ok(sizes)
 }
 
-/// The crate that a mangled name belongs to: the first path in it, which of `<A as B>::c` is A's.
-fn crate_of(mangled: &str) -> String {
-    let name = format!("{:#}", rustc_demangle::demangle(mangled));
+/// The crate that a name belongs to: the first path in it, which of `<A as B>::c` is A's.
+fn crate_of(name: &str) -> String {
     let path = name.trim_start_matches(['<', '&', '(', '[', '*']);
     let path = ["mut ", "dyn ", "const "]
         .iter()
@@ -82,8 +57,8 @@ mod tests {
 
     #[test]
     fn crates_of_names() {
-        assert_eq!(crate_of("_ZN4core3fmt5write17h0123456789abcdefE"), "core");
-        let implemented = "_ZN58_$LT$alloc..string..String$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE";
+        assert_eq!(crate_of("core::fmt::write"), "core");
+        let implemented = "<alloc::string::String as core::fmt::Debug>::fmt";
         assert_eq!(crate_of(implemented), "alloc");
         assert_eq!(crate_of("memcpy"), "others");
     }

@@ -2,6 +2,8 @@
 
 mod budget;
 mod contributors;
+mod functions;
+mod snip;
 mod tidy;
 mod tools;
 mod versions;

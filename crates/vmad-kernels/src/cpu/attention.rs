@@ -15,7 +15,7 @@ use crate::attention::AttentionOps;
 const SCORE_BYTES: usize = 128 * 1024;
 
 /// Queries of a tile, at least and at most.
-const QUERIES: [usize; 2] = [8, 64];
+const QUERIES: [usize; 2] = [8, 128];
 
 /// What is added to scores.
 enum Added {
@@ -116,7 +116,7 @@ impl AttentionOps for Flex {
                 let (step, first) = [(1, side), (side, 1)][along];
                 for i in 0..side {
                     let vectors = &vectors[(side - 1 - i) * d..][..side * d];
-                    let queries = (&q[i * first * stride..], [step * stride, 1]);
+                    let queries = (&q[i * first * stride..], step * stride);
                     let out = &mut out[i * first * 2 * side + along * side..];
                     gemm(
                         [side, side, d],
@@ -164,7 +164,7 @@ fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -
             gemm(
                 [n, n_seen, d_head],
                 scale,
-                (queries, [q.strides[2], 1]),
+                (queries, q.strides[2]),
                 (keys, [1, k.strides[2]]),
                 (scores, n_seen),
             );
@@ -175,7 +175,7 @@ fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -
                 totals[i] = exp_sum(row, largest(row));
                 hidden.fill(0.0);
             }
-            let (scores, values) = ((&*scores, [n_seen, 1]), (values, [v.strides[2], 1]));
+            let (scores, values) = ((&*scores, n_seen), (values, [v.strides[2], 1]));
             gemm([n, d_value, n_seen], 1.0, scores, values, (out, d_value));
             for (out, total) in out.chunks_exact_mut(d_value).zip(totals) {
                 let scale = total.recip();

@@ -3,27 +3,31 @@
 /// A matrix: its numbers, and how far apart its rows and its columns lie.
 pub(super) type Strided<'a> = (&'a [f32], [usize; 2]);
 
-/// `out = scale · a · b`, of `m` × `k` and `k` × `n`; rows of `out` lie as far apart as is said with it.
+/// `out = scale · a · b`, of `m` × `k` and `k` × `n`; rows of `a` and of `out` lie as far apart as is said with them.
 ///
 /// # Panics
 /// When a matrix ends before its last element.
 pub(super) fn gemm(
-    [m, n, k]: [usize; 3],
+    sizes: [usize; 3],
     scale: f32,
-    a: Strided,
+    a: (&[f32], usize),
     b: Strided,
     (out, stride): (&mut [f32], usize),
 ) {
-    let holds = |(values, [row, column]): Strided, rows: usize, columns: usize| {
+    let [m, n, k] = sizes;
+    let holds = |values: &[f32], [row, column]: [usize; 2], rows: usize, columns: usize| {
         (rows - 1) * row + (columns - 1) * column < values.len()
     };
     assert!(
-        holds(a, m, k) && holds(b, k, n) && holds((out, [stride, 1]), m, n),
+        holds(a.0, [a.1, 1], m, k) && holds(b.0, b.1, k, n) && holds(out, [stride, 1], m, n),
         "gemm: {m}×{k} of {a:?}, {k}×{n} of {b:?} into {} with {stride} a row",
         out.len(),
         a = (a.0.len(), a.1),
         b = (b.0.len(), b.1),
     );
+    #[cfg(target_family = "wasm")]
+    super::panels::gemm(sizes, scale, a, b, (out, stride));
+    #[cfg(not(target_family = "wasm"))]
     // SAFETY: all elements that are addressed exist, as was just made sure of, and `out` is borrowed by nobody else.
     unsafe {
         gemm::gemm(
@@ -35,8 +39,8 @@ pub(super) fn gemm(
             stride as isize,
             false,
             a.0.as_ptr(),
-            a.1[1] as isize,
-            a.1[0] as isize,
+            1,
+            a.1 as isize,
             b.0.as_ptr(),
             b.1[1] as isize,
             b.1[0] as isize,

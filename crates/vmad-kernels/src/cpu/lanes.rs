@@ -115,8 +115,9 @@ fn exp(x: f32x4) -> f32x4 {
     let rounded = x * f32x4::splat(std::f32::consts::LOG2_E) + f32x4::splat(ROUNDING);
     let n = rounded - f32x4::splat(ROUNDING);
     let rest = (x - n * f32x4::splat(LN_2[0])) - n * f32x4::splat(LN_2[1]);
-    let next = |sum: f32x4, term: &f32| sum * rest + f32x4::splat(*term);
-    let sum = TERMS.iter().fold(f32x4::ZERO, next);
+    // Spelled out, as in `erf`: what is optimised for size does not unroll loops.
+    let [a, b, c, d, e, f] = TERMS.map(f32x4::splat);
+    let sum = ((((a * rest + b) * rest + c) * rest + d) * rest + e) * rest + f;
     let near = sum * (rest * rest) + rest + f32x4::ONE;
     let power = (bytemuck::cast::<f32x4, i32x4>(rounded) << 23) + i32x4::splat(127 << 23);
     vanishes.select(f32x4::ZERO, near * bytemuck::cast::<i32x4, f32x4>(power))
@@ -128,17 +129,16 @@ fn sigmoid(x: f32x4) -> f32x4 {
 
 /// Abramowitz and Stegun 1964, 7.1.26: off by at most 1.5e-7.
 fn erf(x: f32x4) -> f32x4 {
-    let t = f32x4::ONE / (f32x4::ONE + f32x4::splat(0.327_591_1) * x.abs());
-    let of = |sum: f32x4, next: f32| (sum + f32x4::splat(next)) * t;
-    let p = [
+    const TERMS: [f32; 5] = [
         1.061_405_4,
         -1.453_152,
         1.421_413_7,
         -0.284_496_72,
         0.254_829_6,
-    ]
-    .into_iter()
-    .fold(f32x4::ZERO, of);
+    ];
+    let t = f32x4::ONE / (f32x4::ONE + f32x4::splat(0.327_591_1) * x.abs());
+    let [a, b, c, d, e] = TERMS.map(f32x4::splat);
+    let p = ((((a * t + b) * t + c) * t + d) * t + e) * t;
     (f32x4::ONE - p * exp(-(x * x))).copysign(x)
 }
 

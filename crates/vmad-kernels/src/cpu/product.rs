@@ -57,7 +57,7 @@ impl ProductOps for Flex {
         chunks(&mut out, share * rows, tokens * rows * cols, |at, out| {
             let x = &x[at * share * cols..];
             let sizes = [out.len() / rows, rows, cols];
-            gemm(sizes, 1.0, (x, [cols, 1]), (weight, [1, cols]), (out, rows));
+            gemm(sizes, 1.0, (x, cols), (weight, [1, cols]), (out, rows));
         });
         finish(&mut out, rows, ends, [bias, residual]);
         tensor(out, Shape::new([tokens, rows]))
