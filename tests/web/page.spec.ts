@@ -195,3 +195,22 @@ test("software WebGPU is used only when asked for", async ({ page }) => {
   await settle(page);
   await expect(page.locator("#score")).toBeVisible();
 });
+
+test("a conversation on software WebGPU goes on after answers that have ended", async ({
+  page,
+}) => {
+  await open(page);
+  await page.locator("#device").selectOption("gpu");
+  await expect(page.locator("#device-line")).toHaveAttribute("data-device", "gpu");
+  await choosePhoto(page, "coins.png");
+  await settle(page);
+  for (const question of ["Where is the defect?", "What could have caused it?"]) {
+    await page.locator("#question").fill(question);
+    await page.locator("#question").press("Enter");
+    await settle(page);
+    await expect(page.locator(".answered").last()).toHaveAttribute("aria-busy", "false");
+    await expect(page.locator(".answered").last()).not.toBeEmpty();
+  }
+  await expect(page.locator(".answered")).toHaveCount(3);
+  await expect(page.locator("#device-line")).toHaveAttribute("data-device", "gpu");
+});

@@ -55,6 +55,11 @@ pub fn vmad_reading(arguments: &[&str], input: &str) -> Output {
     }
 }
 
+/// The folder of the workspace.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 /// The nano package of the repository. Tests that change a package copy it first.
 pub fn nano() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano")

@@ -1,14 +1,8 @@
 //! The paper's Fig. 1b with the model that is shipped: what counts as a defect is the user's to say.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
 
-use crate::common::vmad;
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::common::{repository, vmad};
 
 /// The samples of the page that are judged by several criteria.
 fn samples() -> Vec<Value> {

@@ -3,7 +3,7 @@
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::common::{contents, nano, photo, vmad, vmad_reading};
+use crate::common::{contents, nano, photo, repository, vmad, vmad_reading};
 
 /// `vmad inspect` of the nano package on the CPU, with few words.
 fn inspect(arguments: &[&str]) -> crate::common::Output {
@@ -53,6 +53,44 @@ fn json_is_one_object_an_image() {
         people.contains("verdict") && people.contains("CPU"),
         "{people}"
     );
+}
+
+/// Of scores of the shipped model with shaders and without, which differ in the order of sums.
+const SCORE_TOLERANCE: f64 = 1e-5;
+
+/// The whole shipped model: on a graphics adapter every operation that has a shader takes it, on the CPU none.
+#[test]
+fn the_shipped_model_sees_and_says_the_same_with_shaders() {
+    let package = repository().join("models/tiny");
+    let photos = [photo("coins.png"), photo("coffee.jpg"), photo("brick.png")];
+    let on = |device: &str| {
+        let mut arguments = vec!["inspect", package.to_str().unwrap()];
+        arguments.extend(photos.iter().map(String::as_str));
+        arguments.extend(["--ask", "description", "--json", "--device", device]);
+        vmad(&arguments)
+    };
+    let expected = lines(&on("cpu").succeeds());
+    let gpu = on("gpu");
+    if gpu.status != 0 && std::env::var_os("VMAD_REQUIRE_GPU").is_none() {
+        println!("skipped: {}", gpu.error);
+        return;
+    }
+    let made = lines(&gpu.succeeds());
+    assert_eq!(made.len(), photos.len());
+    for (made, expected) in made.iter().zip(&expected) {
+        assert_ne!(made["device"], expected["device"]);
+        for key in ["anomalous", "answer", "seg_produced"] {
+            assert_eq!(made[key], expected[key], "{key}");
+        }
+        let off = made["score"].as_f64().unwrap() - expected["score"].as_f64().unwrap();
+        assert!(off.abs() <= SCORE_TOLERANCE, "scores differ by {off}");
+        let boxes = |result: &Value| {
+            let regions = result["regions"].as_array().unwrap();
+            let of = |region: &Value| ["x", "y", "width", "height"].map(|key| region[key].clone());
+            regions.iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(boxes(made), boxes(expected));
+    }
 }
 
 #[test]
