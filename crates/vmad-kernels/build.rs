@@ -16,7 +16,6 @@ const SHADERS: &[&str] = &[
     "batch_norm",
     "conv2d",
     "deformable_attention",
-    "gate",
     "gather_q4",
     "gather_q8",
     "layer_norm",

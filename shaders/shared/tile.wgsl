@@ -26,7 +26,7 @@ fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
     for (var four = local / 8u; four < FOURS; four += 8u) {
         var rows: mat4x4<f32>;
         for (var i = 0u; i < 4u; i++) {
-            let row = first_row + four * 4u + i;
+            let row = row_of(first_row, four, i);
             var values = vec4<f32>(0.0);
             if (row < info[0].y) {
                 values = weight_at(row, block, blocks, part);

@@ -69,7 +69,7 @@ fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
         var words: vec4<u32>;
         var scales_of: vec4<f32>;
         for (var i = 0u; i < 4u; i++) {
-            let row = first_row + four * 4u + i;
+            let row = row_of(first_row, four, i);
             if (row < info[0].y) {
                 words[i] = word_at(row * blocks + block, word);
                 if (word == 0u) {

@@ -122,7 +122,8 @@ pub fn matmul_quant(x: Tensor<2>, w: &QuantWeight) -> Tensor<2> {
 fn product(x: Tensor<2>, w: &QuantWeight) -> Tensor<2> {
     #[cfg(feature = "wgpu")]
     if crate::gpu::product::is_prompt(&x) {
-        return crate::gpu::product::linear(x, w, crate::LinearEnd::default());
+        use crate::product::{LinearEnd, Results};
+        return crate::gpu::product::linear(x, w, LinearEnd::default(), Results::Whole);
     }
     let (packed, scales) = (w.packed().into_dispatch(), w.scales().into_dispatch());
     let (rows, cols, x) = (w.rows(), w.cols(), x.into_dispatch());

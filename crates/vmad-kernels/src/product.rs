@@ -14,8 +14,7 @@ use crate::{QuantKind, cpu};
 /// The operations as backends implement them. `weight` is how its values are packed, and its rows.
 #[backend_extension(Cube: cfg(feature = "wgpu"), Flex)]
 pub(crate) trait ProductOps: burn::backend::Backend {
-    /// A linear layer. Where there is no bias or no residual a tensor of any size stands for it. With several parts,
-    /// which only cubecl backends know, the result is `[parts, tokens, rows / parts]`.
+    /// A linear layer. Where there is no bias or no residual a tensor of any size stands for it.
     fn linear(
         x: FloatTensor<Self>,
         packed: IntTensor<Self>,
@@ -59,7 +58,20 @@ pub(crate) struct Ends {
     pub has_bias: bool,
     pub activation: Option<Activation>,
     pub has_residual: bool,
-    pub parts: usize,
+    pub results: Results,
+}
+
+/// How the results of a linear layer lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Results {
+    /// `[tokens, rows]`
+    Whole,
+    /// `[parts, tokens, rows / parts]`, on cubecl backends only.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "for GPUs"))]
+    Parts(usize),
+    /// `[tokens, rows / 2]`, SiLU of the upper half of the rows times the lower, on cubecl backends only.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "for GPUs"))]
+    Gated,
 }
 
 /// What goes into a product of a decoding step beside the rows and the weight.
@@ -78,17 +90,13 @@ pub(crate) enum Around {
 }
 
 /// The product of `x` and `w` with what a linear layer does with it, where it is one operation.
-pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
-    linear_parts(x, w, end, 1)
-}
-
-fn linear_parts<const D: usize>(
+pub(crate) fn linear<const D: usize>(
     x: Tensor<2>,
     w: &QuantWeight,
     end: LinearEnd,
-    parts: usize,
+    results: Results,
 ) -> Tensor<D> {
-    let (ends, bias, residual) = end.bound(parts, &x.device());
+    let (ends, bias, residual) = end.bound(results, &x.device());
     let (packed, scales) = (w.packed().into_dispatch(), w.scales().into_dispatch());
     Tensor::from_dispatch(<Dispatch as ProductOps>::linear(
         x.into_dispatch(),
@@ -175,12 +183,12 @@ pub struct LinearEnd {
 
 impl LinearEnd {
     /// What there is, and what is bound where there is none: never read, and no two may share their memory.
-    fn bound(self, parts: usize, device: &Device) -> (Ends, Tensor<1>, Tensor<2>) {
+    fn bound(self, results: Results, device: &Device) -> (Ends, Tensor<1>, Tensor<2>) {
         let ends = Ends {
             has_bias: self.bias.is_some(),
             activation: self.activation,
             has_residual: self.residual.is_some(),
-            parts,
+            results,
         };
         let bias = self.bias.unwrap_or_else(|| Tensor::empty([1], device));
         let residual = self.residual;
@@ -239,10 +247,10 @@ pub fn matmul_linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
     }
     #[cfg(feature = "wgpu")]
     if crate::gpu::product::is_prompt(&x) {
-        return crate::gpu::product::linear(x, w, end);
+        return crate::gpu::product::linear(x, w, end, Results::Whole);
     }
     if cpu::fits(&x) && x.dims()[0] > 0 {
-        return linear(x, w, end);
+        return linear(x, w, end, Results::Whole);
     }
     end.of(matmul_quant(x, w))
 }
@@ -262,7 +270,7 @@ pub fn linear_f32(x: Tensor<2>, weight: Tensor<2>, end: LinearEnd) -> Tensor<2> 
     if !is_fused_f32(&x, &weight) {
         return end.of(matmul(x, weight.transpose()));
     }
-    let (ends, bias, residual) = end.bound(1, &x.device());
+    let (ends, bias, residual) = end.bound(Results::Whole, &x.device());
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let (bias, residual) = (bias.into_dispatch(), residual.into_dispatch());
     Tensor::from_dispatch(<Dispatch as ProductOps>::linear_f32(
@@ -308,7 +316,7 @@ pub fn matmul_parts(
     #[cfg(feature = "wgpu")]
     if crate::gpu::product::is_one_launch(&x, w) {
         end.check(x.dims(), [w.rows(), w.cols()]);
-        let all: Tensor<3> = linear_parts(x, w, end, parts);
+        let all: Tensor<3> = linear(x, w, end, Results::Parts(parts));
         let part = |i| all.clone().narrow(0, i, 1).reshape([tokens, width]);
         return (0..parts).map(part).collect();
     }
@@ -353,11 +361,12 @@ pub fn matmul_gated(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> 
         let around = Around::Gated(norm.eps as f32);
         return product(x, w, norm.weight.unsqueeze(), around);
     }
-    let both = matmul_quant(norm.normed(x), w);
+    let x = norm.normed(x);
     #[cfg(feature = "wgpu")]
-    if crate::gpu::fits(&both) {
-        return crate::gpu::product::gate(both);
+    if crate::gpu::product::is_prompt(&x) {
+        return crate::gpu::product::linear(x, w, LinearEnd::default(), Results::Gated);
     }
+    let both = matmul_quant(x, w);
     let gate = both.clone().narrow(1, 0, half);
     activation::silu(gate) * both.narrow(1, half, half)
 }

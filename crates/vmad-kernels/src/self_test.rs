@@ -213,7 +213,7 @@ async fn products<M: Packed>(device: &Device, seed: &mut u32) -> Result<(), Kern
     let y = matmul_gated(tensor(&x, tokens, COLS, device), scale(), &both);
     let h = reference::rms_norm(&x, &norm, EPS);
     let expected = reference::gated(&gates.times(&h)?, &ups.times(&h)?);
-    compare_product("gate", y, &expected).await
+    compare_product(M::LINEAR, y, &expected).await
 }
 
 /// Two tokens one after the other: the second sees both, turned by their positions.

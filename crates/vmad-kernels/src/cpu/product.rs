@@ -10,7 +10,7 @@ use super::gemm::gemm;
 use super::lanes::{activate, each, gate, squares};
 use super::{Packed, chunks, tensor};
 use crate::QuantKind;
-use crate::product::{Activation, ActivationOps, Around, Ends, ProductOps};
+use crate::product::{Activation, ActivationOps, Around, Ends, ProductOps, Results};
 
 /// Numbers that a thread takes at a time.
 pub(super) const SHARE: usize = 1 << 14;
@@ -33,7 +33,7 @@ impl ProductOps for Flex {
             bias.to_contiguous(),
             residual.to_contiguous(),
         );
-        debug_assert_eq!(ends.parts, 1, "views do here");
+        debug_assert_eq!(ends.results, Results::Whole, "views do here");
         let weight = Packed::new(kind, &packed, &scales, rows, x.shape()[1]);
         let mut out = weight.times(numbers(&x));
         let tokens = out.len() / rows;

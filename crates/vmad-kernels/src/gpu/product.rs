@@ -1,18 +1,16 @@
 //! Products together with what comes before or after them, on cubecl backends.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::{Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{
-    GATE, LINEAR_F32, MATMUL_Q4, MATMUL_Q8, MATVEC_Q4_ADDED, MATVEC_Q4_GATED, MATVEC_Q4_NORMED,
+    LINEAR_F32, MATMUL_Q4, MATMUL_Q8, MATVEC_Q4_ADDED, MATVEC_Q4_GATED, MATVEC_Q4_NORMED,
     MATVEC_Q8_ADDED, MATVEC_Q8_GATED, MATVEC_Q8_NORMED, Shader, run,
 };
 use crate::cost::{self, MATVEC_TOKENS};
-use crate::product::{self, Activation, Around, Ends, LinearEnd, ProductOps};
+use crate::product::{self, Activation, Around, Ends, LinearEnd, ProductOps, Results};
 use crate::{QuantKind, QuantWeight};
 
 fn matvec(around: Around, kind: QuantKind) -> &'static Shader {
@@ -36,15 +34,27 @@ pub(super) fn activation_word(activation: Option<Activation>) -> u32 {
     }
 }
 
-/// The last words of a linear layer's `info`.
-fn end_words(ends: Ends, width: usize) -> [u32; 4] {
-    let activation = activation_word(ends.activation);
-    [
+/// Of a gated product in the place of an activation, as `shaders/shared/linear.wgsl` has it.
+const GATED: u32 = 4;
+
+/// The last words of a linear layer's `info`, and the shape of its results.
+fn end_words(ends: Ends, [tokens, rows]: [usize; 2]) -> ([u32; 4], Shape) {
+    let activation = match ends.results {
+        Results::Gated => GATED,
+        Results::Whole | Results::Parts(_) => activation_word(ends.activation),
+    };
+    let (width, shape) = match ends.results {
+        Results::Whole => (rows, Shape::new([tokens, rows])),
+        Results::Parts(parts) => (rows / parts, Shape::new([parts, tokens, rows / parts])),
+        Results::Gated => (rows, Shape::new([tokens, rows / 2])),
+    };
+    let words = [
         ends.has_bias.into(),
         activation,
         ends.has_residual.into(),
         width as u32,
-    ]
+    ];
+    (words, shape)
 }
 
 /// Rows of an image for which a whole tile is worth it.
@@ -76,11 +86,11 @@ pub(crate) fn is_one_launch(x: &Tensor<2>, w: &QuantWeight) -> bool {
 
 /// The product of `x` and `w` with what a linear layer does with it, in as many launches as keep each of them
 /// short.
-pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2> {
+pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd, results: Results) -> Tensor<2> {
     let [tokens, _] = x.dims();
     let most = cost::most_tokens(w.kind(), w.rows(), w.cols());
     if tokens <= most {
-        return product::linear(x, w, end);
+        return product::linear(x, w, end, results);
     }
     let parts = (0..tokens).step_by(most).map(|first| {
         let part = |x: &Tensor<2>| x.clone().narrow(0, first, most.min(tokens - first));
@@ -89,32 +99,9 @@ pub(crate) fn linear(x: Tensor<2>, w: &QuantWeight, end: LinearEnd) -> Tensor<2>
             activation: end.activation,
             residual: end.residual.as_ref().map(part),
         };
-        product::linear(part(&x), w, end)
+        product::linear(part(&x), w, end, results)
     });
     Tensor::cat(parts.collect(), 0)
-}
-
-/// What only cubecl backends do apart from its product.
-#[backend_extension(Cube)]
-pub(crate) trait GateOps: burn::backend::Backend {
-    fn gate(x: FloatTensor<Self>) -> FloatTensor<Self>;
-}
-
-/// SiLU of the first half of each row times the second.
-pub(crate) fn gate(x: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as GateOps>::gate(x.into_dispatch()))
-}
-
-impl GateOps for CubeBackend {
-    fn gate(x: CubeTensor) -> CubeTensor {
-        let x = into_contiguous(x);
-        let (tokens, width) = (x.meta.shape()[0], x.meta.shape()[1] / 2);
-        let results = tokens * width;
-        let info = vec![results as u32, width as u32, 0, 0];
-        let groups = GATE.groups(results);
-        let shape = Shape::new([tokens, width]);
-        run(&GATE, vec![x], shape, (info, 3), groups, 0.0)
-    }
 }
 
 impl ProductOps for CubeBackend {
@@ -130,12 +117,13 @@ impl ProductOps for CubeBackend {
         let rows = weight.meta.shape()[0];
         let word = |n: usize| n as u32;
         let sizes = [word(tokens), word(rows), word(cols), 0];
-        let info = [sizes, end_words(ends, rows)].concat();
+        let (words, shape) = end_words(ends, [tokens, rows]);
+        let info = [sizes, words].concat();
         let tiles = |n: usize| n.div_ceil(LINEAR_F32.tile as usize) as u64;
         run(
             &LINEAR_F32,
             vec![bias, residual, x, weight],
-            Shape::new([tokens, rows]),
+            shape,
             (info, 3),
             tiles(tokens) * tiles(rows),
             cost::product(QuantKind::Q8, [tokens, rows, cols])
@@ -160,17 +148,14 @@ impl ProductOps for CubeBackend {
         };
         let word = |n: usize| n as u32;
         let sizes = [word(tokens), word(rows), word(cols), 0];
-        let width = rows / ends.parts;
-        let info = [sizes, end_words(ends, width)].concat();
+        let (words, shape) = end_words(ends, [tokens, rows]);
+        let info = [sizes, words].concat();
         let tiles = |n: usize| n.div_ceil(shader.tile as usize) as u64;
         let [bias, residual, x] = [bias, residual, x].map(into_contiguous);
         run(
             shader,
             vec![bias, residual, x, packed, scales],
-            match ends.parts {
-                1 => Shape::new([tokens, rows]),
-                parts => Shape::new([parts, tokens, width]),
-            },
+            shape,
             (info, 3),
             tiles(tokens) * tiles(rows),
             cost::product(kind, [tokens, rows, cols]).asked.operations,
