@@ -7,7 +7,7 @@ use crate::PackageError;
 /// Stands for the picture within a prompt.
 pub const IMAGE_PLACEHOLDER: &str = "<image>";
 
-/// Stands for the object when the user names none.
+/// Stands for the object when the user names none and the package has no word of its own for it.
 pub const DEFAULT_OBJECT: &str = "object";
 
 /// How questions and answers are framed as one text.
@@ -103,6 +103,17 @@ pub struct Templates {
     pub queries: Queries,
     /// Start of an answer up to the segmentation token, for scoring without sampling.
     pub answer_prefix: String,
+    /// Stands for the object when the user names none: a name that the model has learned to repeat.
+    #[serde(default = "unnamed", skip_serializing_if = "is_unnamed")]
+    pub unnamed: String,
+}
+
+fn unnamed() -> String {
+    DEFAULT_OBJECT.to_owned()
+}
+
+fn is_unnamed(name: &str) -> bool {
+    name == DEFAULT_OBJECT
 }
 
 impl Templates {
@@ -121,6 +132,7 @@ impl Templates {
                 suggestion: "suggestion analysis".into(),
             },
             answer_prefix: "It is".into(),
+            unnamed: unnamed(),
         }
     }
 
@@ -148,7 +160,7 @@ impl Templates {
             Some(topic) => self.segment_answer.replace("{query}", self.name(topic)),
         };
         // Last, so that braces in the user's words stay words.
-        asked.replace("{object}", object.unwrap_or(DEFAULT_OBJECT))
+        asked.replace("{object}", object.unwrap_or(&self.unnamed))
     }
 
     /// Answer to the first template, or to the second when there is something to say.
@@ -182,6 +194,25 @@ pub struct Queries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_without_a_name_has_the_packages() -> Result<(), serde_json::Error> {
+        let mut templates = Templates::paper();
+        assert!(templates.question(None, None).contains("in the object?"));
+        let written = serde_json::to_value(&templates)?;
+        assert!(written.get("unnamed").is_none(), "{written}");
+        assert_eq!(serde_json::from_value::<Templates>(written)?, templates);
+        templates.unnamed = "part".to_owned();
+        assert!(templates.question(None, None).contains("in the part?"));
+        assert!(
+            templates
+                .question(Some("nut"), None)
+                .contains("in the nut?")
+        );
+        let written = serde_json::to_value(&templates)?;
+        assert_eq!(written["unnamed"], "part");
+        Ok(())
+    }
 
     #[test]
     fn user_braces_stay_words() {
