@@ -62,7 +62,7 @@ fn lane_sums(token: u32, row: u32, last: u32, lane: u32) -> array<vec4<f32>, 2> 
     let col = quarter * COLS_STEP;
     var some_sums = vec4<f32>(0.0);
     var rest_sums = vec4<f32>(0.0);
-    // Two loops, as a branch in one costs an emulated GPU a fifth.
+    // Two loops, as a branch in one costs an emulated GPU time in every step.
     if (blocks % 2u == 0u) {
         for (var block = lane / 4u * 2u; block < blocks; block += LANES / 2u) {
             let input = placed_input(token, block * 32u + col);

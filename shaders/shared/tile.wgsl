@@ -1,6 +1,6 @@
 // One 64×64 tile of x · Wᵀ: each thread has its results in registers, 32 columns (one block) a step. Both halves are
 // stored column by column, four tokens or rows to a vector, so that a thread has its 64 products from four reads.
-// Expects the bindings `x` and `info`, shared/halves.wgsl, shared/tile_main.wgsl, and `weight_at` of the weight.
+// Expects the bindings `x` and `info`, shared/halves.wgsl, shared/tile_main.wgsl, `row_of` of the end, and `weight_at` of the weight.
 fn load_x(local: u32, first_token: u32, first_col: u32) {
     let k = local % STEP;
     let col = first_col + k;

@@ -1,7 +1,7 @@
 // One 64×64 tile of x · Wᵀ in integers, four columns to a word (`dot4I8Packed`): a block of an input row has a scale
 // of its own and 16 bits a value, in two signed digits of base 256; weights are the bytes they are stored as.
 // A block's products are exact, 32 · 127 · 32639 < 2³¹.
-// Expects the bindings `x` and `info`, shared/tile_main.wgsl, shared/input.wgsl, `scale_at`, and of the weight
+// Expects the bindings `x` and `info`, shared/tile_main.wgsl, `row_of` of the end, shared/input.wgsl, `scale_at`, and of the weight
 // `word_at` and `arranged`.
 const LARGEST: f32 = 32639.0; // 127 · 256 + 127
 

@@ -5,7 +5,8 @@
 //! int4, scales included. [`matmul_quant`] and [`gather_quant`] decode a tile at a time.
 //!
 //! This is the only crate of the workspace that touches cubecl and wgpu. It never reads files and
-//! never blocks on a device: results are read with the `_async` calls.
+//! never blocks on a device: results are read with the `_async` calls. Only a [`Reading`] that is dropped half-way is waited for,
+//! outside of browsers.
 
 mod attention;
 pub mod cost;

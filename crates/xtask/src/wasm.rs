@@ -250,7 +250,7 @@ fn optimise(optimiser: &Path, wasm: &Path) -> Result<()> {
                 .arg(to),
         )
     };
-    // Functions whose names are alike are alike, and gzip finds what is alike only nearby: a sixteenth less to fetch. The
+    // Functions whose names are alike are alike, and gzip finds what is alike only nearby. The
     // optimiser would order them by how often they are called.
     let by_name = ["--debuginfo", "--reorder-functions-by-name"];
     pass(&by_name, wasm, &sorted)?;
