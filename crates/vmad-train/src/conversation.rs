@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use vmad_data::{DefectKind, QaKind, plural};
+use vmad_data::{DefectKind, Qa, QaKind, plural};
 use vmad_package::{Conversation, Templates, Topic};
 use vmad_prep::{IMAGE_SENTINEL, Tokenizer};
 
@@ -62,6 +62,21 @@ struct Criterion {
     tolerated: Vec<DefectKind>,
 }
 
+/// A scene under another name.
+fn called(told: &Told, name: &str) -> Told {
+    let rename = |text: &str| text.replace(&told.object, name);
+    let renamed = |qa: &Qa| Qa {
+        answer: rename(&qa.answer),
+        ..qa.clone()
+    };
+    Told {
+        object: name.to_owned(),
+        normal_description: rename(&told.normal_description),
+        defects: told.defects.clone(),
+        qa: told.qa.iter().map(renamed).collect(),
+    }
+}
+
 /// The paper's three tasks.
 #[derive(Clone, Copy)]
 enum Task {
@@ -82,7 +97,12 @@ impl Interviewer<'_> {
         placed: bool,
         rng: &mut impl Rng,
     ) -> Result<Dialogue, TrainError> {
-        let named = self.renamed(told, rng);
+        // As users do who name nothing; what the thing is called is not to be guessed then.
+        let is_unnamed = rng.random_bool(0.15);
+        let named = match is_unnamed {
+            true => called(told, &self.templates.unnamed),
+            false => self.renamed(told, rng),
+        };
         let criterion = self.criterion(&named, rng);
         let left: Vec<_> = named
             .defects
@@ -100,12 +120,7 @@ impl Interviewer<'_> {
             (true, task) => task,
             (false, _) => Task::Segment,
         };
-        // "Object" is what the page says when the user names none.
-        let object = if rng.random_bool(0.15) {
-            None
-        } else {
-            Some(judged.object.as_str())
-        };
+        let object = (!is_unnamed).then_some(judged.object.as_str());
         let (question, answer) = match task {
             Task::Segment => (
                 self.templates.question(object, None),
@@ -169,21 +184,14 @@ impl Interviewer<'_> {
 
     /// The scene under another name now and then: users call things as they like.
     fn renamed(&self, told: &Told, rng: &mut impl Rng) -> Told {
-        let mut told = told.clone();
         if !rng.random_bool(f64::from(self.tasks.renamed)) {
-            return told;
+            return told.clone();
         }
         let name = match drawn(self.tasks.invented, rng) {
             true => invented(rng),
             false => name(rng),
         };
-        let object = std::mem::replace(&mut told.object, name.clone());
-        let rename = |text: &str| text.replace(&object, &name);
-        told.normal_description = rename(&told.normal_description);
-        for qa in &mut told.qa {
-            qa.answer = rename(&qa.answer);
-        }
-        told
+        called(told, &name)
     }
 
     /// The description of the normal scene, and what it allows.
@@ -307,7 +315,7 @@ fn allowed(told: Told) -> Told {
             format!("No action is needed. The {object} can pass."),
         ),
     ];
-    let qa = answers.map(|(kind, answer)| vmad_data::Qa {
+    let qa = answers.map(|(kind, answer)| Qa {
         kind,
         question: kind.query().to_owned(),
         answer,
@@ -449,3 +457,66 @@ pub const PHRASES: [&str; 12] = [
     "upper left upper right lower left lower right centre top bottom",
     "small medium large minor moderate severe object part photograph image",
 ];
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use vmad_prep::Specials;
+
+    use super::*;
+    use crate::tokenizer::train_tokenizer;
+
+    type Failure = Box<dyn std::error::Error>;
+
+    const PRODUCT: &str = "woven ring";
+
+    fn told() -> Told {
+        let qa = [QaKind::Description, QaKind::Impact, QaKind::Suggestion].map(|kind| Qa {
+            kind,
+            question: kind.query().to_owned(),
+            answer: format!("No defect is visible. The {PRODUCT} is as it should be."),
+        });
+        Told {
+            object: PRODUCT.to_owned(),
+            normal_description: format!("A {PRODUCT} without gaps."),
+            defects: Vec::new(),
+            qa: qa.into(),
+        }
+    }
+
+    #[test]
+    fn without_a_name_all_words_are_about_the_packages_own() -> Result<(), Failure> {
+        let corpus = PHRASES.iter().map(|&text| text.to_owned());
+        let tokenizer = Tokenizer::from_json(&train_tokenizer(corpus, 400)?)?;
+        let templates = Templates {
+            unnamed: "part".to_owned(),
+            ..Templates::paper()
+        };
+        let interviewer = Interviewer {
+            tokenizer: &tokenizer,
+            conversation: &Conversation::vicuna_v1(),
+            templates: &templates,
+            tasks: &Tasks {
+                normal_description: 0.5,
+                second_turn: 0.5,
+                ..Tasks::default()
+            },
+        };
+        let mut rng = StdRng::seed_from_u64(3);
+        let (mut n_named, mut n_unnamed) = (0, 0);
+        for _ in 0..200 {
+            let dialogue = interviewer.ask(&told(), true, &mut rng)?;
+            let ids: Vec<i32> = dialogue.ids.into_iter().filter(|id| *id >= 0).collect();
+            let text = tokenizer.decode(&ids, Specials::Keep);
+            if text.contains("in the part?") {
+                n_unnamed += 1;
+                assert!(!text.contains(PRODUCT), "{text}");
+            } else if text.contains(PRODUCT) {
+                n_named += 1;
+            }
+        }
+        assert!(n_unnamed > 10 && n_named > 100, "{n_unnamed}, {n_named}");
+        Ok(())
+    }
+}
