@@ -7,7 +7,6 @@ export default tseslint.config(
       "**/node_modules/",
       "**/dist/",
       "target/",
-      "crates/",
       "www/lib/wasm/",
       "playwright-report/",
       "test-results/",
@@ -52,6 +51,12 @@ export default tseslint.config(
     files: ["**/*.js", "**/*.mjs"],
     languageOptions: {
       globals: { Buffer: "readonly", console: "readonly", process: "readonly", URL: "readonly" },
+    },
+  },
+  {
+    files: ["crates/**/*.js"],
+    languageOptions: {
+      globals: { GPUComputePassEncoder: "readonly", GPUShaderStage: "readonly" },
     },
   },
   {

@@ -2,7 +2,16 @@
 
 /** Counts where it runs: in a worker or a page, before its script. */
 export function install() {
-  const counts = { dispatches: 0, submissions: 0, uploadBytes: 0, pipelines: 0, readbacks: 0 };
+  const counts = {
+    dispatches: 0,
+    submissions: 0,
+    uploadBytes: 0,
+    pipelines: 0,
+    pipelinesAhead: 0,
+    readbacks: 0,
+  };
+  /** Pipelines that are being compiled, and the most that were at a time. */
+  const compiling = { now: 0, most: 0 };
   /** Dispatches so far, at each piece of the answer. */
   const tokens = [];
   const before = (type, method, count) => {
@@ -29,15 +38,30 @@ export function install() {
   before(device, "createBuffer", ({ mappedAtCreation, size }) => {
     if (mappedAtCreation === true) counts.uploadBytes += size;
   });
-  before(device, "createComputePipeline", () => counts.pipelines++);
-  before(device, "createComputePipelineAsync", () => counts.pipelines++);
+  before(device, "createComputePipeline", ({ label }) => {
+    // A rehearsal's place holder, which is the same each time.
+    if (label !== "nothing") counts.pipelines++;
+  });
+  const createAhead = device?.prototype.createComputePipelineAsync;
+  if (createAhead !== undefined) {
+    device.prototype.createComputePipelineAsync = async function (descriptor) {
+      counts.pipelines++;
+      counts.pipelinesAhead++;
+      compiling.most = Math.max(compiling.most, ++compiling.now);
+      try {
+        return await createAhead.call(this, descriptor);
+      } finally {
+        compiling.now--;
+      }
+    };
+  }
   before(buffer, "mapAsync", () => counts.readbacks++);
   const post = globalThis.postMessage.bind(globalThis);
   globalThis.postMessage = (message, transfer) => {
     if (message?.event?.kind === "token") tokens.push(counts.dispatches);
     post(message, transfer);
   };
-  globalThis.gpuCounts = { counts, tokens };
+  globalThis.gpuCounts = { counts, tokens, compiling };
 }
 
 /** Lets every worker of the pages of `context` count. Its service workers must be blocked. */

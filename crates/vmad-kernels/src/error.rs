@@ -20,6 +20,12 @@ pub enum KernelError {
         /// What the driver layer said.
         reason: String,
     },
+    /// A browser refused to compile a shader.
+    #[error("a shader cannot be compiled on this device: {reason}")]
+    Pipeline {
+        /// What the browser said.
+        reason: String,
+    },
     /// Reading a result back failed.
     #[error("{op}: reading the result failed: {reason}")]
     Readback {

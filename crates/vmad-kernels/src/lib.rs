@@ -25,6 +25,7 @@ mod product;
 mod reading;
 pub mod reference;
 mod region;
+mod rehearsal;
 mod sample;
 mod self_test;
 mod stem;
@@ -54,6 +55,7 @@ pub use product::{
 };
 pub use reading::Reading;
 pub use region::region_attention;
+pub use rehearsal::Rehearsal;
 pub use sample::{Answer, Draw};
 pub use self_test::self_test;
 pub use stem::{ChannelNorm, batch_norm, overlapping_cells};

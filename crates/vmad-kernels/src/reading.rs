@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use burn::backend::ExecutionError;
 use burn::tensor::TensorData;
 
+use crate::Rehearsal;
+
 type Data = Result<TensorData, ExecutionError>;
 
 /// The values of a tensor, asked for when this is first polled.
@@ -13,6 +15,8 @@ type Data = Result<TensorData, ExecutionError>;
 /// Once it was polled it comes to its end even when it is dropped, in a browser in the background, else before
 /// the drop returns. Burn would give the buffer that a GPU copies to back to its pool at once, and the next
 /// result that is copied to it, while it is still being mapped, would break the device.
+///
+/// During a [`Rehearsal`] all values are zero.
 #[must_use = "nothing is read before it is polled"]
 pub struct Reading {
     /// None once it has come to its end.
@@ -42,7 +46,11 @@ impl Future for Reading {
         if result.is_ready() {
             self.rest = None;
         }
-        result
+        // What lies in the memory then may be no number at all.
+        result.map_ok(|data| match Rehearsal::is_on() {
+            true => TensorData::zeros::<f32, _>(data.shape().clone()).convert_dtype(data.dtype()),
+            false => data,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use half::f16;
 use web_time::{Duration, Instant};
 
-use crate::{AdapterInfo, Features, KernelError, QuantWeight, matmul_quant, self_test};
+use crate::{AdapterInfo, Features, KernelError, QuantWeight, Rehearsal, matmul_quant, self_test};
 
 /// Tokens, rows and columns of the products that are timed, one after the other: 8 ms where a GPU makes 1 TFLOP/s
 /// of its results, longer than what a launch costs and than the grain of a browser's clock.
@@ -47,12 +47,20 @@ pub async fn settle(device: &Device, adapter: &AdapterInfo) -> Result<Features, 
     let mut outcome = Ok(Features::NONE);
     for features in candidates {
         features.use_them();
-        outcome = self_test(device).await.map(|()| features);
+        outcome = rehearsed_test(device).await.map(|()| features);
         if outcome.is_ok() {
             break;
         }
     }
     outcome.map(|features| *SETTLED.get_or_init(|| features))
+}
+
+async fn rehearsed_test(device: &Device) -> Result<(), KernelError> {
+    if let Some(rehearsal) = Rehearsal::begin(device).await? {
+        self_test(device).await?;
+        rehearsal.compiled().await?;
+    }
+    self_test(device).await
 }
 
 async fn fastest(device: &Device, offered: Features) -> Features {

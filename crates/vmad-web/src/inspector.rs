@@ -131,25 +131,23 @@ impl WasmInspector {
         thrown.take().map_or(Ok(()), Err)
     }
 
-    /// Has a GPU compile ahead what an inspection runs, unless it is emulated; [`Self::cancel`] gives that up. Whether
-    /// there was anything to do.
+    /// Has a GPU compile ahead what an inspection runs; [`Self::cancel`] gives that up. Whether there was anything to
+    /// do.
     ///
     /// # Errors
     /// What an inspection would fail with, too.
     #[wasm_bindgen(js_name = warmUp)]
     pub async fn warm_up(&self) -> Result<bool, JsValue> {
         let (mut engine, cancel) = self.begin()?;
-        let is_hardware = matches!(
-            self.device.kind,
-            DeviceKind::Gpu {
-                software: false,
-                ..
+        match self.device.kind {
+            DeviceKind::Cpu => return Ok(false),
+            // An inspection takes seconds there.
+            DeviceKind::Gpu { software: true, .. } => {
+                engine.compile_ahead(&cancel).await.map_err(Failure::from)?;
             }
-        );
-        if is_hardware {
-            engine.warm_up(&cancel).await.map_err(Failure::from)?;
+            DeviceKind::Gpu { .. } => engine.warm_up(&cancel).await.map_err(Failure::from)?,
         }
-        Ok(is_hardware)
+        Ok(true)
     }
 
     /// Gives up the running call, which ends with the event `done` and the reason `cancelled`.

@@ -1,4 +1,4 @@
-//! Asking a browser for features that wgpu's web backend does not know.
+//! Asking a browser for features that wgpu's web backend does not know, and for a device that can rehearse.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::Features;
+use crate::rehearsal::browser::watched;
 
 const NAME: &str = "subgroups";
 const METHOD: &str = "requestDevice";
@@ -16,7 +17,7 @@ const METHOD: &str = "requestDevice";
 type Trap = Closure<dyn Fn(Function, JsValue, Array) -> Result<JsValue, JsValue>>;
 
 /// While it lives, whoever asks an adapter of this page or worker for a device asks for subgroups, too, where the
-/// adapter has them.
+/// adapter has them, and gets a device for a [`Rehearsal`](crate::Rehearsal).
 pub(crate) struct Asking {
     is_granted: Rc<Cell<bool>>,
     /// `GPUAdapter.prototype` and its own method; nothing in a browser without WebGPU.
@@ -32,7 +33,8 @@ impl Asking {
             move |method: Function, adapter: JsValue, arguments: Array| {
                 let asked = ask(&adapter, &arguments.get(0)).unwrap_or(false);
                 granted.set(asked);
-                Reflect::apply(&method, &adapter, &arguments)
+                let device = Reflect::apply(&method, &adapter, &arguments)?;
+                Ok(watched(device))
             },
         );
         Self {

@@ -8,6 +8,7 @@
 mod browser;
 mod composed;
 mod errors;
+mod rehearsal;
 mod session;
 mod variants;
 
