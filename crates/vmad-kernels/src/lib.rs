@@ -9,6 +9,8 @@
 //! outside of browsers.
 
 mod attention;
+#[cfg(target_family = "wasm")]
+mod browser;
 pub mod cost;
 mod cpu;
 mod deformable;

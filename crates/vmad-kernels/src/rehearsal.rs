@@ -1,14 +1,13 @@
 //! Compiling what a GPU will run, ahead of need and many shaders at once.
 
-#[cfg(target_family = "wasm")]
-pub(crate) mod browser;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Tensor};
 
 use crate::KernelError;
+#[cfg(target_family = "wasm")]
+use crate::browser;
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 

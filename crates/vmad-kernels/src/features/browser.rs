@@ -1,4 +1,4 @@
-//! Asking a browser for features that wgpu's web backend does not know, and for a device that can rehearse.
+//! Asking a browser for features that wgpu's web backend does not know, and for a device that ends at what it refuses.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::Features;
-use crate::rehearsal::browser::watched;
+use crate::browser::watched;
 
 const NAME: &str = "subgroups";
 const METHOD: &str = "requestDevice";
@@ -17,7 +17,7 @@ const METHOD: &str = "requestDevice";
 type Trap = Closure<dyn Fn(Function, JsValue, Array) -> Result<JsValue, JsValue>>;
 
 /// While it lives, whoever asks an adapter of this page or worker for a device asks for subgroups, too, where the
-/// adapter has them, and gets a device for a [`Rehearsal`](crate::Rehearsal).
+/// adapter has them, and gets a [`watched`] device.
 pub(crate) struct Asking {
     is_granted: Rc<Cell<bool>>,
     /// `GPUAdapter.prototype` and its own method; nothing in a browser without WebGPU.

@@ -1,9 +1,9 @@
 /**
- * Pipelines that a browser compiles beside each other.
+ * What wgpu does not ask of a browser's device.
  *
- * wgpu calls `createComputePipeline`, after which the GPU's process compiles one pipeline after the other, each
- * before the launch that needs it. While a rehearsal goes on, `createComputePipelineAsync` is called in its place,
- * and launches take a shader that does nothing.
+ * It calls `createComputePipeline`, after which the GPU's process compiles one pipeline after the other, each before
+ * the launch that needs it. While a rehearsal goes on, `createComputePipelineAsync` is called in its place, for many
+ * at once, and launches take a shader that does nothing.
  */
 
 let isRehearsing = false;
@@ -66,10 +66,29 @@ function hookLaunches() {
   passes.setPipeline = hooked;
 }
 
-/** The device that a promise brings, whose pipelines can be rehearsed from then on. */
+/**
+ * Has a device end with what it refuses for the first time: memory that there is not, a call that is wrong. It would
+ * go on with whatever lies in its memory; and wgpu's own listener panics.
+ */
+function endAtRefusal(device) {
+  let refusal;
+  device.addEventListener("uncapturederror", (event) => {
+    event.stopImmediatePropagation();
+    refusal ??= event.error.message;
+    device.destroy();
+  });
+  const lost = device.lost.then(({ reason, message }) => ({
+    reason,
+    message: refusal ?? message,
+  }));
+  Object.defineProperty(device, "lost", { value: lost });
+}
+
+/** The device that a promise brings; from then on it ends when it refuses something, and its pipelines can be rehearsed. */
 export async function watched(promise) {
   const device = await promise;
-  if (device?.createComputePipelineAsync === undefined) return device;
+  endAtRefusal(device);
+  if (device.createComputePipelineAsync === undefined) return device;
   hookLaunches();
   const codes = new WeakMap();
   const createModule = device.createShaderModule.bind(device);

@@ -3,11 +3,11 @@
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-#[wasm_bindgen(module = "/src/rehearsal/browser.js")]
+#[wasm_bindgen(module = "/src/browser.js")]
 extern "C" {
     /// Takes and gives a promise of a `GPUDevice`.
     pub(crate) fn watched(device: JsValue) -> JsValue;
-    pub(super) fn rehearse(begins: bool);
+    pub(crate) fn rehearse(begins: bool);
     #[wasm_bindgen(catch)]
-    pub(super) async fn compiled() -> Result<JsValue, JsValue>;
+    pub(crate) async fn compiled() -> Result<JsValue, JsValue>;
 }
