@@ -58,8 +58,11 @@ test("the answer streams, and can be stopped and followed up", async ({ page }) 
   await page.locator("#send").click();
   await settle(page);
   await expect(page.locator(".answered")).toHaveCount(2);
-  await page.locator("#inspect").click();
-  await page.locator("#run-stop").click();
+  // Both in one task: an inspection may have come to its end before a second click arrives.
+  await page.evaluate(() => {
+    document.querySelector<HTMLElement>("#inspect")?.click();
+    document.querySelector<HTMLElement>("#run-stop")?.click();
+  });
   await settle(page);
   await page.locator("#inspect").click();
   await settle(page);
