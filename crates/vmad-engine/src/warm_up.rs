@@ -1,7 +1,7 @@
 //! Inspections of nothing, so that the first one of something need not wait for a compiler.
 
 use futures::StreamExt;
-use vmad_kernels::Rehearsal;
+use vmad_kernels::{DeviceKind, Rehearsal};
 use vmad_prep::RgbImage;
 use vmad_prep::overlay::colour;
 
@@ -12,34 +12,32 @@ const SIDE: u32 = 64;
 const TOKENS: usize = 3;
 
 impl Engine {
-    /// Has a browser compile beside each other what its GPU runs in an inspection, and says how many shaders that were.
-    /// None elsewhere; [`Self::warm_up`] begins with it.
+    /// Readies a GPU, so that the first photograph need not wait until it has compiled what it runs: a browser compiles
+    /// all of it beside each other, then a hardware GPU inspects a picture of no interest, which is forgotten. Whether
+    /// there was anything to do; nothing on the CPU. Call it before there is a photograph; given up half-way it has done a part.
     ///
     /// # Errors
-    /// [`EngineError::Cancelled`]; [`EngineError::Device`] when a shader is refused or the device is lost.
-    pub async fn compile_ahead(&mut self, cancel: &CancelToken) -> Result<usize, EngineError> {
-        let device = &self.chosen.device;
-        let rehearsal = Rehearsal::begin(device)
-            .await
-            .map_err(EngineError::Device)?;
-        let Some(rehearsal) = rehearsal else {
-            return Ok(0);
+    /// [`EngineError::Device`] when a shader is refused or the device is lost, and as [`Self::inspect`]'s events.
+    pub async fn warm_up(&mut self, cancel: &CancelToken) -> Result<bool, EngineError> {
+        let DeviceKind::Gpu { software, .. } = self.chosen.kind else {
+            return Ok(false);
         };
-        self.inspect_nothing(cancel).await?;
-        rehearsal.compiled().await.map_err(EngineError::Device)
+        let rehearsal = Rehearsal::begin(&self.chosen.device).await;
+        if let Some(rehearsal) = rehearsal.map_err(EngineError::Device)? {
+            self.inspect_nothing(cancel).await?;
+            rehearsal.compiled().await.map_err(EngineError::Device)?;
+        }
+        // An inspection takes seconds where the GPU is emulated.
+        if !software {
+            self.inspect_nothing(cancel).await?;
+        }
+        Ok(true)
     }
 
-    /// Inspects a picture of no interest and forgets it, so that the first photograph need not wait until its GPU has
-    /// compiled what it runs. Call it before there is a photograph; given up half-way it has done a part.
-    ///
-    /// # Errors
-    /// As [`Self::compile_ahead`] and [`Self::inspect`]'s events.
-    pub async fn warm_up(&mut self, cancel: &CancelToken) -> Result<(), EngineError> {
-        self.compile_ahead(cancel).await?;
-        self.inspect_nothing(cancel).await
-    }
-
-    async fn inspect_nothing(&mut self, cancel: &CancelToken) -> Result<(), EngineError> {
+    pub(crate) async fn inspect_nothing(
+        &mut self,
+        cancel: &CancelToken,
+    ) -> Result<(), EngineError> {
         let query = Query {
             ask: Ask::Description,
             generation: Generation {

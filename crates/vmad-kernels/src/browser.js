@@ -54,16 +54,17 @@ class Late {
   }
 }
 
+let isHooked = false;
+
 /** Has the launches of this page or worker take pipelines that were compiled late. */
 function hookLaunches() {
+  if (isHooked) return;
+  isHooked = true;
   const passes = GPUComputePassEncoder.prototype;
-  if (Object.hasOwn(passes.setPipeline, "isHooked")) return;
   const set = passes.setPipeline;
-  const hooked = function (pipeline) {
+  passes.setPipeline = function (pipeline) {
     set.call(this, pipeline instanceof Late ? pipeline.now : pipeline);
   };
-  hooked.isHooked = true;
-  passes.setPipeline = hooked;
 }
 
 /**

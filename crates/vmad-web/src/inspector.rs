@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures::lock::{Mutex, MutexGuard};
 use futures::{StreamExt, stream};
 use js_sys::{Function, Promise};
-use vmad_engine::{CancelToken, Chosen, DeviceKind, Engine, EventStream, Specimen, choose_knowing};
+use vmad_engine::{CancelToken, Chosen, Engine, EventStream, Specimen, choose_knowing};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -139,15 +139,7 @@ impl WasmInspector {
     #[wasm_bindgen(js_name = warmUp)]
     pub async fn warm_up(&self) -> Result<bool, JsValue> {
         let (mut engine, cancel) = self.begin()?;
-        match self.device.kind {
-            DeviceKind::Cpu => return Ok(false),
-            // An inspection takes seconds there.
-            DeviceKind::Gpu { software: true, .. } => {
-                engine.compile_ahead(&cancel).await.map_err(Failure::from)?;
-            }
-            DeviceKind::Gpu { .. } => engine.warm_up(&cancel).await.map_err(Failure::from)?,
-        }
-        Ok(true)
+        Ok(engine.warm_up(&cancel).await.map_err(Failure::from)?)
     }
 
     /// Gives up the running call, which ends with the event `done` and the reason `cancelled`.
