@@ -27,7 +27,7 @@ use crate::freeze::Freeze;
 use crate::heads::Heads;
 use crate::lora::Lora;
 use crate::losses::Losses;
-use crate::naming::{MODIFIERS, NAMES};
+use crate::naming::{MODIFIERS, NOUNS};
 use crate::parallel::side_by_side;
 use crate::samples::{ClipSide, Pool, SamSide, View, ViewId};
 use crate::start::{Start, StartWeights};
@@ -548,7 +548,7 @@ fn corpus(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
     ];
     let phrases = PHRASES
         .iter()
-        .chain(&NAMES)
+        .chain(NOUNS.iter())
         .chain(&MODIFIERS)
         .map(|text| (*text).to_owned());
     let worlds = Worlds::new(config, Use::Learn)?;
