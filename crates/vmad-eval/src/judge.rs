@@ -34,6 +34,9 @@ pub struct Judgement {
     pub severity_right: Option<bool>,
     /// Whether the object's name is repeated.
     pub object_repeated: bool,
+    /// Of an answer that names a kind: whether one of its sentences does so twice.
+    #[serde(default)]
+    pub runs_on: Option<bool>,
     /// Of a normal part: whether it is called normal.
     pub normal_called_normal: Option<bool>,
     /// Of a normal part: whether it is called defective.
@@ -62,6 +65,7 @@ impl Judgement {
             size_right: told(&said.size, &truth.size),
             severity_right: told(&said.severity, &truth.severity),
             object_repeated: said.names_object,
+            runs_on: (said.kinds.len() + said.denied.len() > 0).then_some(said.repeats_itself),
             normal_called_normal: (!bad).then_some(said.claim == Claim::Normal),
             normal_called_defective: (!bad).then_some(said.claim == Claim::Defective),
             defect_denied: bad.then_some(said.claim == Claim::Normal),
@@ -117,6 +121,9 @@ pub struct TextScores {
     pub severity_right: Rate,
     /// Of all answers: the object's name is repeated.
     pub object_repeated: Rate,
+    /// Of answers that name a kind: one of their sentences does so twice.
+    #[serde(default)]
+    pub runs_on: Rate,
     /// Of normal parts: called normal.
     pub normal_called_normal: Rate,
     /// Of normal parts: called defective.
@@ -129,13 +136,14 @@ pub struct TextScores {
 
 impl TextScores {
     /// Title and value of each rate, for tables.
-    pub fn rows(&self) -> [(&'static str, Rate); 9] {
+    pub fn rows(&self) -> [(&'static str, Rate); 10] {
         [
             ("defect type right", self.kind_right),
             ("place right", self.place_right),
             ("size right where said", self.size_right),
             ("severity right where said", self.severity_right),
             ("object repeated", self.object_repeated),
+            ("sentence runs on", self.runs_on),
             ("normal called normal", self.normal_called_normal),
             ("normal called defective", self.normal_called_defective),
             ("defect denied", self.defect_denied),
@@ -143,13 +151,14 @@ impl TextScores {
         ]
     }
 
-    fn rates_mut(&mut self) -> [&mut Rate; 9] {
+    fn rates_mut(&mut self) -> [&mut Rate; 10] {
         [
             &mut self.kind_right,
             &mut self.place_right,
             &mut self.size_right,
             &mut self.severity_right,
             &mut self.object_repeated,
+            &mut self.runs_on,
             &mut self.normal_called_normal,
             &mut self.normal_called_defective,
             &mut self.defect_denied,
@@ -173,6 +182,7 @@ impl TextScores {
             judged.size_right,
             judged.severity_right,
             Some(judged.object_repeated),
+            judged.runs_on,
             judged.normal_called_normal,
             judged.normal_called_defective,
             judged.defect_denied,

@@ -79,11 +79,13 @@ impl Lexicon {
                 ],
             ),
             names_object: holds(&words, &self::words(object)),
+            repeats_itself: false,
             claim: Claim::Unclear,
         };
         let (mut asserts, mut denies) = (false, false);
         // Where the last name of a kind ended, and whether it was denied.
         let mut last: Option<(usize, bool)> = None;
+        let mut in_sentence: Vec<&str> = Vec::new();
         let mut at = 0;
         while at < words.len() {
             if let Some((n, name)) = self.kind_at(&words[at..]) {
@@ -100,6 +102,8 @@ impl Lexicon {
                 if !list.iter().any(|known| known == name) {
                     list.push(name.to_owned());
                 }
+                parsed.repeats_itself |= in_sentence.contains(&name);
+                in_sentence.push(name);
                 asserts |= !denied;
                 denies |= denied;
                 at += n;
@@ -107,6 +111,9 @@ impl Lexicon {
                 continue;
             }
             let word = words[at].as_str();
+            if word == "." {
+                in_sentence.clear();
+            }
             if FAULTS.contains(&word) {
                 let denied = is_denied(&words, at);
                 asserts |= !denied;
@@ -270,6 +277,9 @@ pub struct Parsed {
     pub severity: Option<String>,
     /// Whether it repeats the object's name.
     pub names_object: bool,
+    /// Whether a sentence names a kind twice: "On the left of the coin is a dent is a dent."
+    #[serde(default)]
+    pub repeats_itself: bool,
     /// What it says of the part as a whole.
     pub claim: Claim,
 }
@@ -288,6 +298,22 @@ mod tests {
             "rust_spot",
             "broken-large",
         ])
+    }
+
+    #[test]
+    fn sentences_that_run_on() {
+        for (answer, repeats) in [
+            ("There is a small dent on the left of the mat.", false),
+            ("There is a dent. The dent is small; dents matter.", false),
+            (
+                "There is a dent on the left of the mat is a small dent.",
+                true,
+            ),
+            ("It has a rust spot and rust.", false),
+        ] {
+            let said = lexicon().parse(answer, "mat");
+            assert_eq!(said.repeats_itself, repeats, "{answer}");
+        }
     }
 
     #[test]

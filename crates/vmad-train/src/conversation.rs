@@ -188,7 +188,7 @@ impl Interviewer<'_> {
             return told.clone();
         }
         let name = match drawn(self.tasks.invented, rng) {
-            true => invented(rng),
+            true => invented(self.tokenizer, rng),
             false => name(rng),
         };
         called(told, &name)

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
+use vmad_prep::{Specials, Tokenizer};
 
 /// Names that the scenes' own do not have. Those of the categories that training does not see, and of the
 /// photographs in `tests/photos`, are not among them.
@@ -41,30 +42,65 @@ fn drawn(words: &[&'static str], rng: &mut impl Rng) -> &'static str {
     words.choose(rng).copied().unwrap_or_default()
 }
 
-/// A word of no language, of two or three syllables.
-pub(crate) fn invented(rng: &mut impl Rng) -> String {
+/// A word of no language.
+///
+/// Half are of two or three syllables. Half are pieces of the vocabulary, so that each of its tokens is repeated
+/// at times: real names are made of some that neither scenes nor syllables have.
+pub(crate) fn invented(tokenizer: &Tokenizer, rng: &mut impl Rng) -> String {
+    if rng.random_bool(0.5) {
+        (0..rng.random_range(2..=3))
+            .map(|_| syllable(rng))
+            .collect()
+    } else {
+        (0..rng.random_range(2..=4))
+            .map(|_| piece(tokenizer, rng))
+            .collect()
+    }
+}
+
+fn syllable(rng: &mut impl Rng) -> String {
     const STARTS: [&str; 20] = [
         "b", "br", "c", "ch", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "st", "t",
         "tr", "v", "w",
     ];
     const VOWELS: [&str; 8] = ["a", "e", "i", "o", "u", "ea", "oo", "ai"];
     const ENDS: [&str; 12] = ["", "", "l", "m", "n", "r", "s", "t", "ck", "ng", "rd", "sh"];
-    let mut word = String::new();
-    for _ in 0..rng.random_range(2..=3) {
-        for parts in [&STARTS[..], &VOWELS, &ENDS] {
-            word += parts[rng.random_range(0..parts.len())];
-        }
+    [&STARTS[..], &VOWELS, &ENDS]
+        .map(|parts| drawn(parts, rng))
+        .concat()
+}
+
+/// A token of letters, now and then a letter that the vocabulary has no token for.
+fn piece(tokenizer: &Tokenizer, rng: &mut impl Rng) -> String {
+    const LETTERS: [&str; 10] = ["ä", "ö", "ü", "ß", "é", "è", "ñ", "ç", "ø", "å"];
+    if rng.random_bool(0.05) {
+        return drawn(&LETTERS, rng).to_owned();
     }
-    word
+    let mut token = || {
+        let id = rng.random_range(0..tokenizer.vocab_size());
+        let id = i32::try_from(id).unwrap_or_default();
+        tokenizer.decode(&[id], Specials::Skip)
+    };
+    let of_letters = |text: &String| !text.is_empty() && text.chars().all(char::is_alphabetic);
+    // A vocabulary of bytes alone may have none.
+    (0..100)
+        .map(|_| token())
+        .find(of_letters)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
     use vmad_data::{Category, Split};
 
     use super::*;
+    use crate::conversation::PHRASES;
+    use crate::error::TrainError;
+    use crate::tokenizer::train_tokenizer;
 
     #[test]
     fn names_of_unseen_categories_are_not_among_them() {
@@ -75,5 +111,29 @@ mod tests {
             let known = object.split(' ').all(|word| words.contains(word));
             assert!(!known, "{object} can be drawn");
         }
+    }
+
+    #[test]
+    fn invented_words_are_of_letters_and_reach_the_whole_vocabulary() -> Result<(), TrainError> {
+        let corpus = PHRASES.iter().map(|&text| text.to_owned());
+        let tokenizer = Tokenizer::from_json(&train_tokenizer(corpus, 400)?)?;
+        let mut rng = StdRng::seed_from_u64(5);
+        let mut seen = HashSet::new();
+        for _ in 0..5000 {
+            let word = invented(&tokenizer, &mut rng);
+            assert!(
+                word.chars().all(char::is_alphabetic) && !word.is_empty(),
+                "{word:?}"
+            );
+            seen.extend(tokenizer.encode(&word, false)?);
+        }
+        let spelt = |id: &i32| {
+            let text = tokenizer.decode(&[*id], Specials::Skip);
+            text.chars().all(char::is_alphabetic) && !text.is_empty()
+        };
+        let all: Vec<i32> = (0..400).filter(spelt).collect();
+        let n_seen = all.iter().filter(|id| seen.contains(id)).count();
+        assert!(n_seen * 10 > all.len() * 9, "{n_seen} of {}", all.len());
+        Ok(())
     }
 }
