@@ -131,8 +131,9 @@ export function setUpTests(inBrowser) {
     run("rustup", ["component", "add", ...names]);
   }
   if (inBrowser && !output("wasm-pack", ["--version"])) {
-    // Without --locked: a version that its lock file pins may have left the registry.
-    run("cargo", ["install", "wasm-pack", "--root", "target/tools"]);
+    // Without --locked: a version that its lock file pins may have left the registry. It does little
+    // by itself, so optimising it takes longer than it saves.
+    run("cargo", ["install", "wasm-pack", "--debug", "--root", "target/tools"]);
   }
   installSystemPackages();
 }

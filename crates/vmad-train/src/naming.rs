@@ -127,13 +127,15 @@ mod tests {
             );
             seen.extend(tokenizer.encode(&word, false)?);
         }
+        // Single letters are bytes, too, which words are made of only where the vocabulary lacks the letter.
         let spelt = |id: &i32| {
             let text = tokenizer.decode(&[*id], Specials::Skip);
-            text.chars().all(char::is_alphabetic) && !text.is_empty()
+            text.chars().all(char::is_alphabetic) && text.chars().count() > 1
         };
-        let all: Vec<i32> = (0..400).filter(spelt).collect();
-        let n_seen = all.iter().filter(|id| seen.contains(id)).count();
-        assert!(n_seen * 10 > all.len() * 9, "{n_seen} of {}", all.len());
+        let missing: Vec<i32> = (0..400)
+            .filter(|id| spelt(id) && !seen.contains(id))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
         Ok(())
     }
 }

@@ -1,8 +1,4 @@
 //! The cache of keys and values on every backend against `reference`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -188,5 +184,5 @@ fn kv_flex() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn kv_gpu() {
-    common::on_gpu(check_all);
+    crate::gpu::on_gpu(check_all);
 }

@@ -1,8 +1,4 @@
 //! Attention on every backend against `reference::attention`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::rngs::StdRng;
@@ -212,5 +208,5 @@ fn attention_autodiff() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn attention_gpu() {
-    common::on_gpu(check_all);
+    crate::gpu::on_gpu(check_all);
 }

@@ -1,8 +1,4 @@
 //! What LTC looks at, on every backend against `reference`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -125,7 +121,7 @@ fn cpu_looks_as_the_reference() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn gpu_looks_as_the_reference() {
-    common::on_gpu(|device| {
+    crate::gpu::on_gpu(|device| {
         check_deformable(device);
         check_regions(device);
     });

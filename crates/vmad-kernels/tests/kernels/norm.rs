@@ -1,8 +1,4 @@
 //! Norms on every backend against `reference`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -102,5 +98,5 @@ fn norm_flex() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn norm_gpu() {
-    common::on_gpu(check_all);
+    crate::gpu::on_gpu(check_all);
 }

@@ -1,8 +1,4 @@
 //! Every operation on every backend against the plain truth of `vmad_quant`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
 use half::f16;
@@ -223,7 +219,7 @@ fn self_test_flex() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn gpu() {
-    common::on_gpu(|device| {
+    crate::gpu::on_gpu(|device| {
         pollster::block_on(self_test(device)).unwrap();
         check_all(Kind::Q8, device);
         check_all(Kind::Q4, device);

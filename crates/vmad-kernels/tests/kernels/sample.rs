@@ -1,8 +1,4 @@
 //! The choice of a token on every backend against `reference`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -111,7 +107,7 @@ fn cpu_draws_as_the_reference() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn gpu_draws_as_the_reference() {
-    common::on_gpu(|device| {
+    crate::gpu::on_gpu(|device| {
         check_all(device);
         check_marks_and_truncation(device);
     });

@@ -1,8 +1,4 @@
 //! Products and convolutions of floats on every backend against `reference`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::module::conv_transpose2d;
 use burn::tensor::ops::ConvTransposeOptions;
@@ -208,5 +204,5 @@ fn cpu_computes_as_the_reference() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn gpu_computes_as_the_reference() {
-    common::on_gpu(check_all);
+    crate::gpu::on_gpu(check_all);
 }

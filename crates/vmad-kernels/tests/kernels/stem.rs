@@ -1,8 +1,4 @@
 //! What stems do between products, on every backend against `reference`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -120,7 +116,7 @@ fn stem_autodiff() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn stem_gpu() {
-    common::on_gpu(check_all);
+    crate::gpu::on_gpu(check_all);
 }
 
 /// Against the definition: entry (block row, block column, row, column) of a cell is the pixel half a cell above and

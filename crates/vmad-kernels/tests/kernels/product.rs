@@ -1,8 +1,4 @@
 //! Products with what comes before or after them, on every backend against plain Rust.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[cfg(feature = "wgpu")]
-mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -205,7 +201,7 @@ fn product_autodiff() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn product_gpu() {
-    common::on_gpu(check_all);
+    crate::gpu::on_gpu(check_all);
 }
 
 #[test]
