@@ -98,17 +98,7 @@ fn tensor(values: &[f32], shape: [usize; 4], device: &Device) -> Tensor<4> {
 }
 
 fn compare(what: &str, actual: Tensor<4>, expected: &[f32]) {
-    let data = pollster::block_on(actual.into_data_async()).unwrap();
-    let actual: Vec<f32> = data.try_to_vec().unwrap();
-    assert_eq!(actual.len(), expected.len(), "{what}");
-    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-        // Written so that a NaN fails.
-        let close = (actual - expected).abs() <= TOLERANCE;
-        assert!(
-            close,
-            "{what}: element {i} is {actual}, should be {expected}"
-        );
-    }
+    crate::compare::compare(what, actual, expected, |_| TOLERANCE);
 }
 
 fn check_all(device: &Device) {

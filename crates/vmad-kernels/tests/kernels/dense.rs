@@ -27,17 +27,7 @@ fn compare<const D: usize>(
     let largest = expected.iter().fold(1.0, |most: f32, x| most.max(x.abs()));
     let tolerance = terms as f32 * 4.0 * largest / (1 << 24) as f32;
     assert_eq!(actual.dims(), shape, "{what}");
-    let data = pollster::block_on(actual.into_data_async()).unwrap();
-    let actual: Vec<f32> = data.try_to_vec().unwrap();
-    assert_eq!(actual.len(), expected.len(), "{what}");
-    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-        // Written so that a NaN fails.
-        let close = (actual - expected).abs() <= tolerance;
-        assert!(
-            close,
-            "{what}: element {i} is {actual}, should be {expected}"
-        );
-    }
+    crate::compare::compare(what, actual, expected, |_| tolerance);
 }
 
 fn turned(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {

@@ -1,4 +1,4 @@
-//! What the tests of several operations share.
+//! Checks on a graphics adapter.
 
 use burn::tensor::Device;
 use vmad_kernels::Features;

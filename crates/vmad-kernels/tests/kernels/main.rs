@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod attention;
+mod compare;
 mod dense;
 #[cfg(feature = "wgpu")]
 mod gpu;

@@ -37,19 +37,10 @@ fn tensor<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) ->
 
 /// `spread` holds 1 / σ of each row.
 fn compare<const D: usize>(what: &str, actual: Tensor<D>, expected: &[f32], spread: &[f64]) {
-    let data = pollster::block_on(actual.into_data_async()).unwrap();
-    let actual: Vec<f32> = data.try_to_vec().unwrap();
-    assert_eq!(actual.len(), expected.len(), "{what}");
     let n = expected.len();
-    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-        let of_row = spread[i * spread.len() / n] * BY_SPREAD;
-        // Written so that a NaN fails.
-        let close = (actual - expected).abs() <= TOLERANCE + of_row as f32;
-        assert!(
-            close,
-            "{what}: element {i} is {actual}, should be {expected}"
-        );
-    }
+    crate::compare::compare(what, actual, expected, |i| {
+        TOLERANCE + (spread[i * spread.len() / n] * BY_SPREAD) as f32
+    });
 }
 
 fn check_all(device: &Device) {

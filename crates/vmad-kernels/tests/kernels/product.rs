@@ -96,17 +96,9 @@ fn compare(what: &str, actual: Tensor<2>, expected: &[f32]) {
 }
 
 fn compare_within(what: &str, actual: Tensor<2>, expected: &[f32], tolerance: f32) {
-    let data = pollster::block_on(actual.into_data_async()).unwrap();
-    let actual: Vec<f32> = data.try_to_vec().unwrap();
-    assert_eq!(actual.len(), expected.len(), "{what}");
-    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-        // Written so that a NaN fails.
-        let close = (actual - expected).abs() <= tolerance * expected.abs().max(1.0);
-        assert!(
-            close,
-            "{what}: element {i} is {actual}, should be {expected}"
-        );
-    }
+    crate::compare::compare(what, actual, expected, |i| {
+        tolerance * expected[i].abs().max(1.0)
+    });
 }
 
 fn check_all(device: &Device) {

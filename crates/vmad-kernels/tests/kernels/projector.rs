@@ -19,17 +19,7 @@ fn tensor<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) ->
 }
 
 fn compare(what: &str, actual: Tensor<3>, expected: &[f32]) {
-    let data = pollster::block_on(actual.into_data_async()).unwrap();
-    let actual: Vec<f32> = data.try_to_vec().unwrap();
-    assert_eq!(actual.len(), expected.len(), "{what}");
-    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-        // Written so that a NaN fails.
-        let close = (actual - expected).abs() <= TOLERANCE;
-        assert!(
-            close,
-            "{what}: element {i} is {actual}, should be {expected}"
-        );
-    }
+    crate::compare::compare(what, actual, expected, |_| TOLERANCE);
 }
 
 /// Batch, queries, heads, points, channels of a head, side; and how far points lie from their centres.
