@@ -1,16 +1,15 @@
 """CLIP vision encoder (§3): expected values from transformers, checked by a second one."""
 
 import torch
-import torch.nn.functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
+import stem
 from common import (
     FAINT,
     Weights,
     attention,
     check_close,
     layer_norm,
-    layer_norm_2d,
     linear,
     merge_heads,
     rounded_normal,
@@ -29,19 +28,20 @@ CONFIG = {
     "taps": [1, 2, 3, 4],
 }
 
-# Our two extensions: the convolutional stem, and the similarity prior added to the patches.
+# Our two extensions: the stem of the shipped model, and the similarity prior added to the patches.
 EXTENDED = {
-    "image_size": 32,
-    "patch_size": 8,
+    "image_size": 48,
+    "patch_size": 16,
     "d_model": 16,
     "n_layers": 1,
     "n_heads": 2,
     "d_ff": 24,
     "layer_norm_eps": 1e-5,
     "taps": [1],
-    "stem": "conv",
+    "stem": "overlap_batch",
     "similarity_prompt": True,
 }
+STEM = "clip.embeddings.stem"
 PRIOR_CHANNELS = PRIOR_CELLS = 4
 
 
@@ -50,11 +50,8 @@ def init(weights, config):
     d, d_ff = config["d_model"], config["d_ff"]
     n = (config["image_size"] // config["patch_size"]) ** 2
     weights.normal("clip.embeddings.class_embedding", d, std=FAINT)
-    if config.get("stem") == "conv":
-        widths = [3, *(d >> halvings for halvings in reversed(range(n_halvings(config))))]
-        for i, (d_in, d_out) in enumerate(zip(widths, widths[1:])):
-            weights.conv(f"clip.embeddings.stem.{i}.conv", d_in, d_out, 3, bias=False)
-            weights.norm(f"clip.embeddings.stem.{i}.norm", d_out)
+    if "stem" in config:
+        stem.init(weights, STEM, config)
         weights.conv("clip.embeddings.patch_embedding", d, d, 1, bias=False, gain=FAINT)
     else:
         kernel = config["patch_size"]
@@ -74,34 +71,32 @@ def init(weights, config):
         weights.linear(f"{layer}.mlp.fc2", d_ff, d)
 
 
-def n_halvings(config):
-    return config["patch_size"].bit_length() - 1
-
-
-def embed_patches(w, config, pixels):
+def embed_patches(w, config, pixels, batch_statistics):
     """pixels `[b, 3, S, S]` → `[b, d, g, g]`."""
     kernel = w["clip.embeddings.patch_embedding.weight"]
-    if config.get("stem") != "conv":
+    if "stem" not in config:
         return torch.conv2d(pixels, kernel, stride=config["patch_size"])
-    for i in range(n_halvings(config)):
-        stage = f"clip.embeddings.stem.{i}"
-        x = torch.conv2d(pixels, w[f"{stage}.conv.weight"], stride=2, padding=1)
-        pixels = F.gelu(layer_norm_2d(w, f"{stage}.norm", x, config["layer_norm_eps"]))
-    return torch.conv2d(pixels, kernel)
+    return torch.conv2d(stem.embed(w, STEM, config, pixels, batch_statistics), kernel)
 
 
-def hidden_states(w, config, pixels, prior=None):
+def hidden_states(w, config, pixels, prior=None, batch_statistics=False):
     """pixels `[b, 3, S, S]` → n_layers + 1 states `[b, 1 + n, d]`, state 0 after pre-LN.
 
-    prior: `[b, 4, 4 g, 4 g]`, for models that take one.
+    prior: `[b, 4, 4 g, 4 g]`, for models that take one. batch_statistics: whether the stem's batch
+    norms take those of `pixels` in place of the stored ones.
     """
+    patches = embed_patches(w, config, pixels, batch_statistics)
+    return encode(w, config, patches, prior)
+
+
+def encode(w, config, patches, prior=None):
+    """patches `[b, d, g, g]` → n_layers + 1 states `[b, 1 + n, d]`."""
     n_heads, eps = config["n_heads"], config["layer_norm_eps"]
-    patches = embed_patches(w, config, pixels)
     if prior is not None:
         kernel = w["clip.embeddings.similarity_embedding.weight"]
         patches = patches + torch.conv2d(prior, kernel, stride=PRIOR_CELLS)
     patches = patches.flatten(2).transpose(1, 2)  # [b, n, d]
-    class_token = w["clip.embeddings.class_embedding"].expand(len(pixels), 1, -1)
+    class_token = w["clip.embeddings.class_embedding"].expand(len(patches), 1, -1)
     x = torch.cat([class_token, patches], dim=1) + w["clip.embeddings.position_embedding.weight"]
     x = layer_norm(w, "clip.pre_layrnorm", x, eps)
     states = [x]
@@ -159,7 +154,7 @@ def main():
 
 
 def extended():
-    """Our extensions; there is no library to ask, so f32 is checked against f64."""
+    """Our extensions: the stem from torch's modules in f32, the rest checked against f64."""
     weights = Weights("clip_extended")
     init(weights, EXTENDED)
     side = EXTENDED["image_size"]
@@ -167,10 +162,17 @@ def extended():
     pixels = rounded_normal("clip_extended", "in.pixels", 2, 3, side, side)
     shape = (2, PRIOR_CHANNELS, prior_side, prior_side)
     prior = rounded_normal("clip_extended", "in.prior", *shape)
-    states = hidden_states(weights.tensors, EXTENDED, pixels, prior)
-    exact = hidden_states(weights.double(), EXTENDED, pixels.double(), prior.double())
     tensors = {"in.pixels": pixels, "in.prior": prior, **weights.tensors}
-    for i, (single, double) in enumerate(zip(states, exact)):
-        check_close(f"clip extended hidden {i}", single, double)
-        tensors[f"out.hidden.{i}"] = double
+    library = stem.library_stem(weights.tensors, STEM, EXTENDED)
+    # In training mode torch's batch norm takes the statistics of the batch.
+    for prefix, with_batch in (("out", False), ("out.batch_statistics", True)):
+        w = weights.tensors
+        patches = library.train(with_batch)(pixels)
+        patches = torch.conv2d(patches, w["clip.embeddings.patch_embedding.weight"])
+        states = encode(w, EXTENDED, patches, prior)
+        exact = (pixels.double(), prior.double(), with_batch)
+        exact = hidden_states(weights.double(), EXTENDED, *exact)
+        for i, (single, double) in enumerate(zip(states, exact)):
+            check_close(f"{prefix} clip extended hidden {i}", single, double)
+            tensors[f"{prefix}.hidden.{i}"] = double
     save_model_fixture("clip_extended", {"clip": EXTENDED}, tensors)

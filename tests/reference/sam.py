@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from transformers import SamConfig, SamModel
 
+import stem
 from common import (
     FAINT,
     Weights,
@@ -43,6 +44,12 @@ ENCODER = {
     "cross_downsample": 2,
 }
 DECODER = {**ENCODER, "image_size": 24}
+# Our stems on SAM's encoder, by the name of their fixture.
+STEMS = {
+    "sam_encoder_stem": {**ENCODER, "image_size": 80, "patch_size": 16, "stem": "overlap_batch"},
+    "sam_encoder_overlap": {**ENCODER, "image_size": 24, "stem": "overlap"},
+}
+STEM = "sam.image_encoder.patch_embed.stem"
 
 DECODER_NORM_EPS = 1e-5  # torch's default in the original code, not transformers' 1e-6
 
@@ -56,7 +63,11 @@ def init_encoder(weights, config):
     p, d, d_ff, d_out = "sam.image_encoder", config["d_model"], config["d_ff"], config["d_out"]
     g, d_head = grid_size(config), config["d_model"] // config["n_heads"]
     weights.normal(f"{p}.pos_embed", 1, g, g, d, std=FAINT)
-    weights.conv(f"{p}.patch_embed.proj", 3, d, config["patch_size"], gain=FAINT)
+    if "stem" in config:
+        stem.init(weights, STEM, config)
+        weights.conv(f"{p}.patch_embed.proj", d, d, 1, gain=FAINT)
+    else:
+        weights.conv(f"{p}.patch_embed.proj", 3, d, config["patch_size"], gain=FAINT)
     for i in range(config["n_layers"]):
         block = f"{p}.blocks.{i}"
         side = g if i in config["global_blocks"] else config["window"]
@@ -154,9 +165,18 @@ def windowed_attention(w, name, x, n_heads, window):
 
 def image_embedding(w, config, pixels):
     """pixels `[b, 3, S, S]` → `[b, d_out, g, g]`."""
+    if "stem" in config:
+        pixels, stride = stem.embed(w, STEM, config, pixels), 1
+    else:
+        stride = config["patch_size"]
+    return encode(w, config, pixels, stride)
+
+
+def encode(w, config, x, stride):
+    """x `[b, c, S, S]`, the patch embedding's input → `[b, d_out, g, g]`."""
     p, eps, n_heads = "sam.image_encoder", config["layer_norm_eps"], config["n_heads"]
     kernel, bias = w[f"{p}.patch_embed.proj.weight"], w[f"{p}.patch_embed.proj.bias"]
-    x = torch.conv2d(pixels, kernel, bias, stride=config["patch_size"]).permute(0, 2, 3, 1)
+    x = torch.conv2d(x, kernel, bias, stride=stride).permute(0, 2, 3, 1)
     x = x + w[f"{p}.pos_embed"]  # [b, g, g, d]
     for i in range(config["n_layers"]):
         block = f"{p}.blocks.{i}"
@@ -342,6 +362,19 @@ def write_encoder():
     save_model_fixture("sam_encoder", {"sam": ENCODER}, tensors)
 
 
+def write_encoder_with_stem(name, config):
+    """The stem from torch's modules in f32, the rest checked against f64."""
+    weights = Weights(name)
+    init_encoder(weights, config)
+    pixels = rounded_normal(name, "in.pixels", 2, 3, config["image_size"], config["image_size"])
+    features = stem.library_stem(weights.tensors, STEM, config)(pixels)
+    expected = encode(weights.tensors, config, features, 1)
+    exact = image_embedding(weights.double(), config, pixels.double())
+    check_close(name, expected, exact)
+    tensors = {"in.pixels": pixels, "out.image_embedding": exact, **weights.tensors}
+    save_model_fixture(name, {"sam": config}, tensors)
+
+
 def write_decoder():
     weights = Weights("sam_decoder")
     init_decoder(weights, DECODER)
@@ -397,4 +430,6 @@ def write_decoder():
 
 def main():
     write_encoder()
+    for name, config in STEMS.items():
+        write_encoder_with_stem(name, config)
     write_decoder()

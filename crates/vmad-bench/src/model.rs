@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor};
 use vmad_engine::{CancelToken, DeviceChoice, Engine, MemorySource, SystemHost, choose};
-use vmad_model::clip::taps;
 use vmad_model::config::ClipConfig;
 use vmad_model::llama::KvCache;
 use wasm_bindgen::JsError;
@@ -80,8 +79,8 @@ impl Model {
         } else {
             None
         };
-        let states = self.engine.model().clip.hidden_states(pixels, prior);
-        read(Tensor::cat(taps(&states, config), 2)).await
+        let output = self.engine.model().clip.forward(pixels, prior);
+        read(Tensor::cat(output.taps, 2)).await
     }
 
     /// SAM's image embedding.

@@ -1,8 +1,8 @@
-//! Whose checkpoint is this?
+//! Recognises the layout of a checkpoint by its tensor names.
 
 use crate::error::ConvertError;
 
-/// The layouts that are understood.
+/// The layouts that can be converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layout {
     /// transformers' `CLIPVisionModel` or `CLIPModel`.

@@ -1,6 +1,6 @@
 //! Public checkpoints, read and renamed into a package's tensor names.
 //!
-//! [`Checkpoint`] reads safetensors files, [`recognise`] tells whose layout they have,
+//! [`Checkpoint`] reads safetensors files, [`recognise`] finds their layout,
 //! [`package_name`] maps one name, and [`for_each_package_tensor`] does all of it. The tables of
 //! names live in this crate and nowhere else.
 

@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::lora::{check_factor, merged};
 use crate::names::{Mapped, package_name};
 
-/// What became of a checkpoint's tensors.
+/// What was done with a checkpoint's tensors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Renaming {
     /// Package name of each tensor handed on, with its name in the checkpoint.
@@ -26,8 +26,8 @@ pub struct Renaming {
 /// Epsilon of a batch norm, PyTorch's default, which all layouts use.
 const BATCH_NORM_EPS: f64 = 1e-5;
 
-/// Hands every tensor of the checkpoint that belongs in a package to `visit`, under its package
-/// name and in a package's shape. One tensor is in memory at a time. A tensor that the checkpoint
+/// Calls `visit` with every tensor of the checkpoint that belongs in a package, under its package name
+/// and in the package's shape. One tensor is in memory at a time. A tensor that the checkpoint
 /// holds twice is handed on once.
 ///
 /// LoRA factors that still stand beside their matrices are merged into them, W + (α / r)·B·A, with

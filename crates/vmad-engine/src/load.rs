@@ -5,13 +5,12 @@ use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, TensorData as BurnData};
 use vmad_kernels::{DeviceKind, QuantWeight, cpu_device};
-use vmad_model::config::ClipFit;
 use vmad_model::{DeviceWeights, Init, LoadedWeight, ModelError, Vmad, VmadConfig, WeightSource};
 use vmad_package::{
     Conversation, Joiner, MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ShardReader, ShardTensor,
     Storage, Templates, TensorData, TensorEntry,
 };
-use vmad_prep::{ClipMode, ReferenceBank, Tokenizer};
+use vmad_prep::{ReferenceBank, Tokenizer};
 
 use crate::pace::read;
 use crate::session::Session;
@@ -261,13 +260,6 @@ impl Engine {
         };
         let session = self.session.as_mut().ok_or(EngineError::NoImage)?;
         Ok((brain, session))
-    }
-
-    pub(crate) fn clip_mode(&self) -> ClipMode {
-        match self.config.clip_mode {
-            ClipFit::Pad => ClipMode::Pad,
-            ClipFit::Crop => ClipMode::Crop,
-        }
     }
 }
 

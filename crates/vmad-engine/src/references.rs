@@ -1,6 +1,6 @@
 //! Photographs of good parts that later ones are compared with.
 
-use vmad_prep::{Prior, Reference, ReferenceBank, SamFrame, sam_pixels};
+use vmad_prep::{Prior, Reference, ReferenceBank, SamInput, sam_input};
 
 use crate::sight::decode_photo;
 use crate::{CancelToken, Engine, EngineError, Photo};
@@ -77,15 +77,15 @@ impl Engine {
 
     fn describe(&self, photo: Photo) -> Result<Reference, EngineError> {
         let image = decode_photo(photo)?;
-        let (pixels, frame) = sam_pixels(&image, self.config.sam.image_size as u32);
-        Ok(Reference::of_photo(&pixels, &frame))
+        let frame = self.config.photo_frame(image.dimensions());
+        Ok(Reference::of_photo(&sam_input(&image, &frame)))
     }
 
     /// The patch-similarity prior of a photograph, against the references where there are any.
-    pub(crate) fn prior_of(&self, sam_values: &[f32], frame: &SamFrame) -> Prior {
+    pub(crate) fn prior_of(&self, input: &SamInput) -> Prior {
         match &self.references {
-            Some(bank) => Prior::against(sam_values, frame, bank),
-            None => Prior::new(sam_values, frame),
+            Some(bank) => Prior::against(input, bank),
+            None => Prior::new(input),
         }
     }
 }

@@ -14,14 +14,14 @@ use std::rc::Rc;
 use burn::tensor::{Tensor, TensorData};
 use vmad_kernels::Draw;
 use vmad_kernels::reference::sample;
-use vmad_model::clip::taps;
+use vmad_model::clip::ClipOutput;
 use vmad_model::config::SimilaritySource;
 use vmad_model::evidence::Features;
 use vmad_model::llama::KvCache;
 use vmad_model::similarity::sam_prior;
 use vmad_prep::{
-    IMAGE_SENTINEL, PrepError, Prior, Region, RgbImage, SamFrame, ScoreMode, anomaly_map,
-    clip_pixels, image_score, regions, sam_pixels, upscale_logits,
+    IMAGE_SENTINEL, PhotoFrame, PrepError, Prior, Region, RgbImage, SamInput, ScoreMode,
+    anomaly_map, clip_pixels, image_score, regions, sam_input, union_max, upscale_logits,
 };
 
 use crate::pace::{Pace, read, settle};
@@ -36,7 +36,7 @@ use crate::{
 
 /// A photograph that has been looked at, and what was said about it.
 pub(crate) struct Session {
-    frame: SamFrame,
+    frame: PhotoFrame,
     sight: Sight,
     pub(crate) cache: KvCache,
     /// Positions of the cache that belong to finished turns.
@@ -72,17 +72,8 @@ impl Session {
 
     /// Anomaly map at the photograph's size: the largest of all masks at each pixel.
     fn map(&self, side: u32, temperature: f32) -> Result<Vec<f32>, PrepError> {
-        let mut union: Vec<f32> = Vec::new();
-        for logits in &self.masks {
-            let mask = upscale_logits(logits, side, &self.frame)?;
-            if union.is_empty() {
-                union = mask;
-                continue;
-            }
-            for (value, other) in union.iter_mut().zip(mask) {
-                *value = value.max(other);
-            }
-        }
+        let masks = self.masks.iter();
+        let union = union_max(masks.map(|logits| upscale_logits(logits, side, &self.frame)))?;
         // The logistic function rises everywhere, so the union may be taken before it.
         Ok(anomaly_map(&union, temperature))
     }
@@ -90,7 +81,7 @@ impl Session {
 
 /// What the vision branches made of a photograph.
 struct Seen {
-    frame: SamFrame,
+    frame: PhotoFrame,
     /// `[1, n_visual, d_text]`
     visual: Tensor<3>,
     sight: Sight,
@@ -228,33 +219,35 @@ impl Engine {
             Tensor::<4>::from_data(data, &device)
         };
 
-        let side = self.config.sam.image_size;
-        let (sam_values, frame) = sam_pixels(photo, side as u32);
-        let (clip_prior, for_sam) = self.weigh(&sam_values, &frame, pace).await?;
+        let frame = self.config.photo_frame(photo.dimensions());
+        let sam = sam_input(photo, &frame);
+        let (clip_prior, for_sam) = self.weigh(&sam, pace).await?;
+        let sam_values = sam.pixels;
 
         pace.begin(Stage::Clip).await?;
         let side = self.config.clip.image_size;
-        let pixels = clip_pixels(photo, side as u32, self.clip_mode());
+        let pixels = clip_pixels(photo, &frame);
         if let Some(trace) = &mut self.trace {
             trace.add_values("clip.pixels", &[3, side, side], &pixels);
         }
-        let states = self
-            .model
-            .clip
-            .hidden_states(square(pixels, 3, side), clip_prior);
-        if let Some(last) = states.last() {
+        let ClipOutput {
+            hidden_states,
+            taps,
+        } = self.model.clip.forward(square(pixels, 3, side), clip_prior);
+        if let Some(last) = hidden_states.last() {
             settle(Stage::Clip, last).await?;
         }
         if let Some(trace) = &mut self.trace {
-            for (i, state) in states.iter().enumerate() {
+            for (i, state) in hidden_states.iter().enumerate() {
                 let name = format!("clip.hidden.{i}");
                 trace.add_tensor(name, Stage::Clip, state, 2).await?;
             }
         }
+        drop(hidden_states);
         pace.end(Stage::Clip);
 
         pace.begin(Stage::Projector).await?;
-        let visual = self.model.project(&states, &self.config);
+        let visual = self.model.project(&taps);
         settle(Stage::Projector, &visual).await?;
         if let Some(trace) = &mut self.trace {
             trace
@@ -263,14 +256,13 @@ impl Engine {
         }
         pace.end(Stage::Projector);
         let for_sam = match for_sam {
-            None => self.weigh_features(&states, &frame, pace).await?,
+            None => self.weigh_features(&taps, &frame, pace).await?,
             prior => prior,
         };
         let taps = match self.model.evidence {
-            Some(_) => taps(&states, &self.config.clip),
+            Some(_) => taps,
             None => Vec::new(),
         };
-        drop(states);
 
         pace.begin(Stage::Sam).await?;
         let side = self.config.sam.image_size;
@@ -285,11 +277,10 @@ impl Engine {
                 .await?;
         }
         pace.end(Stage::Sam);
-        let photos = vec![frame.original];
         let features = Features {
             taps,
             image,
-            photos,
+            frames: vec![frame],
         };
         Ok(Seen {
             frame,
@@ -304,16 +295,14 @@ impl Engine {
     /// The patch-similarity prior as CLIP's and as SAM's branch take it, each where the model does.
     async fn weigh(
         &mut self,
-        sam_values: &[f32],
-        frame: &SamFrame,
+        sam: &SamInput,
         pace: &mut Pace,
     ) -> Result<(Option<Tensor<4>>, Option<Tensor<4>>), EngineError> {
         if !self.config.needs_prior() {
             return Ok((None, None));
         }
         pace.begin(Stage::Prior).await?;
-        let prior = self.prior_of(sam_values, frame);
-        let mode = self.clip_mode();
+        let prior = self.prior_of(sam);
         let mut give = |name: &str, values: Vec<f32>, channels: usize, side: usize| {
             let shape = [1, channels, side, side];
             if let Some(trace) = &mut self.trace {
@@ -324,7 +313,7 @@ impl Engine {
         let (clip, sam) = (&self.config.clip, &self.config.sam);
         let for_clip = clip.similarity_prompt.then(|| {
             let side = clip.prior_side();
-            let values = prior.for_clip(side as u32, mode);
+            let values = prior.for_clip(side as u32);
             give("clip.similarity", values, Prior::CLIP_CHANNELS, side)
         });
         let for_sam = self.config.sam_compares(SimilaritySource::Pixels).then(|| {
@@ -338,16 +327,16 @@ impl Engine {
     /// The patch-similarity prior of SAM's branch where it compares CLIP's features.
     async fn weigh_features(
         &mut self,
-        states: &[Tensor<3>],
-        frame: &SamFrame,
+        taps: &[Tensor<3>],
+        frame: &PhotoFrame,
         pace: &mut Pace,
     ) -> Result<Option<Tensor<4>>, EngineError> {
         if !self.config.sam_compares(SimilaritySource::Clip) {
             return Ok(None);
         }
         pace.begin(Stage::Prior).await?;
-        let tap = taps(states, &self.config.clip).swap_remove(self.config.similarity_tap());
-        let prior = sam_prior(tap, &self.config, &[frame.original]);
+        let tap = taps[self.config.similarity_tap()].clone();
+        let prior = sam_prior(tap, &self.config, &[*frame]);
         settle(Stage::Prior, &prior).await?;
         if let Some(trace) = &mut self.trace {
             trace
@@ -477,7 +466,7 @@ impl Engine {
         let temperature = self.manifest.meta.threshold.temperature;
         let logits_side = self.config.sam.mask_side() as u32;
         let session = self.session.as_mut().ok_or(EngineError::NoImage)?;
-        let (width, height) = session.frame.original;
+        let (width, height) = session.frame.photo_size;
         let map = session.map(logits_side, temperature)?;
         session.score = image_score(&map, width, height, ScoreMode::Max)?;
         session.regions = regions(&map, width, height, session.map_threshold)?;

@@ -95,7 +95,7 @@ impl Brain<'_> {
     /// What a mask holds together with the verdict, `[1, d_text]`, where the model takes evidence.
     pub fn judged(&self, held: Option<Tensor<2>>, is_anomalous: bool) -> Option<Tensor<2>> {
         let evidence = self.model.evidence.as_ref()?;
-        Some(evidence.judged(held?, &[is_anomalous]))
+        Some(evidence.with_verdict(held?, &[is_anomalous]))
     }
 
     /// Hidden states of new positions, `[1, n, d_text]`. `told` is added to the embedding of a

@@ -6,8 +6,7 @@ use vmad_kernels::{Activation, Mask, attention};
 
 use crate::ModelError;
 use crate::config::ClipConfig;
-use crate::nn::{LayerNorm, Linear, Mlp, cut_patches, merge_heads, split_heads};
-use crate::stack::Stack;
+use crate::nn::{FusedLinear, LayerNorm, Linear, Mlp, cut_patches, merge_heads, split_heads};
 use crate::stem::{PatchEmbed, PatchShape};
 use crate::weights::{Builder, Init};
 
@@ -15,7 +14,7 @@ use crate::weights::{Builder, Init};
 #[derive(Module, Debug)]
 struct Block {
     norm1: LayerNorm,
-    qkv: Stack,
+    qkv: FusedLinear,
     out: Linear,
     norm2: LayerNorm,
     mlp: Mlp,
@@ -40,7 +39,7 @@ impl Block {
                 Init::Xavier,
             )?,
             n_heads: c.n_heads,
-            qkv: Stack::new(vec![q, k, v]),
+            qkv: FusedLinear::new(vec![q, k, v]),
             out,
         })
     }
@@ -68,6 +67,19 @@ pub struct ClipEncoder {
     position_embedding: Param<Tensor<2>>,
     pre_norm: LayerNorm,
     blocks: Vec<Block>,
+    /// Indices of the hidden states that are taps.
+    #[module(skip)]
+    taps: Vec<usize>,
+}
+
+/// Output of [`ClipEncoder::forward`].
+#[derive(Clone, Debug)]
+pub struct ClipOutput {
+    /// Index 0 is after the first norm, `i` after block `i`; each `[batch, 1 + grid², d_model]`,
+    /// class token first.
+    pub hidden_states: Vec<Tensor<3>>,
+    /// Those of [`ClipConfig::taps`] without their class token (§3), each `[batch, grid², d_model]`.
+    pub taps: Vec<Tensor<3>>,
 }
 
 impl ClipEncoder {
@@ -115,27 +127,27 @@ impl ClipEncoder {
             position_embedding,
             pre_norm,
             blocks,
+            taps: c.taps.clone(),
         })
     }
 
-    /// With a stem whose batch norms, if it has any, have the statistics of these pictures.
+    /// The encoder with the statistics of `pixels` in the batch norms of its stem, if it has any.
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, image_size, image_size]`
     #[must_use]
-    pub fn settled(mut self, pixels: Tensor<4>) -> Self {
-        self.patches = self.patches.settled(pixels);
+    pub fn with_batch_statistics(mut self, pixels: Tensor<4>) -> Self {
+        self.patches = self.patches.with_batch_statistics(pixels);
         self
     }
 
-    /// All hidden states that exist: index 0 is after the first norm, `i` after block `i`.
+    /// Runs the blocks up to the last tap.
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, image_size, image_size]`, normalised
     /// - prior: `[batch, PRIOR_CHANNELS, prior_side, prior_side]` ([`ClipConfig`]), if the model
     ///   takes one
-    /// - output: each `[batch, 1 + grid², d_model]`, class token first
-    pub fn hidden_states(&self, pixels: Tensor<4>, prior: Option<Tensor<4>>) -> Vec<Tensor<3>> {
+    pub fn forward(&self, pixels: Tensor<4>, prior: Option<Tensor<4>>) -> ClipOutput {
         let patches = self.patches.forward(pixels);
         let patches = match (&self.similarity_embedding, prior) {
             (Some(embedding), Some(prior)) => {
@@ -155,24 +167,13 @@ impl ClipEncoder {
             let next = block.forward(states[states.len() - 1].clone());
             states.push(next);
         }
-        states
+        let tap = |i: &usize| {
+            let [_, n, _] = states[*i].dims();
+            states[*i].clone().narrow(1, 1, n - 1)
+        };
+        ClipOutput {
+            taps: self.taps.iter().map(tap).collect(),
+            hidden_states: states,
+        }
     }
-}
-
-/// The taps of §3 without their class token, in the configuration's order.
-///
-/// # Shapes
-/// - states: each `[batch, 1 + n, d_model]`
-/// - output: each `[batch, n, d_model]`
-#[must_use]
-pub fn taps(states: &[Tensor<3>], config: &ClipConfig) -> Vec<Tensor<3>> {
-    config
-        .taps
-        .iter()
-        .map(|tap| {
-            let state = states[*tap].clone();
-            let [_, n, _] = state.dims();
-            state.narrow(1, 1, n - 1)
-        })
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! What can go wrong while a model is put together or run.
+//! Errors of constructing and running a model.
 
 /// An error of the model crate.
 #[derive(Debug, thiserror::Error)]

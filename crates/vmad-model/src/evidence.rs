@@ -1,57 +1,57 @@
-//! What the mask holds, said to the language model. Ours, not the paper's, whose words know the
-//! photograph only by its few visual tokens.
+//! Mask features for the language model: an extension of ours. In the paper the language model knows
+//! the photograph only by its visual tokens.
 //!
-//! The words come after the mask: `It is [SEG]. There is a scratch …`. So the embedding of `[SEG]`
-//! can carry what the mask decoder found: the features of both encoders where the mask is, and where
-//! that is; and the verdict, which is the calibrated threshold's. Words and mask then speak of the
-//! same thing, and no words call defective what the score lets pass.
+//! An answer is generated after its mask: `It is [SEG]. There is a scratch …`. [`Evidence`] returns an
+//! addend for the embedding of `[SEG]`: both encoders' features pooled over the mask, the mask's
+//! position and area, and the verdict of the calibrated threshold. Words then describe the region that
+//! the mask shows, and agree with the verdict.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use vmad_kernels::{Activation, matmul};
+use vmad_prep::PhotoFrame;
 
 use crate::ModelError;
 use crate::config::{EvidenceConfig, VmadConfig};
-use crate::fit::Fit;
 use crate::nn::{LayerNorm, Linear, Mlp, to_channels_last};
 use crate::weights::{Builder, Init};
 
 /// Epsilon of the layer norms.
 const EPS: f64 = 1e-5;
-/// Added to sums of weights: a mask outside of what CLIP has seen has no features, not NaN.
+/// Added to sums of weights, so that a mask outside of CLIP's square gives zeros and not NaN.
 const TINY: f64 = 1e-6;
-/// Bound of the logits, and what they are divided by.
+/// Bound of the logits, and the divisor that scales them.
 const LOGITS: (f64, f64) = (12.0, 4.0);
-/// Cells along a side of the photograph in which the mask's place is told: two to a third, since the
-/// words for places divide it in three.
+/// Cells along a side of the photograph in which the mask's position is given: two to a third, since
+/// the words for positions divide it into thirds.
 pub const PLACES: usize = 6;
-/// What shares of the mask are multiplied by: beside hundreds of features of size 1 they would be lost.
+/// Factor of the mask's share in each cell, so that it counts beside hundreds of features of size 1.
 pub const PLACE_SCALE: f64 = 6.0;
-/// What a mask's place and size are told by, see [`Evidence::place`].
+/// Number of inputs of [`Evidence::place`].
 pub const N_PLACE_NUMBERS: usize = PLACES * PLACES + 1;
-/// The strongest logit as well.
+/// Those and the largest logit.
 const N_NUMBERS: usize = N_PLACE_NUMBERS + 1;
 
-/// Mask, features and verdict to an addend for the embedding of `[SEG]`.
+/// Mask, image features and verdict → an addend for the embedding of `[SEG]`.
 #[derive(Module, Debug)]
 pub struct Evidence {
     clip_norm: LayerNorm,
     sam_norm: LayerNorm,
     mlp: Mlp,
     place: Option<Linear>,
-    /// `[2, d_text]`: the photograph passes, it does not.
+    /// `[2, d_text]`: normal, anomalous.
     verdict: Param<Tensor<2>>,
 }
 
-/// What a mask is read against: features of the same photographs.
+/// Features of the photographs that the masks belong to.
 #[derive(Clone, Debug)]
 pub struct Features {
     /// CLIP's taps, each `[n, grid², d_vision]`.
     pub taps: Vec<Tensor<3>>,
     /// SAM's image embedding, `[n, d_out, grid, grid]`.
     pub image: Tensor<4>,
-    /// Width and height of each photograph in pixels.
-    pub photos: Vec<(u32, u32)>,
+    /// Where each photograph lies in the encoders' inputs.
+    pub frames: Vec<PhotoFrame>,
 }
 
 impl Evidence {
@@ -81,8 +81,9 @@ impl Evidence {
         })
     }
 
-    /// Cells weigh by the square of their probability over the largest: those of the mask itself
-    /// where there is one, else those that come nearest to it. No gradient goes into the mask.
+    /// Pools the features over each mask. A cell's weight is the square of its probability divided by
+    /// the mask's largest, so that a mask without a cell above 0.5 has weights too. No gradient flows
+    /// into the mask.
     ///
     /// # Shapes
     /// - logits: `[n, 1, mask_side, mask_side]`
@@ -96,14 +97,14 @@ impl Evidence {
     ) -> Tensor<2> {
         let device = logits.device();
         let [n, _, side, _] = logits.dims();
-        let (grid, sam_grid) = (config.clip.grid(), config.sam.grid());
+        let grid = config.clip.grid();
         let n_cells = side * side;
         let Geometry {
             inside,
             places: [places_down, places_across],
             rows,
             columns,
-        } = Geometry::new(config, &features.photos, side);
+        } = Geometry::new(&features.frames, side, grid);
         let tensor = |values, shape: [usize; 3]| {
             Tensor::<3>::from_data(TensorData::new(values, shape), &device)
         };
@@ -116,7 +117,7 @@ impl Evidence {
         let (bound, scale) = LOGITS;
         let logits = logits.detach().clamp(-bound, bound);
         let logits = logits.reshape([n, 1, n_cells]);
-        // Outside counts as the least there is.
+        // Cells of padding get the lowest logit.
         let logits = (logits + bound) * inside.clone() - bound;
         let strongest = logits.clone().max_dim(2); // [n, 1, 1]
         let shares = activation::sigmoid(logits) * inside.clone();
@@ -126,59 +127,97 @@ impl Evidence {
         let of_cells = weights.reshape([n, side, side]);
         let of_rows = matmul(places_down.transpose(), of_cells.clone());
         let of_places = matmul(of_rows, places_across).reshape([n, 1, PLACES * PLACES]);
-        let area = (area + 1e-4).log() / scale;
+        let area = area_number(area);
         let places = mean_weights(of_places) * PLACE_SCALE;
         let place = self.place(Tensor::cat(vec![places.clone(), area.clone()], 2).squeeze_dim(1));
         let numbers = vec![area, strongest / scale, places];
 
-        // The weights of CLIP's patches are those that bilinear features have in the sum over cells.
-        let of_patches = matmul(matmul(rows.transpose(), of_cells.clone()), columns);
-        let of_patches = mean_weights(of_patches.reshape([n, 1, grid * grid]));
         let clip = Tensor::cat(features.taps.clone(), 2); // [n, grid², n_taps · d_vision]
-        let clip = self.clip_norm.forward(matmul(of_patches, clip));
-
-        let per_cell = side / sam_grid;
-        let of_cells = of_cells
-            .reshape([n * sam_grid, per_cell, sam_grid, per_cell])
-            .sum_dim(3)
-            .sum_dim(1)
-            .reshape([n, 1, sam_grid * sam_grid]);
-        let image = to_channels_last(features.image.clone()).flatten::<3>(1, 2);
-        let sam = self.sam_norm.forward(matmul(mean_weights(of_cells), image));
+        let clip = pool_clip(of_cells.clone(), clip, rows, columns);
+        let clip = self.clip_norm.forward(clip);
+        let sam = pool_sam(of_cells, features.image.clone());
+        let sam = self.sam_norm.forward(sam);
 
         let all = [vec![clip, sam], numbers].concat();
         let all = Tensor::cat(all, 2);
-        let held = self.mlp.forward(all, Activation::Gelu).squeeze_dim::<2>(1);
+        let mask_features = self.mlp.forward(all, Activation::Gelu).squeeze_dim::<2>(1);
         match place {
-            Some(place) => held + place,
-            None => held,
+            Some(place) => mask_features + place,
+            None => mask_features,
         }
     }
 
-    /// Place and size of masks by themselves, where they have a layer of their own: a part of what
-    /// [`Self::forward`] gives.
+    /// The part of [`Self::forward`] that depends on position and area alone; `None` where the model
+    /// has no layer for it.
     ///
     /// # Shapes
     /// - numbers: `[n, N_PLACE_NUMBERS]`, of each mask the shares that lie in each of [`PLACES`]²
-    ///   cells of the photograph, row by row, times [`PLACE_SCALE`]; and a quarter of the natural
-    ///   logarithm of the photograph's share that it covers, plus 1e-4
+    ///   cells of the photograph, row by row, times [`PLACE_SCALE`]; and its [`area_number`]
     /// - output: `[n, d_text]`
     #[must_use]
     pub fn place(&self, numbers: Tensor<2>) -> Option<Tensor<2>> {
         Some(self.place.as_ref()?.forward(numbers))
     }
 
-    /// What [`Self::forward`] gave, with the verdict: whether each photograph is anomalous.
+    /// Adds the embedding of each photograph's verdict to the output of [`Self::forward`].
     ///
     /// # Shapes
-    /// - held, output: `[n, d_text]`
+    /// - mask_features, output: `[n, d_text]`
     #[must_use]
-    pub fn judged(&self, held: Tensor<2>, anomalous: &[bool]) -> Tensor<2> {
+    pub fn with_verdict(&self, mask_features: Tensor<2>, anomalous: &[bool]) -> Tensor<2> {
         let rows: Vec<i32> = anomalous.iter().map(|is| i32::from(*is)).collect();
         let rows = TensorData::new(rows, [anomalous.len()]);
-        let rows = Tensor::<1, Int>::from_data(rows, &held.device());
-        held + self.verdict.val().select(0, rows)
+        let rows = Tensor::<1, Int>::from_data(rows, &mask_features.device());
+        mask_features + self.verdict.val().select(0, rows)
     }
+}
+
+/// A mask's area as [`Evidence`] takes it: ln(share + 1e-4) / 4.
+///
+/// # Shapes
+/// - share: of any shape, the share of the photograph that each mask covers, 0 to 1
+/// - output: of the same shape
+#[must_use]
+pub fn area_number<const D: usize>(share: Tensor<D>) -> Tensor<D> {
+    (share + 1e-4).log() / LOGITS.1
+}
+
+/// CLIP's features pooled over masks.
+///
+/// # Shapes
+/// - of_cells: weights `[n, side, side]`
+/// - features: `[n, grid², d]`
+/// - rows, columns: bilinear weights of the patches, `[n, side, grid]`
+/// - output: `[n, 1, d]`
+fn pool_clip(
+    of_cells: Tensor<3>,
+    features: Tensor<3>,
+    rows: Tensor<3>,
+    columns: Tensor<3>,
+) -> Tensor<3> {
+    let [n, _, grid] = rows.dims();
+    // Weights of the patches: bilinear interpolation to cells, then the sum over cells.
+    let of_patches = matmul(matmul(rows.transpose(), of_cells), columns);
+    let of_patches = mean_weights(of_patches.reshape([n, 1, grid * grid]));
+    matmul(of_patches, features)
+}
+
+/// SAM's features pooled over masks.
+///
+/// # Shapes
+/// - of_cells: weights `[n, side, side]`
+/// - image: `[n, d, grid, grid]`; `grid` divides `side`
+/// - output: `[n, 1, d]`
+fn pool_sam(of_cells: Tensor<3>, image: Tensor<4>) -> Tensor<3> {
+    let ([n, side, _], [_, _, grid, _]) = (of_cells.dims(), image.dims());
+    let per_cell = side / grid;
+    let of_cells = of_cells
+        .reshape([n * grid, per_cell, grid, per_cell])
+        .sum_dim(3)
+        .sum_dim(1)
+        .reshape([n, 1, grid * grid]);
+    let image = to_channels_last(image).flatten::<3>(1, 2);
+    matmul(mean_weights(of_cells), image)
 }
 
 /// Weights `[n, 1, cells]` whose sum is 1.
@@ -187,11 +226,11 @@ fn mean_weights(weights: Tensor<3>) -> Tensor<3> {
     weights / sum
 }
 
-/// Where the cells of masks lie.
+/// Where the cells of the masks lie in the photographs and in CLIP's square.
 struct Geometry {
     /// `[n, side²]`, 1 for cells of the photograph.
     inside: Vec<f32>,
-    /// Down and across, `[n, side, PLACES]` each: 1 for the place that a cell belongs to.
+    /// Down and across, `[n, side, PLACES]` each: 1 for the position that a cell belongs to.
     places: [Vec<f32>; 2],
     /// `[n, side, grid]`, bilinear weights of CLIP's patches down.
     rows: Vec<f32>,
@@ -200,17 +239,17 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn new(config: &VmadConfig, photos: &[(u32, u32)], side: usize) -> Self {
+    fn new(frames: &[PhotoFrame], side: usize, grid: usize) -> Self {
         let mut geometry = Self {
             inside: Vec::new(),
             places: [Vec::new(), Vec::new()],
             rows: Vec::new(),
             columns: Vec::new(),
         };
-        for photo in photos {
-            let fit = Fit::new(config, *photo);
-            let down: Vec<Option<f32>> = fit.down.places(side).collect();
-            let across: Vec<Option<f32>> = fit.across.places(side).collect();
+        for frame in frames {
+            let (x, y) = (frame.x(), frame.y());
+            let down: Vec<Option<f32>> = y.photo_shares_of_sam_cells(side).collect();
+            let across: Vec<Option<f32>> = x.photo_shares_of_sam_cells(side).collect();
             let is_inside = |x: &Option<f32>, y: &Option<f32>| x.is_some() && y.is_some();
             let cells = down
                 .iter()
@@ -224,8 +263,8 @@ impl Geometry {
                     places.extend((0..PLACES).map(|i| f32::from(u8::from(place == Some(i)))));
                 }
             }
-            geometry.rows.extend(fit.down.weights(side));
-            geometry.columns.extend(fit.across.weights(side));
+            geometry.rows.extend(y.sam_from_clip_weights(side, grid));
+            geometry.columns.extend(x.sam_from_clip_weights(side, grid));
         }
         geometry
     }

@@ -6,11 +6,10 @@ use vmad_kernels::{KvLayer, Rotary};
 
 use crate::ModelError;
 use crate::config::LlamaConfig;
-use crate::nn::{Embedding, Linear, RmsNorm};
-use crate::stack::Stack;
+use crate::nn::{Embedding, FusedLinear, Linear, RmsNorm};
 use crate::weights::{Builder, Init};
 
-/// Keys and values of every position that the model has seen.
+/// Keys and values of all positions so far.
 #[derive(Clone, Debug)]
 pub struct KvCache {
     layers: Vec<KvLayer>,
@@ -41,7 +40,7 @@ impl KvCache {
         self.len == 0
     }
 
-    /// Forgets everything after the first `len` positions.
+    /// Drops all positions after the first `len`.
     pub fn truncate(&mut self, len: usize) {
         if len >= self.len {
             return;
@@ -59,7 +58,7 @@ impl KvCache {
     }
 }
 
-/// A projection that an [`Adapter`] may add to.
+/// A projection that an [`Adapter`] can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Projection {
     /// `q_proj`
@@ -68,9 +67,9 @@ pub enum Projection {
     Value,
 }
 
-/// Adds to projections of the language model, as LoRA does in training. Inference needs none.
+/// Adds to projections of the language model, as LoRA does in training. Inference uses none.
 pub trait Adapter {
-    /// What is added to the projection of `x` in block `layer`, if anything.
+    /// The addend of the projection of `x` in block `layer`; `None` adds nothing.
     ///
     /// # Shapes
     /// - x: `[batch, n, d_model]`
@@ -82,10 +81,10 @@ pub trait Adapter {
 #[derive(Module, Debug)]
 struct Block {
     attention_norm: RmsNorm,
-    qkv: Stack,
+    qkv: FusedLinear,
     o: Linear,
     mlp_norm: RmsNorm,
-    gate_up: Stack,
+    gate_up: FusedLinear,
     down: Linear,
     n_heads: usize,
     n_kv_heads: usize,
@@ -108,9 +107,9 @@ impl Block {
             mlp_norm: RmsNorm::new(&mut b.at("post_attention_layernorm"), d, c.rms_norm_eps)?,
             n_heads: c.n_heads,
             n_kv_heads: c.n_kv_heads,
-            qkv: Stack::new(vec![q, k, v]),
+            qkv: FusedLinear::new(vec![q, k, v]),
             o,
-            gate_up: Stack::new(vec![gate, up]),
+            gate_up: FusedLinear::new(vec![gate, up]),
             down,
         })
     }

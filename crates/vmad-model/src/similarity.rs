@@ -2,48 +2,46 @@
 //! ([`SimilaritySource::Clip`](crate::config::SimilaritySource)). Ours, not the paper's, which
 //! compares patches in training only.
 //!
-//! The distance of a patch is one less its mean cosine with the patches of the same photograph that
-//! are most like it, its neighbours and CLIP's padding left out. The map is the logarithm of that
-//! distance over the photograph's median: 0 is typical. No operation here reads a result back.
+//! The distance of a patch is 1 − its mean cosine with the most similar patches of the same
+//! photograph; spatial neighbours and CLIP's padding are excluded. The map is
+//! ln(distance / median distance of the photograph): 0 is typical. No operation here reads a result
+//! back from the device.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use vmad_kernels::matmul;
+use vmad_prep::PhotoFrame;
 
 use crate::config::VmadConfig;
-use crate::fit::Fit;
 
-/// Added to distances: keeps 0/0 at 1 on plain pictures.
+/// Added to distances, so that 0 / 0 on a plain picture is 1.
 const TINY: f64 = 1e-3;
 /// Bounds of the map, those of the prior from pixels.
 const RANGE: (f64, f64) = (-2.0, 4.0);
 
-/// How many patches a distance is averaged over: one in 50, as 20 of 1024 cells in the prior from
-/// pixels, at most 8.
+/// Number of patches that a distance is averaged over: one in 50, as 20 of 1024 cells in the prior
+/// from pixels, at most 8.
 fn n_nearest(grid: usize) -> usize {
     (grid * grid / 50).clamp(1, 8)
 }
 
-/// The map of each photograph over SAM's square; zero outside of what CLIP has seen.
+/// The map of each photograph over SAM's square; zero outside of CLIP's square.
 ///
-/// No gradient goes into the features: the map is an input, as the prior from pixels is.
+/// No gradient flows into the features: the map is an input, as the prior from pixels is.
 ///
 /// # Shapes
 /// - tap: [`VmadConfig::similarity_tap`], `[batch, grid², d_vision]`
-/// - photos: width and height of each photograph in pixels
+/// - frames: of each photograph
 /// - output: `[batch, 1, mask_side, mask_side]`
 #[must_use]
-pub fn sam_prior(tap: Tensor<3>, config: &VmadConfig, photos: &[(u32, u32)]) -> Tensor<4> {
+pub fn sam_prior(tap: Tensor<3>, config: &VmadConfig, frames: &[PhotoFrame]) -> Tensor<4> {
     let device = tap.device();
     let (grid, side) = (config.clip.grid(), config.sam.mask_side());
-    let batch = photos.len();
+    let batch = frames.len();
     let (mut valid, mut rows, mut columns) = (Vec::new(), Vec::new(), Vec::new());
-    for photo in photos {
-        let fit = Fit::new(config, *photo);
-        for row in 0..grid {
-            valid.extend((0..grid).map(|column| fit.down.holds(row) && fit.across.holds(column)));
-        }
-        columns.extend(fit.across.weights(side));
-        rows.extend(fit.down.weights(side));
+    for frame in frames {
+        valid.extend(frame.clip_cells_with_photo(grid));
+        columns.extend(frame.x().sam_from_clip_weights(side, grid));
+        rows.extend(frame.y().sam_from_clip_weights(side, grid));
     }
     let weights =
         |values| Tensor::<3>::from_data(TensorData::new(values, [batch, side, grid]), &device);
@@ -51,7 +49,7 @@ pub fn sam_prior(tap: Tensor<3>, config: &VmadConfig, photos: &[(u32, u32)]) -> 
     matmul(matmul(weights(rows), map), weights(columns).transpose()).reshape([batch, 1, side, side])
 }
 
-/// How unlike the rest of its photograph each patch is.
+/// ln(distance / median) of each patch.
 ///
 /// # Shapes
 /// - features: `[batch, grid², d]`
@@ -74,7 +72,7 @@ fn self_similarity(features: Tensor<3>, valid: &[bool]) -> Tensor<2> {
     let far = Tensor::<3>::from_data(TensorData::new(far(grid), [1, n, n]), &device);
     let candidates = far * valid.clone().reshape([batch, 1, n]); // [batch, n, n]
 
-    // What is no candidate counts as least like, so that it comes last.
+    // Excluded patches get the lowest cosine, so that they come last.
     let mut cosine = (matmul(unit.clone(), unit.transpose()) + 1.0) * candidates - 1.0;
     let places = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, 1, n]);
     let places = places.expand([batch, n, n]);
@@ -95,11 +93,11 @@ fn self_similarity(features: Tensor<3>, valid: &[bool]) -> Tensor<2> {
         .clamp(RANGE.0, RANGE.1)
 }
 
-/// The lower median of the valid values, by counting: sorting would read them back.
+/// The lower median of the valid values, by counting, since sorting would read them back.
 ///
 /// # Shapes
 /// - values, valid: `[batch, n]`
-/// - middles: `[batch, 1]`, how many valid values are to come before it
+/// - middles: `[batch, 1]`, the number of valid values before the median
 /// - output: `[batch, 1]`
 fn median(values: Tensor<2>, valid: Tensor<2>, middles: Tensor<2>) -> Tensor<2> {
     let [batch, n] = values.dims();
@@ -115,8 +113,8 @@ fn median(values: Tensor<2>, valid: Tensor<2>, middles: Tensor<2>) -> Tensor<2> 
     (values * is_middle.clone()).sum_dim(1) / is_middle.sum_dim(1)
 }
 
-/// 1 for each pair of patches that are no neighbours, `[grid², grid²]`: within an eighth of the
-/// grid, which is 4 of 32 cells in the prior from pixels, they are.
+/// 1 for each pair of patches that are not neighbours, `[grid², grid²]`. Neighbours lie within an
+/// eighth of the grid, which is 4 of 32 cells in the prior from pixels.
 fn far(grid: usize) -> Vec<f32> {
     let radius = grid as f32 / 8.0;
     let cells = || (0..grid).flat_map(|y| (0..grid).map(move |x| (x, y)));
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tensors_do_what_the_loops_do() {
+    fn tensors_match_plain_loops() {
         check(16, 24, 5, false);
         check(9, 7, 2, false);
         check(4, 3, 1, false);

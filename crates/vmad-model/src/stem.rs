@@ -1,5 +1,5 @@
-//! Stems in place of a patch embedding, for both encoders. Options of ours
-//! ([`crate::config::Stem`]): public checkpoints do not have them.
+//! Convolutional stems in place of a patch embedding, for both encoders ([`crate::config::Stem`]): an
+//! extension of ours that public checkpoints do not have.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -7,21 +7,18 @@ use vmad_kernels::{Activation, overlapping_cells};
 
 use crate::ModelError;
 use crate::config::Stem;
-use crate::nn::{
-    BatchNorm, Conv2d, ConvShape, LayerNorm, Linear, cut_patches, gelu, to_channels_last,
-};
+use crate::nn::{BatchNorm, LayerNorm, Linear, cut_patches, gelu, to_channels_last};
 use crate::weights::{Builder, Init};
 
 /// From pixels to patch features: a stem, if there is one, and the patch embedding.
 #[derive(Module, Debug)]
 pub struct PatchEmbed {
-    conv: Option<ConvStem>,
     overlap: Option<OverlapStem>,
     projection: Linear,
     patch_size: usize,
 }
 
-/// What a [`PatchEmbed`] is made from.
+/// Options of a [`PatchEmbed`].
 #[derive(Clone, Copy, Debug)]
 pub struct PatchShape {
     /// Which stem.
@@ -37,7 +34,7 @@ pub struct PatchShape {
 }
 
 impl PatchEmbed {
-    /// The patch embedding is called `projection`; the stem, if there is one, `stem`.
+    /// Takes the weights of the patch embedding from `{projection}.*` and those of a stem from `stem.*`.
     ///
     /// # Errors
     /// As the weight source's.
@@ -46,28 +43,21 @@ impl PatchEmbed {
             stem,
             patch_size,
             d_model,
-            eps,
             bias,
+            ..
         } = shape;
-        let conv = match stem {
-            Stem::Conv => Some(ConvStem::new(&mut b.at("stem"), patch_size, d_model, eps)?),
-            Stem::Patch | Stem::Overlap | Stem::OverlapBatch => None,
-        };
         let overlap = match stem {
             Stem::Overlap | Stem::OverlapBatch => {
                 Some(OverlapStem::new(&mut b.at("stem"), &shape)?)
             }
-            Stem::Patch | Stem::Conv => None,
+            Stem::Patch => None,
         };
         let mut b = b.at(projection);
-        let projection = match stem {
-            Stem::Patch => Linear::patches(&mut b, 3, patch_size, d_model, bias)?,
-            Stem::Conv | Stem::Overlap | Stem::OverlapBatch => {
-                Linear::pointwise(&mut b, d_model, d_model, bias)?
-            }
+        let projection = match overlap {
+            Some(_) => Linear::pointwise(&mut b, d_model, d_model, bias)?,
+            None => Linear::patches(&mut b, 3, patch_size, d_model, bias)?,
         };
         Ok(Self {
-            conv,
             overlap,
             projection,
             patch_size,
@@ -78,95 +68,37 @@ impl PatchEmbed {
     /// - pixels: `[batch, 3, side, side]`
     /// - output: `[batch, (side / patch_size)², d_model]`
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
-        self.projection.forward(match (&self.conv, &self.overlap) {
-            (Some(stem), _) => stem.forward(pixels),
-            (None, Some(stem)) => stem.forward(pixels),
-            (None, None) => cut_patches(pixels, self.patch_size),
+        self.projection.forward(match &self.overlap {
+            Some(stem) => stem.forward(pixels),
+            None => cut_patches(pixels, self.patch_size),
         })
     }
 
-    /// With batch norms, where there are any, that have the statistics of these pictures.
+    /// The embedding with the statistics of `pixels` in its stem's batch norms, if it has any.
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, side, side]`
     #[must_use]
-    pub fn settled(mut self, pixels: Tensor<4>) -> Self {
-        self.overlap = self.overlap.map(|stem| stem.settled(pixels));
+    pub fn with_batch_statistics(mut self, pixels: Tensor<4>) -> Self {
+        self.overlap = self.overlap.map(|stem| stem.with_batch_statistics(pixels));
         self
     }
 }
 
-/// 3×3 convolutions of stride 2, each with channel norm and GELU, until a pixel is left of each
-/// patch (Xiao et al. 2021). The width doubles from one to the next.
-#[derive(Module, Debug)]
-struct ConvStem {
-    convs: Vec<Conv2d>,
-    norms: Vec<LayerNorm>,
-}
-
-impl ConvStem {
-    /// `patch_size` is a power of two, `d_model` a multiple of half of it
-    /// ([`crate::VmadConfig::validate`]).
-    ///
-    /// # Errors
-    /// As the weight source's.
-    fn new(
-        b: &mut Builder,
-        patch_size: usize,
-        d_model: usize,
-        eps: f64,
-    ) -> Result<Self, ModelError> {
-        let n = patch_size.ilog2() as usize;
-        let (mut convs, mut norms) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        let mut d_in = 3;
-        for i in 0..n {
-            let d_out = d_model >> (n - 1 - i);
-            let shape = ConvShape {
-                d_in,
-                d_out,
-                kernel: 3,
-                stride: 2,
-                padding: 1,
-                groups: 1,
-                bias: false,
-            };
-            let mut stage = b.at(i);
-            convs.push(Conv2d::new(&mut stage.at("conv"), shape)?);
-            norms.push(LayerNorm::new(&mut stage.at("norm"), d_out, eps)?);
-            d_in = d_out;
-        }
-        Ok(Self { convs, norms })
-    }
-
-    /// # Shapes
-    /// - pixels: `[batch, 3, side, side]`
-    /// - output: `[batch, (side / patch_size)², d_model]`
-    fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
-        let image = self
-            .convs
-            .iter()
-            .zip(&self.norms)
-            .fold(pixels, |x, (conv, norm)| {
-                gelu(norm.forward_image(conv.forward(x)))
-            });
-        to_channels_last(image).flatten(1, 2)
-    }
-}
-
-/// Overlapping patches, merged step by step: each stage is a convolution whose kernel is twice its
-/// stride, computed as one product over channels-last cells, with channel norm and GELU.
+/// Overlapping patches, merged in stages. Each stage is a convolution whose kernel is twice its stride,
+/// computed as one product over channels-last cells, then a norm and GELU.
 ///
-/// The first stage's stride is 4, the others' 2. Between the hierarchical MLP stem (Touvron et al.
-/// 2022), whose patches do not overlap, and [`ConvStem`]: it sees across patch borders and costs a
-/// fraction of the latter, since nothing runs at half the picture's resolution and nothing moves
-/// between channels-first and channels-last.
+/// The first stage's stride is 4, the others' 2. Unlike the patches of the hierarchical MLP stem
+/// (Touvron et al. 2022) these overlap, and unlike the 3×3 convolutions of stride 2 of Xiao et al.
+/// (2021) none runs at half the picture's resolution or moves between channels-first and
+/// channels-last.
 #[derive(Module, Debug)]
 struct OverlapStem {
     merges: Vec<Linear>,
     norms: Vec<CellNorm>,
 }
 
-/// What a stage's cells are normalised over.
+/// The norm of a stage: over the channels of each cell, or over the batch.
 #[derive(Module, Debug)]
 enum CellNorm {
     Channels(LayerNorm),
@@ -183,7 +115,7 @@ impl CellNorm {
     }
 }
 
-/// Strides of the stages that leave a pixel of each patch; `None` where they cannot.
+/// Strides of the stages, whose product is `patch_size`; `None` where it is not a power of two from 4 on.
 fn strides(patch_size: usize) -> Option<Vec<usize>> {
     (patch_size.is_power_of_two() && patch_size >= 4).then(|| {
         [4].into_iter()
@@ -240,15 +172,15 @@ impl OverlapStem {
         x.flatten(1, 2)
     }
 
-    /// As [`PatchEmbed::settled`].
-    fn settled(mut self, pixels: Tensor<4>) -> Self {
+    /// As [`PatchEmbed::with_batch_statistics`].
+    fn with_batch_statistics(mut self, pixels: Tensor<4>) -> Self {
         let mut x = to_channels_last(pixels);
         let mut norms = Vec::with_capacity(self.norms.len());
         for (i, (merge, norm)) in self.merges.iter().zip(self.norms).enumerate() {
             let stride = if i == 0 { 4 } else { 2 };
             let cells = merge.forward(overlapping_cells(x, stride));
             let norm = match norm {
-                CellNorm::Batch(norm) => CellNorm::Batch(norm.settled(cells.clone())),
+                CellNorm::Batch(norm) => CellNorm::Batch(norm.with_batch_statistics(cells.clone())),
                 CellNorm::Channels(norm) => CellNorm::Channels(norm),
             };
             x = norm.forward(cells);

@@ -1,11 +1,11 @@
-//! The composition: photograph and words to hidden states, `[SEG]` state to mask logits.
+//! The composition of the parts: prompt embedding, visual tokens, and mask logits from a `[SEG]` state.
 
 use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Tensor};
 use vmad_kernels::Activation;
 
 use crate::ModelError;
-use crate::clip::{ClipEncoder, taps};
+use crate::clip::ClipEncoder;
 use crate::config::VmadConfig;
 use crate::evidence::Evidence;
 use crate::llama::Llama;
@@ -31,12 +31,12 @@ pub struct Vmad {
     pub sam_prompt: PromptEncoder,
     /// SAM's mask decoder.
     pub sam_decoder: MaskDecoder,
-    /// What the mask holds, for the words after it.
+    /// Mask features for the words after `[SEG]`.
     pub evidence: Option<Evidence>,
 }
 
 impl Vmad {
-    /// Builds the model from `source`, and lists the name of every floating-point parameter.
+    /// Builds the model from `source`. Also returns the name of every floating-point parameter.
     ///
     /// # Errors
     /// A configuration that contradicts itself, a missing tensor or one of another shape.
@@ -84,11 +84,13 @@ impl Vmad {
         Ok(list.shapes)
     }
 
+    /// Visual tokens of CLIP's taps.
+    ///
     /// # Shapes
-    /// - states: CLIP's hidden states, each `[batch, 1 + grid², d_vision]`
+    /// - taps: CLIP's ([`crate::clip::ClipOutput`]), each `[batch, grid², d_vision]`
     /// - output: visual tokens `[batch, n_visual, d_text]`
-    pub fn project(&self, states: &[Tensor<3>], config: &VmadConfig) -> Tensor<3> {
-        self.projector.forward(&taps(states, &config.clip))
+    pub fn project(&self, taps: &[Tensor<3>]) -> Tensor<3> {
+        self.projector.forward(taps)
     }
 
     /// Mask logits for each `[SEG]` state.
@@ -114,6 +116,8 @@ impl Vmad {
         )
     }
 
+    /// Projects `[SEG]` states to SAM's prompt space.
+    ///
     /// # Shapes
     /// - seg_hidden: `[n, d_text]`
     /// - output: `[n, d_out]`

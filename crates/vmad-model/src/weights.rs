@@ -1,6 +1,6 @@
-//! Where weights come from. Each module has one constructor, which asks a [`WeightSource`] for
-//! tensors by their package name; whether these are drawn at random, come from a package or are
-//! only counted is the source's business.
+//! Sources of weights. Each module has one constructor, which takes its tensors from a
+//! [`WeightSource`] by their package name. A source draws them at random, reads them from a package or
+//! only lists their shapes.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use vmad_kernels::QuantWeight;
 
 use crate::ModelError;
 
-/// How a tensor is drawn when a model starts from nothing.
+/// The distribution from which a tensor is drawn when a model is trained from scratch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// All zeros.
@@ -32,7 +32,7 @@ pub enum Init {
     },
 }
 
-/// What a source hands out.
+/// A tensor from a source.
 #[expect(
     clippy::large_enum_variant,
     reason = "handed over once while a model is built"
@@ -45,7 +45,7 @@ pub enum LoadedWeight {
     Quant(QuantWeight),
 }
 
-/// Gives the tensors that a module asks for.
+/// Provides the tensors of a model.
 pub trait WeightSource {
     /// The tensor called `name`; `init` matters only to sources that draw at random.
     ///
@@ -55,8 +55,8 @@ pub trait WeightSource {
     -> Result<LoadedWeight, ModelError>;
 }
 
-/// Walks through the names while modules are put together, and remembers which parameter bears
-/// which name, so that a trained model can be written out again.
+/// Prefixes names while modules are constructed, and records the name of each parameter, so that a
+/// trained model can be exported.
 pub struct Builder<'a> {
     source: &'a mut dyn WeightSource,
     names: &'a mut Vec<(String, ParamId)>,
@@ -233,12 +233,12 @@ impl DeviceWeights {
         self.tensors.insert(name, weight);
     }
 
-    /// Takes a tensor of any shape out.
+    /// Removes and returns a tensor of any shape.
     pub fn remove(&mut self, name: &str) -> Option<LoadedWeight> {
         self.tensors.remove(name)
     }
 
-    /// Names that no module asked for.
+    /// Names of the tensors that no module has taken, sorted.
     #[must_use]
     pub fn unused(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.tensors.keys().map(String::as_str).collect();
@@ -281,7 +281,7 @@ impl WeightSource for DeviceWeights {
     }
 }
 
-/// Lists what a configuration asks for.
+/// A source that records name and shape of each tensor and returns zeros.
 pub struct ShapeList {
     device: Device,
     /// Name and shape, in the order of construction.

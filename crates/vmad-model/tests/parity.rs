@@ -25,17 +25,14 @@ fn clip_hidden_states() {
         let (mut weights, mut names) = (fixture.weights(device), Vec::new());
         let mut root = Builder::new(&mut weights, &mut names);
         let clip = ClipEncoder::new(&mut root.at("clip"), &config).unwrap();
-        for (i, state) in clip
-            .hidden_states(fixture.tensor("in.pixels", device), None)
-            .iter()
-            .enumerate()
-        {
+        let output = clip.forward(fixture.tensor("in.pixels", device), None);
+        for (i, state) in output.hidden_states.iter().enumerate() {
             fixture.check(&format!("out.hidden.{i}"), state.clone());
         }
     });
 }
 
-/// Our convolutional stem and the similarity prior.
+/// The shipped stem and the similarity prior, with stored batch statistics and with those of the input.
 #[test]
 fn clip_extensions() {
     let fixture = Fixture::read("clip_extended");
@@ -45,9 +42,15 @@ fn clip_extensions() {
         let mut root = Builder::new(&mut weights, &mut names);
         let clip = ClipEncoder::new(&mut root.at("clip"), &config).unwrap();
         let prior = Some(fixture.tensor("in.prior", device));
-        let states = clip.hidden_states(fixture.tensor("in.pixels", device), prior);
-        for (i, state) in states.iter().enumerate() {
+        let pixels: Tensor<4> = fixture.tensor("in.pixels", device);
+        let output = clip.forward(pixels.clone(), prior.clone());
+        for (i, state) in output.hidden_states.iter().enumerate() {
             fixture.check(&format!("out.hidden.{i}"), state.clone());
+        }
+        let clip = clip.with_batch_statistics(pixels.clone());
+        let output = clip.forward(pixels, prior);
+        for (i, state) in output.hidden_states.iter().enumerate() {
+            fixture.check(&format!("out.batch_statistics.hidden.{i}"), state.clone());
         }
     });
 }
@@ -115,7 +118,13 @@ fn llama_grouped_query() {
 /// the map and some larger.
 #[test]
 fn sam_image_encoder() {
-    for name in ["sam_encoder", "tiny_vit", "tiny_vit_layer"] {
+    for name in [
+        "sam_encoder",
+        "sam_encoder_stem",
+        "sam_encoder_overlap",
+        "tiny_vit",
+        "tiny_vit_layer",
+    ] {
         let fixture = Fixture::read(name);
         let config: SamConfig = fixture.config("sam");
         on_every_device(|device| {
@@ -340,7 +349,7 @@ fn seg_projection() {
     });
 }
 
-/// What a mask holds (ours), of a square photograph and of a wide one.
+/// Mask features (ours) of a square photograph and of a wide one.
 #[test]
 fn evidence_of_masks() {
     let fixture = Fixture::read("evidence");
@@ -357,15 +366,15 @@ fn evidence_of_masks() {
                 .map(|i| fixture.tensor(&format!("in.tap.{i}"), device))
                 .collect(),
             image: fixture.tensor("in.image", device),
-            photos: photos
+            frames: photos
                 .chunks(2)
-                .map(|photo| (photo[0] as u32, photo[1] as u32))
+                .map(|photo| config.photo_frame((photo[0] as u32, photo[1] as u32)))
                 .collect(),
         };
         let logits = fixture.tensor("in.logits", device);
         let found = evidence.forward(logits, &features, &config);
         fixture.check("out.evidence", found.clone());
-        fixture.check("out.judged", evidence.judged(found, &[true, false]));
+        fixture.check("out.judged", evidence.with_verdict(found, &[true, false]));
     });
 }
 
@@ -377,14 +386,14 @@ fn composed_model() {
     on_every_device(|device| {
         let (model, _) = Vmad::new(&config, &mut fixture.weights(device)).unwrap();
         let pixels: Tensor<3> = fixture.tensor("in.clip.pixels", device);
-        let states = model.clip.hidden_states(pixels.unsqueeze(), None);
-        for (i, state) in states.iter().enumerate() {
+        let output = model.clip.forward(pixels.unsqueeze(), None);
+        for (i, state) in output.hidden_states.iter().enumerate() {
             fixture.check(
                 &format!("out.clip.hidden.{i}"),
                 state.clone().squeeze_dim::<2>(0),
             );
         }
-        let visual = model.project(&states, &config);
+        let visual = model.project(&output.taps);
         fixture.check("out.projector.out", visual.clone().squeeze_dim::<2>(0));
         let ids = fixture.ints("in.llm.input_ids");
         let x = model

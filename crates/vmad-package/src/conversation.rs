@@ -1,4 +1,4 @@
-//! How a model is talked to: the frame of a conversation and the wording of the tasks.
+//! The conversation format of a model and the templates of its tasks.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub const IMAGE_PLACEHOLDER: &str = "<image>";
 /// Stands for the object when the user names none and the package has no word of its own for it.
 pub const DEFAULT_OBJECT: &str = "object";
 
-/// How questions and answers are framed as one text.
+/// The text format of a conversation.
 ///
 /// With `␣` for a space, question `q` and answer `a`:
 /// `{system}{separator}{user}:␣{q}{separator}{assistant}:␣{a}{end}`; each further

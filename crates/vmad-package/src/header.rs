@@ -12,8 +12,8 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::PackageError;
+use crate::entry::deserialize_shape;
 use crate::error::{EntryPlace, clip};
-use crate::manifest::deserialize_shape;
 use crate::plan::PlannedPiece;
 use crate::storage::StoredEntry;
 

@@ -27,11 +27,13 @@
 //! ```
 
 mod conversation;
+mod entry;
 mod error;
 mod header;
 mod join;
 mod manifest;
 mod meta;
+mod placement;
 mod plan;
 mod recipe;
 mod sha256;
@@ -46,11 +48,12 @@ mod fuzz;
 pub use conversation::{
     Conversation, DEFAULT_OBJECT, IMAGE_PLACEHOLDER, Queries, Templates, Topic,
 };
+pub use entry::{FileEntry, TensorEntry};
 pub use error::{EntryPlace, PackageError};
 pub use join::Joiner;
 pub use manifest::{
-    FORMAT, FileEntry, MANIFEST_FILE, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, MAX_SHARDS, MAX_TENSORS,
-    Manifest, TOKENIZER_FILE, TensorEntry, VERSION,
+    FORMAT, MANIFEST_FILE, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, MAX_SHARDS, MAX_TENSORS, Manifest,
+    TOKENIZER_FILE, VERSION,
 };
 pub use meta::{PackageMeta, Threshold};
 pub use recipe::{Recipe, Rule, name_matches};

@@ -1,4 +1,4 @@
-//! The part of a manifest that says what the model is and how to talk to it.
+//! The part of a manifest that describes the model: configuration, conversation format, templates, thresholds.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::conversation::{Conversation, Templates};
 
-/// What the model is and how to talk to it.
+/// Description of the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PackageMeta {
     /// Short name, for instance `tiny`.
@@ -19,7 +19,7 @@ pub struct PackageMeta {
     pub provenance: BTreeMap<String, String>,
     /// Sizes of all parts of the model. Opaque here; the model crate parses it.
     pub config: serde_json::Value,
-    /// How questions and answers are framed.
+    /// The conversation format.
     pub conversation: Conversation,
     /// The wording of the tasks that the model was trained on.
     pub templates: Templates,

@@ -68,7 +68,6 @@ impl Recipe {
     }
 }
 
-/// Whether `name` is `pattern` with each `*` replaced by some text.
 /// Whether `name` is of the form `pattern`, in which each `*` stands for any run of characters.
 pub fn name_matches(pattern: &str, name: &str) -> bool {
     let Some((prefix, rest)) = pattern.split_once('*') else {

@@ -6,7 +6,7 @@ use safetensors::tensor::TensorView;
 use vmad_quant::{quantize_q4, quantize_q8};
 
 use crate::manifest::{check_meta, check_tensor_name};
-use crate::plan::Names;
+use crate::placement::Names;
 use crate::storage::{Dims, Half, StoredEntry, stored_entries};
 use crate::{
     FileEntry, MANIFEST_FILE, MAX_FILE_BYTES, Manifest, PackageError, PackageMeta, Storage,

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::PrepError;
 
-/// What a picture may cost at most.
+/// Limits on the size of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest number of pixels (width × height).
@@ -63,7 +63,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PrepError> {
             .saturating_add(64 << 20),
     );
     decoder.set_limits(decoder_limits).map_err(failed)?;
-    // A damaged EXIF block must not cost the picture.
+    // A damaged EXIF block does not fail the decoding.
     let orientation = decoder.orientation().ok();
     let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     if let Some(orientation) = orientation {
@@ -189,14 +189,14 @@ fn check_jpeg_is_whole(bytes: &[u8], name: &str) -> Result<(), PrepError> {
     }
 }
 
-/// The WebP decoder calls a stream that ends too early corrupt; the container's length tells which.
+/// The WebP decoder reports a truncated stream as corrupt; the container's length tells them apart.
 fn check_webp_is_whole(bytes: &[u8], name: &str) -> Result<(), PrepError> {
-    let said = match bytes.get(4..8) {
+    let stated = match bytes.get(4..8) {
         Some(&[a, b, c, d]) => u64::from(u32::from_le_bytes([a, b, c, d])) + 8,
         _ => u64::MAX,
     };
     // The length is even, and some writers leave out the padding byte.
-    if bytes.len() as u64 + 1 < said {
+    if bytes.len() as u64 + 1 < stated {
         return Err(PrepError::Truncated {
             format: name.to_owned(),
         });

@@ -33,7 +33,7 @@ pub enum PrepError {
     Damaged {
         /// Name of the format.
         format: String,
-        /// What the decoder found.
+        /// The decoder's message.
         message: String,
     },
     /// More pixels than may be decoded. Found in the header, before any pixel is allocated.
@@ -49,7 +49,7 @@ pub enum PrepError {
         limit: u64,
     },
     /// A side of zero pixels.
-    #[error("the picture has {width}×{height} pixels: there is nothing to look at")]
+    #[error("the picture has {width}×{height} pixels: choose another picture")]
     NoPixels {
         /// Width in pixels.
         width: u32,
@@ -59,7 +59,7 @@ pub enum PrepError {
     /// A map, mask or logit grid whose length is not what its stated size needs.
     #[error("{what}: {actual} values, but its size needs {expected}")]
     MapSize {
-        /// What was measured.
+        /// What the values are.
         what: &'static str,
         /// Number of values that the size needs.
         expected: usize,
@@ -69,13 +69,13 @@ pub enum PrepError {
     /// A picture could not be written as PNG.
     #[error("writing the PNG failed: {message}")]
     Encode {
-        /// What the encoder said.
+        /// The encoder's message.
         message: String,
     },
     /// `tokenizer.json` cannot be read.
     #[error("the tokenizer file cannot be used: {message}")]
     TokenizerFile {
-        /// What the reader said.
+        /// The reader's message.
         message: String,
     },
     /// `tokenizer.json` lacks a token that the model cannot do without.
@@ -87,7 +87,7 @@ pub enum PrepError {
     /// Text that the tokenizer's model refuses.
     #[error("the text cannot be turned into tokens: {message}")]
     Tokenize {
-        /// What the tokenizer said.
+        /// The tokenizer's message.
         message: String,
     },
     /// A prompt with a number of image slots other than one.
@@ -96,10 +96,10 @@ pub enum PrepError {
         /// Number of slots found.
         found: usize,
     },
-    /// A question without a word in it.
+    /// A question without text.
     #[error("the question is empty: type what you want to know about the picture")]
     EmptyQuestion,
-    /// A question longer than the model could take in.
+    /// A question above the limit.
     #[error("the question is too long ({bytes} bytes): shorten it to at most {limit} characters")]
     QuestionTooLong {
         /// Length of the question in bytes.
@@ -107,7 +107,7 @@ pub enum PrepError {
         /// Largest number of characters that is accepted.
         limit: usize,
     },
-    /// An object name or a normal-scene description longer than the model could take in.
+    /// An object name or a normal-scene description above the limit.
     #[error("the {field} is too long ({bytes} bytes): shorten it to at most {limit} characters")]
     FieldTooLong {
         /// Which field.

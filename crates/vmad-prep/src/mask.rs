@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::PrepError;
-use crate::pixels::SamFrame;
+use crate::photo_frame::PhotoFrame;
 
 pub(crate) fn expect_len(
     what: &'static str,
@@ -89,15 +89,19 @@ fn resize_bilinear(map: &[f32], width_in: usize, rows: &Axis, columns: &Axis) ->
 /// # Shapes
 /// - logits: `[side, side]`
 /// - output: `[height, width]` of the photograph
-pub fn upscale_logits(logits: &[f32], side: u32, frame: &SamFrame) -> Result<Vec<f32>, PrepError> {
+pub fn upscale_logits(
+    logits: &[f32],
+    side: u32,
+    frame: &PhotoFrame,
+) -> Result<Vec<f32>, PrepError> {
     expect_len("mask logits", logits, side, side)?;
-    let (width, height) = frame.original;
+    let (width, height) = frame.photo_size;
     if side == 0 || width == 0 || height == 0 {
         return Err(PrepError::NoPixels { width, height });
     }
-    let (side, size) = (side as usize, frame.size as usize);
-    let resized_width = (frame.resized.0 as usize).clamp(1, size.max(1));
-    let resized_height = (frame.resized.1 as usize).clamp(1, size.max(1));
+    let (side, size) = (side as usize, frame.sam_size as usize);
+    let (resized_width, resized_height) = frame.sam_resized();
+    let (resized_width, resized_height) = (resized_width as usize, resized_height as usize);
     let in_frame = resize_bilinear(
         logits,
         side,
@@ -159,15 +163,19 @@ fn exp(x: f32) -> f32 {
     value * f32::from_bits(exponent.wrapping_add(127) << 23)
 }
 
-/// Union of the maps of several `[SEG]` tokens: the largest value at each pixel.
+/// Union of the maps of several `[SEG]` tokens: the largest value at each pixel; empty for no maps.
 ///
-/// All maps must have one length; no maps give an empty union.
-pub fn union_max(maps: &[Vec<f32>]) -> Result<Vec<f32>, PrepError> {
-    let Some((first, others)) = maps.split_first() else {
-        return Ok(Vec::new());
-    };
-    let mut union = first.clone();
-    for map in others {
+/// Takes one map at a time, so that two of them are in memory at most.
+///
+/// # Errors
+/// The first error among the maps, or a map whose length differs from the first one's.
+pub fn union_max(
+    maps: impl IntoIterator<Item = Result<Vec<f32>, PrepError>>,
+) -> Result<Vec<f32>, PrepError> {
+    let mut maps = maps.into_iter();
+    let mut union = maps.next().transpose()?.unwrap_or_default();
+    for map in maps {
+        let map = map?;
         if map.len() != union.len() {
             return Err(PrepError::MapSize {
                 what: "one of several masks",
@@ -175,7 +183,7 @@ pub fn union_max(maps: &[Vec<f32>]) -> Result<Vec<f32>, PrepError> {
                 actual: map.len(),
             });
         }
-        for (value, &other) in union.iter_mut().zip(map) {
+        for (value, other) in union.iter_mut().zip(map) {
             *value = value.max(other);
         }
     }
@@ -544,8 +552,19 @@ mod tests {
     #[test]
     fn union_takes_the_largest_and_refuses_unequal_sizes() -> Result<(), PrepError> {
         let maps = [vec![0.1, 0.9], vec![0.4, 0.2]];
-        assert_eq!(union_max(&maps)?, vec![0.4, 0.9]);
-        assert!(union_max(&[vec![0.1], vec![0.1, 0.2]]).is_err());
+        assert_eq!(union_max(maps.map(Ok))?, vec![0.4, 0.9]);
+        assert_eq!(union_max([])?, Vec::<f32>::new());
+        assert!(union_max([Ok(vec![0.1]), Ok(vec![0.1, 0.2])]).is_err());
+        assert!(
+            union_max([
+                Ok(vec![0.1]),
+                Err(PrepError::NoPixels {
+                    width: 0,
+                    height: 1
+                })
+            ])
+            .is_err()
+        );
         Ok(())
     }
 

@@ -159,19 +159,6 @@ where
     Ok(bytes)
 }
 
-/// The map as an 8-bit grey picture, 0–1 to 0–255: the form in which other tools take a heat map.
-///
-/// # Shapes
-/// - map: `[height, width]`, 0–1
-pub fn heatmap_gray(map: &[f32], width: u32, height: u32) -> Result<GrayImage, PrepError> {
-    expect_len("heat map", map, width, height)?;
-    let mut picture = GrayImage::new(width, height);
-    for (pixel, &value) in picture.pixels_mut().zip(map) {
-        pixel.0 = [level(value) as u8];
-    }
-    Ok(picture)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,8 @@
 //! RGB picture → pixel tensors of the CLIP and the SAM branch.
 
-use image::RgbImage;
-use serde::{Deserialize, Serialize};
-
+use crate::photo_frame::{ClipMode, PhotoFrame};
 use crate::resize::{Canvas, Filter, Window, resize, resize_window};
+use image::RgbImage;
 
 /// Per-channel mean of CLIP's training pixels, on the 0–1 scale.
 pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -16,49 +15,25 @@ pub const SAM_MEAN: [f32; 3] = [123.675, 116.28, 103.53];
 /// Per-channel standard deviation of SAM's training pixels, on the 0–255 scale.
 pub const SAM_STD: [f32; 3] = [58.395, 57.12, 57.375];
 
-/// How a picture that is not square becomes CLIP's square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClipMode {
-    /// Centred on a square of the mean colour: nothing is lost. LLaVA-1.5's way.
-    #[default]
-    Pad,
-    /// Shorter side to size, then the centre square: edges are lost. LISA's way.
-    Crop,
-}
-
-/// Where the photograph lies within SAM's square input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SamFrame {
-    /// Width and height of the photograph in pixels.
-    pub original: (u32, u32),
-    /// Width and height that it takes in SAM's input, from the top-left corner.
-    pub resized: (u32, u32),
-    /// Side of SAM's input in pixels.
-    pub size: u32,
-}
-
-impl SamFrame {
-    /// Frame of a `width` × `height` photograph within a square of side `size`.
-    ///
-    /// A side that would round to nothing (20,000×1 within 256) keeps one pixel.
-    pub fn new(width: u32, height: u32, size: u32) -> Self {
-        let scale = f64::from(size) / f64::from(width.max(height).max(1));
-        let side = |length: u32| ((f64::from(length) * scale + 0.5) as u32).clamp(1, size.max(1));
-        Self {
-            original: (width, height),
-            resized: (side(width), side(height)),
-            size,
-        }
-    }
+/// SAM's input of one photograph.
+#[derive(Debug, Clone)]
+pub struct SamInput {
+    /// `[size, size, 3]`, row-major: the resized photograph at the upper left, black elsewhere.
+    pub rgb: Vec<u8>,
+    /// `[3, size, size]`, the same normalised and channel-major; the padding is zero.
+    pub pixels: Vec<f32>,
+    /// Where the photograph lies.
+    pub frame: PhotoFrame,
 }
 
 /// CLIP's input, normalised.
 ///
 /// # Shapes
-/// - output: `[3, size, size]`, channel-major
-pub fn clip_pixels(image: &RgbImage, size: u32, mode: ClipMode) -> Vec<f32> {
-    let square = match mode {
+/// - image: of `frame.photo_size`
+/// - output: `[3, clip_size, clip_size]`, channel-major
+pub fn clip_pixels(image: &RgbImage, frame: &PhotoFrame) -> Vec<f32> {
+    let size = frame.clip_size;
+    let square = match frame.clip_mode {
         ClipMode::Pad => padded(image, size),
         ClipMode::Crop => cropped(image, size),
     };
@@ -69,19 +44,29 @@ pub fn clip_pixels(image: &RgbImage, size: u32, mode: ClipMode) -> Vec<f32> {
     pixels
 }
 
-/// SAM's input: longer side to `size`, normalised, then zero-padded at the right and the bottom.
+/// SAM's input: longer side to `frame.sam_size`, normalised, then padded at the right and the bottom.
 ///
 /// # Shapes
-/// - output: `[3, size, size]`, channel-major
-pub fn sam_pixels(image: &RgbImage, size: u32) -> (Vec<f32>, SamFrame) {
-    let frame = SamFrame::new(image.width(), image.height(), size);
-    let (width, height) = frame.resized;
+/// - image: of `frame.photo_size`
+pub fn sam_input(image: &RgbImage, frame: &PhotoFrame) -> SamInput {
+    let size = frame.sam_size;
+    let (width, height) = frame.sam_resized();
     let resized = resize(image, width, height, Filter::Bilinear);
-    let mut pixels = vec![0.0; 3 * size as usize * size as usize];
+    let n_cells = size as usize * size as usize;
+    let mut pixels = vec![0.0; 3 * n_cells];
     normalise(&resized, size, &mut pixels, |value, channel| {
         (value - SAM_MEAN[channel]) / SAM_STD[channel]
     });
-    (pixels, frame)
+    let mut rgb = vec![0; 3 * n_cells];
+    let rows = rgb.chunks_exact_mut((3 * size as usize).max(1));
+    for (square, row) in rows.zip(resized.chunks_exact((3 * width as usize).max(1))) {
+        square[..row.len()].copy_from_slice(row);
+    }
+    SamInput {
+        rgb,
+        pixels,
+        frame: *frame,
+    }
 }
 
 fn padded(image: &RgbImage, size: u32) -> RgbImage {

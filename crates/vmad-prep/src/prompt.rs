@@ -1,4 +1,4 @@
-//! Prompts of the three tasks, and where their tokens end up among the visual tokens.
+//! Prompts of the three tasks, and positions of their tokens after expansion of the visual tokens.
 
 use vmad_package::{Conversation, Templates, Topic};
 
@@ -34,7 +34,7 @@ pub fn vqa_prompt(conversation: &Conversation, question: &str, normal: Option<&s
     conversation.first_turn(question, normal)
 }
 
-/// Place of input `index` after every sentinel before it has become `n_visual` visual tokens.
+/// Position of input `index` after each sentinel before it is replaced by `n_visual` visual tokens.
 pub fn expanded_index(input_ids: &[i32], index: usize, n_visual: usize) -> usize {
     let sentinels = input_ids
         .iter()
@@ -44,9 +44,9 @@ pub fn expanded_index(input_ids: &[i32], index: usize, n_visual: usize) -> usize
     (index + sentinels * n_visual).saturating_sub(sentinels)
 }
 
-/// Places, after expansion, of the states that *predict* each `[SEG]`: one before `[SEG]` itself,
-/// so `j + n_visual − 2` for a `[SEG]` at input `j` behind the picture. A `[SEG]` at the very start
-/// is predicted by nothing and left out.
+/// Positions, after expansion, of the states that *predict* each `[SEG]`: one before `[SEG]` itself,
+/// so `j + n_visual − 2` for a `[SEG]` at input `j` after the picture. A `[SEG]` at position 0 has no
+/// such state and is left out.
 pub fn state_index(input_ids: &[i32], seg_id: i32, n_visual: usize) -> Vec<usize> {
     input_ids
         .iter()

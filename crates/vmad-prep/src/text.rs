@@ -12,7 +12,7 @@ use vmad_package::IMAGE_PLACEHOLDER;
 
 use crate::PrepError;
 
-/// Stands in `input_ids` where the visual tokens go.
+/// Placeholder id in `input_ids` that the visual tokens replace.
 pub const IMAGE_SENTINEL: i32 = -200;
 /// Longest question, in characters.
 pub const MAX_QUESTION_CHARS: usize = 4000;
@@ -21,7 +21,7 @@ pub const MAX_OBJECT_CHARS: usize = 200;
 /// Longest description of the normal scene, in characters.
 pub const MAX_NORMAL_CHARS: usize = 2000;
 
-/// Ids of the tokens with a meaning of their own, read from the tokenizer file by their text.
+/// Ids of the special tokens, read from the tokenizer file by their text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpecialIds {
     /// `<s>`
@@ -38,10 +38,10 @@ pub struct SpecialIds {
     pub im_end: i32,
 }
 
-/// What decoding does with special tokens.
+/// Whether decoding writes special tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Specials {
-    /// Leave them out, for text that a person reads.
+    /// Leave them out.
     #[default]
     Skip,
     /// Write their text, e.g. `It is [SEG].`
@@ -193,8 +193,8 @@ impl Tokenizer {
         text
     }
 
-    /// Makes text from outside harmless: whatever would become a special token, or an image slot,
-    /// is broken up by a space (`[SEG]` → `[ SEG]`). White space at both ends is dropped.
+    /// Sanitises text from outside: whatever would become a special token or an image slot is broken up
+    /// by a space (`[SEG]` → `[ SEG]`). White space at both ends is dropped.
     pub fn sanitize_user_text(&self, text: &str) -> String {
         let mut rest = text.trim_matches(is_space);
         let mut clean = String::with_capacity(rest.len());
@@ -302,7 +302,7 @@ pub struct StreamDecoder {
     began: bool,
     /// Whether the last token was special.
     after_special: bool,
-    /// A lone `▁` after a special token: the next character decides what it becomes.
+    /// A lone `▁` after a special token; whether it becomes a space depends on the next character.
     held_space: bool,
     /// Whether the text shown so far ends in white space, or is empty.
     ends_in_space: bool,
@@ -351,7 +351,7 @@ impl StreamDecoder {
         self.show(text)
     }
 
-    /// Settles what the space at the front of `text` becomes.
+    /// Resolves the space at the start of `text`.
     fn show(&mut self, mut text: String) -> String {
         if text.is_empty() {
             return text;

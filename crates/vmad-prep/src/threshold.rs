@@ -1,8 +1,7 @@
-//! Decision thresholds from scores: the best F1 where defects are labelled, a quantile where only
-//! good parts are there.
+//! Decision thresholds from scores: the best F1 with labelled defects, a quantile with good parts only.
 //!
-//! A part is called anomalous where its score *reaches* the threshold. Nothing is interpolated: a
-//! threshold is a score that was seen, or the next number above one.
+//! A part is anomalous if its score *reaches* the threshold. Thresholds are not interpolated: each is
+//! one of the scores, or the next number above one.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,15 +45,15 @@ pub fn f1_max(pairs: impl IntoIterator<Item = (f32, bool)>) -> Option<F1Max> {
     })
 }
 
-/// The share of good parts that shall stay below a threshold: above 0 and below 1.
+/// The share of good parts that is to stay below a threshold: above 0 and below 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quantile(f64);
 
-/// Rounding in the last places of a share such as 1 − 1/30 must not ask for one more part.
+/// Tolerance, so that rounding of a share such as 1 − 1/30 does not require one more part.
 const RANK_SLACK: f64 = 1e-9;
 
 impl Quantile {
-    /// `None` for what is no share, and for 0 and 1, which no number of parts can promise.
+    /// `None` outside of 0 to 1, and for 0 and 1, which no number of parts can guarantee.
     #[must_use]
     pub fn new(share: f64) -> Option<Self> {
         (share > 0.0 && share < 1.0).then_some(Self(share))
@@ -66,7 +65,7 @@ impl Quantile {
         self.0
     }
 
-    /// The fewest good parts from which this share can be promised: the smallest n with
+    /// The fewest good parts that guarantee this share: the smallest n with
     /// n / (n + 1) ≥ share.
     #[must_use]
     pub fn n_needed(self) -> usize {
@@ -86,18 +85,17 @@ impl Quantile {
 pub struct QuantileThreshold {
     /// The largest score that is still good. "Anomalous from" is the next number above it.
     pub highest_good: f32,
-    /// The share that can be promised; less than asked for where there are too few parts.
+    /// The share that is guaranteed; less than requested where there are too few parts.
     pub share: f64,
 }
 
 /// The threshold that a share of good parts stays below, by the scores of `n` good parts.
 ///
 /// It lies at the k-th smallest score, k = ⌈(n + 1)·share⌉, as in split conformal prediction. A
-/// further part of the same kind is, before anything is known of it, equally likely to take each of
-/// the n + 1 places among the scores, so it stays at or below the k-th with probability at least
-/// k / (n + 1), whatever the distribution. That is also the most that can be said: n parts promise
-/// n / (n + 1). Where more was asked for, the highest score is taken and
-/// [`QuantileThreshold::share`] says what it promises.
+/// further part of the same distribution takes each of the n + 1 ranks with equal probability, so its
+/// score is at most the k-th with probability at least k / (n + 1), whatever the distribution. n parts
+/// guarantee at most n / (n + 1). Where more is requested, the highest score is taken and
+/// [`QuantileThreshold::share`] is what it guarantees.
 ///
 /// `None` without a score, or where one is NaN.
 #[must_use]

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Failure, Fixture, assert_close};
-use vmad_prep::{SamFrame, ScoreMode, image_score, upscale_logits};
+use common::{Failure, Fixture, assert_close, sam_frame};
+use vmad_prep::{ScoreMode, image_score, upscale_logits};
 
 /// Logits reach ±20; PyTorch may multiply and add in another order: some 2⁻²² relative.
 const LOGITS: f32 = 1e-5;
@@ -19,8 +19,12 @@ fn upscaled_logits_match_pytorch() -> Result<(), Failure> {
         let [side, size, width, height, resized_width, resized_height] = sizes[..] else {
             return Err(format!("{case}.sizes: {sizes:?}").into());
         };
-        let frame = SamFrame::new(width, height, size);
-        assert_eq!(frame.resized, (resized_width, resized_height), "{case}");
+        let frame = sam_frame((width, height), size);
+        assert_eq!(
+            frame.sam_resized(),
+            (resized_width, resized_height),
+            "{case}"
+        );
         let (_, expected) = fixture.floats(&format!("{case}.out"))?;
         let actual = upscale_logits(&logits, side, &frame)?;
         assert_close(&format!("{case}.out"), &actual, &expected, LOGITS);
@@ -40,7 +44,7 @@ fn sizes_survive_the_round_trip() -> Result<(), Failure> {
         (77, 1001),
         (3, 2000),
     ] {
-        let frame = SamFrame::new(width, height, 1024);
+        let frame = sam_frame((width, height), 1024);
         for vertical in [false, true] {
             // Place of each cell's centre in pixels of SAM's input.
             let logits: Vec<f32> = (0..SIDE * SIDE)
@@ -49,9 +53,9 @@ fn sizes_survive_the_round_trip() -> Result<(), Failure> {
                 .collect();
             let map = upscale_logits(&logits, SIDE, &frame)?;
             let (length, resized) = if vertical {
-                (height, frame.resized.1)
+                (height, frame.sam_resized().1)
             } else {
-                (width, frame.resized.0)
+                (width, frame.sam_resized().0)
             };
             let photo_from_sam = length as f32 / resized as f32;
             for (index, &place) in map.iter().enumerate() {
@@ -91,7 +95,7 @@ fn image_score_matches_scipy() -> Result<(), Failure> {
 #[test]
 #[ignore = "prints times; run with --release -- --ignored --nocapture"]
 fn times() -> Result<(), Failure> {
-    let frame = SamFrame::new(4000, 3000, 256);
+    let frame = sam_frame((4000, 3000), 256);
     let logits: Vec<f32> = (0..64 * 64).map(|i| (i % 17) as f32 - 8.0).collect();
     let start = std::time::Instant::now();
     let logits = upscale_logits(&logits, 64, &frame)?;

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Failure, Fixture, assert_close};
+use common::{Failure, Fixture, assert_close, sam_frame};
 use vmad_prep::resize::{Canvas, Filter, Window, resize, resize_window};
-use vmad_prep::{ClipMode, RgbImage, SamFrame, clip_pixels, sam_pixels};
+use vmad_prep::{ClipMode, PhotoFrame, RgbImage, clip_pixels, sam_input};
 
 /// Equal integers go through one subtraction and one division in f32: a few units in the last
 /// place of values below 3.
@@ -53,7 +53,7 @@ fn clip_pixels_match_transformers() -> Result<(), Failure> {
         for (name, mode) in [("pad", ClipMode::Pad), ("crop", ClipMode::Crop)] {
             let key = format!("{case}.{name}");
             let (shape, expected) = fixture.floats(&key)?;
-            let actual = clip_pixels(&source, shape[1] as u32, mode);
+            let actual = clip_pixels(&source, &clip_frame(&source, shape[1] as u32, mode));
             assert_close(&key, &actual, &expected, NORMALISED);
         }
     }
@@ -66,27 +66,14 @@ fn sam_pixels_match_pillow() -> Result<(), Failure> {
     for case in 0..5 {
         let source = fixture.picture(&format!("{case}.in"))?;
         let (shape, expected) = fixture.floats(&format!("{case}.pixels"))?;
-        let (actual, frame) = sam_pixels(&source, shape[1] as u32);
+        let frame = sam_frame(source.dimensions(), shape[1] as u32);
+        let actual = sam_input(&source, &frame).pixels;
         assert_close(&format!("{case}.pixels"), &actual, &expected, NORMALISED);
         let resized = fixture.ints(&format!("{case}.resized"))?;
-        assert_eq!([frame.resized.0, frame.resized.1], resized[..], "{case}");
-        assert_eq!(frame.original, source.dimensions(), "{case}");
+        let (width, height) = frame.sam_resized();
+        assert_eq!([width, height], resized[..], "{case}");
     }
     Ok(())
-}
-
-#[test]
-fn sam_frames_of_the_paper_size() {
-    for (width, height, resized) in [
-        (1920, 1080, (1024, 576)),
-        (1080, 1920, (576, 1024)),
-        (1024, 1023, (1024, 1023)),
-        (4000, 2, (1024, 1)),
-        (20_000, 1, (1024, 1)),
-        (1, 1, (1024, 1024)),
-    ] {
-        assert_eq!(SamFrame::new(width, height, 1024).resized, resized);
-    }
 }
 
 #[test]
@@ -94,12 +81,20 @@ fn extreme_shapes_cost_no_memory() {
     for (width, height) in [(60_000, 1), (1, 20_000), (1, 1)] {
         let image = RgbImage::from_pixel(width, height, image_pixel(90));
         for mode in [ClipMode::Pad, ClipMode::Crop] {
-            let pixels = clip_pixels(&image, 24, mode);
+            let pixels = clip_pixels(&image, &clip_frame(&image, 24, mode));
             assert_eq!(pixels.len(), 3 * 24 * 24);
             assert!(pixels.iter().all(|value| value.is_finite()));
         }
-        let (pixels, _) = sam_pixels(&image, 24);
+        let pixels = sam_input(&image, &sam_frame((width, height), 24)).pixels;
         assert!((pixels[0] - (90.0 - 123.675) / 58.395).abs() < 1e-5);
+    }
+}
+
+fn clip_frame(image: &RgbImage, clip_size: u32, clip_mode: ClipMode) -> PhotoFrame {
+    PhotoFrame {
+        clip_size,
+        clip_mode,
+        ..sam_frame(image.dimensions(), 1)
     }
 }
 
@@ -119,15 +114,15 @@ fn times() {
         println!("{what}: {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
     };
     time("sam 256", &|| {
-        sam_pixels(&photo, 256);
+        sam_input(&photo, &sam_frame((4000, 3000), 256));
     });
     time("sam 1024", &|| {
-        sam_pixels(&photo, 1024);
+        sam_input(&photo, &sam_frame((4000, 3000), 1024));
     });
     time("clip pad 112", &|| {
-        clip_pixels(&photo, 112, ClipMode::Pad);
+        clip_pixels(&photo, &clip_frame(&photo, 112, ClipMode::Pad));
     });
     time("clip crop 336", &|| {
-        clip_pixels(&photo, 336, ClipMode::Crop);
+        clip_pixels(&photo, &clip_frame(&photo, 336, ClipMode::Crop));
     });
 }

@@ -1,5 +1,5 @@
 //! Block quantisation of weight matrices: the memory layouts, the packing, and
-//! the slow plain CPU truth of every quantised operation.
+//! a plain CPU reference of every quantised operation.
 //!
 //! A matrix `[rows, cols]` (PyTorch orientation: `[out, in]`) is cut along its
 //! columns into blocks of [`BLOCK`] values. Each block holds small signed

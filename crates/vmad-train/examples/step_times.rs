@@ -37,9 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sam_prior = sam
         .similarity_prompt
         .then(|| random([n, 1, sam.mask_side(), sam.mask_side()]));
-    let states: Vec<Tensor<3>> = model
+    let taps: Vec<Tensor<3>> = model
         .clip
-        .hidden_states(clip_pixels.clone(), clip_prior.clone())
+        .forward(clip_pixels.clone(), clip_prior.clone())
+        .taps
         .into_iter()
         .map(Tensor::detach)
         .collect();
@@ -65,12 +66,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{name:12} {:9.2} {:9.2}", times[0][2], times[1][2]);
     };
     report("clip", &|| {
-        let states = model
-            .clip
-            .hidden_states(clip_pixels.clone(), clip_prior.clone());
+        let output = model.clip.forward(clip_pixels.clone(), clip_prior.clone());
+        let states = output.hidden_states;
         states[states.len() - 1].clone().sum()
     });
-    report("projector", &|| model.project(&states, &config).sum());
+    report("projector", &|| model.project(&taps).sum());
     report("llm", &|| {
         let hidden = model
             .llm

@@ -5,7 +5,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use vmad_data::DefectKind;
-use vmad_model::evidence::{Evidence, N_PLACE_NUMBERS, PLACE_SCALE, PLACES};
+use vmad_model::evidence::{Evidence, N_PLACE_NUMBERS, PLACE_SCALE, PLACES, area_number};
 use vmad_model::nn::Linear;
 use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
@@ -120,7 +120,9 @@ impl Facts {
             Tensor::<2>::from_data(values, device)
         };
         let kinds = self.kinds.forward(tensor(kinds, PATCH_CLASSES));
-        let place = tensor(place, N_PLACE_NUMBERS);
+        let places = tensor(places, PLACES * PLACES);
+        let area = area_number(tensor(area, 1));
+        let place = Tensor::cat(vec![places, area], 1);
         match &self.place {
             Some(stand_in) => kinds + stand_in.forward(place),
             None => match evidence.place(place) {
@@ -143,27 +145,58 @@ fn kinds(View { truth, .. }: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     kinds
 }
 
-/// Place and size of what the criterion leaves of a view's defects, as [`Evidence::place`] takes them.
-fn place(View { truth, frame, .. }: &View, tolerated: &[DefectKind]) -> Vec<f32> {
+/// For each cell of what the criterion leaves of a view's defects its place, an index below
+/// `PLACES²`, and the share that is defective, 0 to 1.
+fn defective_cells(
+    View { truth, frame, .. }: &View,
+    tolerated: &[DefectKind],
+) -> Vec<(usize, f32)> {
     let n_cells = truth.masks.first().map_or(0, |(_, mask)| mask.len());
     let side = n_cells.isqrt();
-    let (width, height) = frame.original;
-    let longest = width.max(height).max(1) as f32;
-    let place = |at: usize, length: u32| {
-        let share = (at as f32 + 0.5) / side as f32 * longest / length.max(1) as f32;
-        ((share * PLACES as f32) as usize).min(PLACES - 1)
+    // A cell whose centre lies beyond the photograph belongs to its last row or column.
+    let place = |share: Option<f32>| {
+        share.map_or(PLACES - 1, |share| {
+            ((share * PLACES as f32) as usize).min(PLACES - 1)
+        })
     };
+    let columns: Vec<usize> = frame
+        .x()
+        .photo_shares_of_sam_cells(side)
+        .map(place)
+        .collect();
+    let rows: Vec<usize> = frame
+        .y()
+        .photo_shares_of_sam_cells(side)
+        .map(place)
+        .collect();
+    let shares = truth.mask(tolerated, n_cells);
+    let cells = shares.iter().enumerate();
+    cells
+        .map(|(i, share)| {
+            let place = rows[i / side] * PLACES + columns[i % side];
+            (place, f32::from(*share) / 255.0)
+        })
+        .collect()
+}
+
+/// The share that each place has of what the criterion leaves, as [`Evidence::place`] takes it.
+fn places(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
     let mut places = [0.0; PLACES * PLACES];
     let mut area = 0.0;
-    for (i, share) in truth.mask(tolerated, n_cells).iter().enumerate() {
-        let share = f32::from(*share) / 255.0;
-        places[place(i / side, height) * PLACES + place(i % side, width)] += share;
+    for (place, share) in defective_cells(view, tolerated) {
+        places[place] += share;
         area += share;
     }
-    let places = places
-        .iter()
-        .map(|share| share / f32::max(area, 1e-6) * PLACE_SCALE as f32);
-    let n_inside = n_cells as f32 * width.min(height) as f32 / longest;
-    let area = (area / n_inside.max(1.0) + 1e-4).ln() / 4.0;
-    places.chain([area]).collect()
+    let places = places.iter();
+    places
+        .map(|share| share / f32::max(area, 1e-6) * PLACE_SCALE as f32)
+        .collect()
+}
+
+/// The share of the photograph that is defective by the criterion.
+fn area(view: &View, tolerated: &[DefectKind]) -> Vec<f32> {
+    let cells = defective_cells(view, tolerated);
+    let area: f32 = cells.iter().fold(0.0, |area, (_, share)| area + share);
+    let n_inside = view.frame.photo_area_in_sam_cells(cells.len());
+    vec![area / n_inside.max(1.0)]
 }

@@ -14,7 +14,6 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use vmad_data::DefectKind;
-use vmad_prep::SamFrame;
 
 use crate::TrainError;
 use crate::config::TrainConfig;
@@ -47,10 +46,28 @@ pub struct FeatureStore {
     views: HashMap<ViewId, Arc<View>>,
 }
 
+/// Width and height of a photograph in pixels. Old files have its frame in SAM's square.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged)]
+enum PhotoSize {
+    Size((u32, u32)),
+    Frame { original: (u32, u32) },
+}
+
+impl PhotoSize {
+    fn get(self) -> (u32, u32) {
+        match self {
+            Self::Size(size) | Self::Frame { original: size } => size,
+        }
+    }
+}
+
 /// Everything of a view but its tensors.
 #[derive(Serialize, Deserialize)]
 struct Head {
-    frame: SamFrame,
+    /// The key of old files is `frame`.
+    #[serde(alias = "frame")]
+    photo_size: PhotoSize,
     object: usize,
     placed: bool,
     told: Told,
@@ -200,7 +217,7 @@ impl FeatureStore {
             tensors.bytes(format!("mask.{i}"), mask.clone());
         }
         let head = Head {
-            frame: view.frame,
+            photo_size: PhotoSize::Size(view.frame.photo_size),
             object: view.truth.object,
             placed: view.truth.placed,
             told: view.truth.told.clone(),
@@ -266,7 +283,7 @@ impl FeatureStore {
             clip: taps("clip")?,
             sam: SamSide::Embedding(halves("sam")?),
             sam_prior: halves("prior")?.into_iter().map(f16::to_f32).collect(),
-            frame: head.frame,
+            frame: config.model.photo_frame(head.photo_size.get()),
             crops,
             truth: Truth {
                 masks,

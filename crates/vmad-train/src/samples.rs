@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use vmad_data::{Defect, DefectKind, Sample};
 use vmad_model::VmadConfig;
-use vmad_model::config::{ClipFit, SimilaritySource};
-use vmad_prep::{ClipMode, Prior, RgbImage, SamFrame, clip_pixels, sam_pixels};
+use vmad_model::config::SimilaritySource;
+use vmad_prep::{PhotoFrame, Prior, RgbImage, clip_pixels, sam_input};
 
 use crate::TrainError;
 use crate::config::TrainConfig;
@@ -38,8 +38,8 @@ pub struct View {
     /// `[1, mask_side, mask_side]`, the similarity prior for SAM; empty if unused or made of CLIP's
     /// features.
     pub sam_prior: Vec<f32>,
-    /// Where the photograph lies within SAM's square.
-    pub frame: SamFrame,
+    /// Where the photograph lies in the encoders' inputs.
+    pub frame: PhotoFrame,
     /// Patches for DSSL, as CLIP sees them; none where the run has no DSSL.
     pub crops: Vec<(PatchBox, ClipSide)>,
     /// What there is to learn from it.
@@ -263,14 +263,6 @@ impl Pool {
     }
 }
 
-/// How a photograph is fitted to CLIP's square.
-pub fn clip_mode(model: &VmadConfig) -> ClipMode {
-    match model.clip_mode {
-        ClipFit::Pad => ClipMode::Pad,
-        ClipFit::Crop => ClipMode::Crop,
-    }
-}
-
 /// A part of a scene, in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
@@ -349,18 +341,12 @@ pub(crate) fn look(
         width: full_width,
         height: full_height,
     });
-    let Window {
-        x,
-        y,
-        width,
-        height,
-    } = window;
     let image = window.of(&sample.image);
-    let (sam, frame) = sam_pixels(&image, model.sam.image_size as u32);
+    let frame = model.photo_frame(image.dimensions());
+    let sam = sam_input(&image, &frame);
     let mask_side = model.sam.mask_side();
-    let mode = clip_mode(model);
-    let clip = clip_pixels(&image, model.clip.image_size as u32, mode);
-    let prior = model.needs_prior().then(|| Prior::new(&sam, &frame));
+    let clip = clip_pixels(&image, &frame);
+    let prior = model.needs_prior().then(|| Prior::new(&sam));
     let prior_for = |wanted: bool, part: &dyn Fn(&Prior) -> Vec<f32>| {
         prior
             .as_ref()
@@ -369,31 +355,24 @@ pub(crate) fn look(
             .unwrap_or_default()
     };
     let prior_side = model.clip.prior_side() as u32;
-    let clip_prior = prior_for(model.clip.similarity_prompt, &|p| {
-        p.for_clip(prior_side, mode)
-    });
+    let clip_prior = prior_for(model.clip.similarity_prompt, &|p| p.for_clip(prior_side));
     let sam_prior = prior_for(model.sam_compares(SimilaritySource::Pixels), &|p| {
         p.for_sam(mask_side as u32)
     });
-    // SAM's square has its padding right and below, the CLIP square on both sides.
-    let longest = width.max(height);
-    let offset = ((longest - width) / 2, (longest - height) / 2);
     let source = MaskSource {
         sample,
-        x,
-        y,
-        width,
-        height,
+        window,
+        frame,
     };
     let kinds_are_known = !sample.qa.is_empty() || sample.defects.is_empty();
-    let classes = |grid: usize, offset| match kinds_are_known {
-        true => source.patch_classes(grid, longest, offset),
+    let classes = |square: Square, grid: usize| match kinds_are_known {
+        true => source.patch_classes(square, grid),
         false => vec![UNKNOWN_PATCH; grid.pow(2)],
     };
     let truth = Truth {
-        masks: source.by_kind(mask_side, longest, (0, 0)),
-        patches: classes(model.clip.grid(), offset),
-        cells: classes(model.sam.grid(), (0, 0)),
+        masks: source.by_kind(Square::Sam, mask_side),
+        patches: classes(Square::Clip, model.clip.grid()),
+        cells: classes(Square::Sam, model.sam.grid()),
         object: Worlds::object_class(sample),
         placed: cut.is_none(),
         told: Told::from(sample),
@@ -403,10 +382,10 @@ pub(crate) fn look(
             pixels: clip,
             prior: clip_prior,
         },
-        sam: SamSide::Pixels(sam),
+        sam: SamSide::Pixels(sam.pixels),
         sam_prior,
         crops: how.map_or_else(Vec::new, |(rng, n_boxes)| {
-            crops_of(&image, &frame, model.clip.image_size as u32, n_boxes, rng)
+            crops_of(&image, &frame, n_boxes, rng)
         }),
         frame,
         truth,
@@ -417,33 +396,39 @@ pub(crate) fn look(
 /// nothing about a patch alone, so patches have none.
 fn crops_of(
     image: &RgbImage,
-    frame: &SamFrame,
-    clip_size: u32,
+    frame: &PhotoFrame,
     n_boxes: usize,
     rng: &mut impl Rng,
 ) -> Vec<(PatchBox, ClipSide)> {
-    let boxes = draw_boxes(rng, frame.resized, n_boxes);
+    let boxes = draw_boxes(rng, frame.sam_resized(), n_boxes);
     let crop = |patch: PatchBox| {
-        let pixels = patch.in_photograph(frame).clip_pixels(image, clip_size);
+        let pixels = patch
+            .in_photograph(frame)
+            .clip_pixels(image, frame.clip_size);
         let prior = Vec::new();
         (patch, ClipSide::Pixels { pixels, prior })
     };
     boxes.into_iter().map(crop).collect()
 }
 
+/// The square that a grid of cells divides.
+#[derive(Clone, Copy)]
+enum Square {
+    Clip,
+    Sam,
+}
+
 /// The masks of a cropped scene.
 struct MaskSource<'a> {
     sample: &'a Sample,
-    x: u32,
-    y: u32,
-    width: u32,
-    height: u32,
+    /// The part of the scene that the photograph shows.
+    window: Window,
+    frame: PhotoFrame,
 }
 
 impl MaskSource<'_> {
-    /// For each kind of defect the share of each cell that it covers, for a square of `longest`
-    /// pixels in which the crop lies at `offset`.
-    fn by_kind(&self, side: usize, longest: u32, offset: (u32, u32)) -> Vec<(DefectKind, Vec<u8>)> {
+    /// For each kind of defect the share of each cell that it covers, `[side, side]`, 0 to 255.
+    fn by_kind(&self, square: Square, side: usize) -> Vec<(DefectKind, Vec<u8>)> {
         let mut kinds: Vec<DefectKind> = self.sample.defects.iter().map(|d| d.kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
@@ -453,7 +438,7 @@ impl MaskSource<'_> {
                 .defects
                 .iter()
                 .filter(|defect| defect.kind == kind);
-            (kind, self.shares(defects, side, longest, offset))
+            (kind, self.shares(defects, square, side))
         };
         kinds.into_iter().map(shares).collect()
     }
@@ -461,22 +446,36 @@ impl MaskSource<'_> {
     fn shares<'a>(
         &self,
         defects: impl Iterator<Item = &'a Defect>,
+        square: Square,
         side: usize,
-        longest: u32,
-        offset: (u32, u32),
     ) -> Vec<u8> {
+        let Window {
+            x: left,
+            y: top,
+            width,
+            height,
+        } = self.window;
         let mut pixels = vec![0_u32; side * side];
         for defect in defects {
-            for y in 0..self.height {
-                for x in 0..self.width {
-                    if defect.mask.get_pixel(x + self.x, y + self.y).0[0] > 127 {
-                        let cell = |at: u32| (at as usize * side) / longest as usize;
-                        pixels[cell(y + offset.1) * side + cell(x + offset.0)] += 1;
+            for y in 0..height {
+                for x in 0..width {
+                    if defect.mask.get_pixel(x + left, y + top).0[0] <= 127 {
+                        continue;
+                    }
+                    let cell = match square {
+                        Square::Clip => self.frame.clip_cell((x, y), side),
+                        Square::Sam => Some(self.frame.sam_cell((x, y), side)),
+                    };
+                    if let Some(cell) = cell {
+                        pixels[cell] += 1;
                     }
                 }
             }
         }
-        let area = (longest as f32 / side as f32).powi(2);
+        let area = match square {
+            Square::Clip => self.frame.clip_cell_pixels(side),
+            Square::Sam => self.frame.sam_cell_pixels(side),
+        };
         pixels
             .iter()
             .map(|count| (*count as f32 / area * 255.0).min(255.0) as u8)
@@ -485,11 +484,11 @@ impl MaskSource<'_> {
 
     /// Class of each patch: the kind of the defect that covers most of it, where that is at least
     /// 2 % of the patch.
-    fn patch_classes(&self, side: usize, longest: u32, offset: (u32, u32)) -> Vec<u8> {
+    fn patch_classes(&self, square: Square, side: usize) -> Vec<u8> {
         const LEAST: u8 = 5;
         let mut classes = vec![NORMAL_PATCH; side * side];
         let mut most = vec![LEAST; side * side];
-        for (kind, shares) in self.by_kind(side, longest, offset) {
+        for (kind, shares) in self.by_kind(square, side) {
             for ((class, most), share) in classes.iter_mut().zip(&mut most).zip(shares) {
                 if share > *most {
                     (*class, *most) = (kind.id() as u8 + 1, share);

@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use vmad_data::DefectKind;
-use vmad_model::clip::taps;
 use vmad_model::config::{ClipConfig, SimilaritySource};
 use vmad_model::evidence::Features;
 use vmad_model::similarity::sam_prior;
 use vmad_model::{Vmad, VmadConfig};
+use vmad_prep::PhotoFrame;
 
 use crate::TrainError;
 use crate::config::{Stage, TrainConfig};
@@ -20,7 +20,7 @@ use crate::heads::{Heads, kind_loss, patch_loss};
 use crate::lora::Lora;
 use crate::loss::{bce, cross_entropy, dice};
 use crate::losses::{LossParts, Part};
-use crate::samples::{ClipSide, NORMAL_PATCH, SamSide, Truth, UNKNOWN_PATCH, View, clip_mode};
+use crate::samples::{ClipSide, NORMAL_PATCH, SamSide, Truth, UNKNOWN_PATCH, View};
 
 /// Tokens in place of a picture where the language model learns alone: few, since they cost as much as
 /// words.
@@ -257,13 +257,13 @@ impl Trainee {
                         .map(|tap| tap.clone().select(0, marked.rows(device)))
                         .collect(),
                     image,
-                    photos: marked.photos(),
+                    frames: marked.frames(),
                 };
                 let held = evidence.forward(logits.clone(), &features, config);
                 let is_left =
                     |i: &usize| views[*i].truth.left(batch.tolerated(*i)).next().is_some();
                 let verdicts: Vec<bool> = read.marked.iter().map(is_left).collect();
-                told = Some(evidence.judged(held.clone(), &verdicts));
+                told = Some(evidence.with_verdict(held.clone(), &verdicts));
                 read.evidence = Some(held);
             }
             read.masks = Some(logits.flatten::<2>(1, 3));
@@ -306,7 +306,7 @@ impl Trainee {
                 .iter()
                 .map(|(view, kinds)| view.truth.left(kinds).next().is_some());
             let verdicts: Vec<bool> = verdicts.collect();
-            evidence.judged(facts.held(evidence, &views, device), &verdicts)
+            evidence.with_verdict(facts.held(evidence, &views, device), &verdicts)
         });
         let said = self.speak(
             config,
@@ -366,7 +366,6 @@ impl Trainee {
         found: &mut Found,
     ) -> Result<(), TrainError> {
         let device = maps.sam.device();
-        let mode = clip_mode(&run.model);
         let image_of = |((view, scene), description): ((&&View, &u64), &Vec<i32>)| {
             let told = &view.truth.told;
             let class = dssl.class_of(&told.object);
@@ -379,14 +378,13 @@ impl Trainee {
                         tokens: self.model.projector.forward(&taps),
                     }
                 });
-            let clip_size = run.model.clip.image_size as u32;
             DsslImage {
                 image: *scene,
                 class,
                 is_abnormal: !told.defects.is_empty(),
                 description: description.clone(),
                 sam_extent: Extent::of_sam(&view.frame),
-                clip_extent: Extent::of_clip(view.frame.original, clip_size, mode),
+                clip_extent: Extent::of_clip(&view.frame),
                 patches,
             }
         };
@@ -439,7 +437,7 @@ impl Trainee {
         let prior = (!priors.is_empty())
             .then(|| image(priors, ClipConfig::PRIOR_CHANNELS, clip.prior_side()));
         let pixels = image(pixels, 3, clip.image_size);
-        taps(&self.model.clip.hidden_states(pixels, prior), clip)
+        self.model.clip.forward(pixels, prior).taps
     }
 
     /// SAM's image embedding, `[n, d_out, grid, grid]`.
@@ -491,7 +489,7 @@ impl Trainee {
             }
             SimilaritySource::Clip => {
                 let tap = compared.clone().select(0, marked.rows(&device));
-                sam_prior(tap, config, &marked.photos())
+                sam_prior(tap, config, &marked.frames())
             }
         })
     }
@@ -542,8 +540,8 @@ impl<'a> Marked<'a> {
         ints(self.indices.iter().map(|i| *i as i32).collect(), device)
     }
 
-    fn photos(&self) -> Vec<(u32, u32)> {
-        self.views.iter().map(|view| view.frame.original).collect()
+    fn frames(&self) -> Vec<PhotoFrame> {
+        self.views.iter().map(|view| view.frame).collect()
     }
 }
 

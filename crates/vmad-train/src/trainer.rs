@@ -327,11 +327,11 @@ impl Trainer {
         let (model, config) = (&mut trainee.model, &self.config.model);
         if clip_learns {
             let pixels = image(clip, config.clip.image_size);
-            model.clip = model.clip.clone().settled(pixels);
+            model.clip = model.clip.clone().with_batch_statistics(pixels);
         }
         if sam_learns {
             let pixels = image(sam, config.sam.image_size);
-            model.sam_encoder = model.sam_encoder.clone().settled(pixels);
+            model.sam_encoder = model.sam_encoder.clone().with_batch_statistics(pixels);
         }
         self.trainee = Some(trainee);
         Ok(())

@@ -66,10 +66,8 @@ fn loss(model: &Vmad, config: &VmadConfig, device: &Device) -> Tensor<1> {
         device.seed(9);
         Tensor::<4>::random([1, 3, side, side], Distribution::Normal(0.0, 1.0), device)
     };
-    let states = model
-        .clip
-        .hidden_states(noise(config.clip.image_size), None);
-    let visual = model.project(&states, config);
+    let clip = model.clip.forward(noise(config.clip.image_size), None);
+    let visual = model.project(&clip.taps);
     let hidden = model
         .llm
         .forward(visual, &mut KvCache::new(&config.llm))

@@ -8,9 +8,8 @@ use vmad_engine::{CancelToken, Engine, Photo, Query, Trace, TraceData};
 use vmad_eval::ScoreMap;
 use vmad_eval::baseline::{PatchGrid, Planes, difference_of_gaussians, local_z_score};
 use vmad_model::VmadConfig;
-use vmad_model::config::ClipFit;
 use vmad_prep::resize::{Filter, resize};
-use vmad_prep::{Prior, RgbImage, SamFrame, sam_pixels, upscale_logits};
+use vmad_prep::{FrameAxis, LinearTap, PhotoFrame, Prior, RgbImage, sam_input, upscale_logits};
 
 use crate::args::DeviceArg;
 use crate::files::read_manifest;
@@ -45,8 +44,8 @@ const FLOOR: f32 = 0.02;
 pub(super) struct Eye {
     config: VmadConfig,
     looks_at: LooksAt,
-    /// Where the photograph whose features were seen last lies in SAM's square.
-    frame: SamFrame,
+    /// Where the photograph whose features were seen last lies in the encoders' inputs.
+    frame: PhotoFrame,
 }
 
 enum LooksAt {
@@ -75,9 +74,9 @@ impl Eye {
 
     fn new(config: VmadConfig, looks_at: LooksAt) -> Self {
         Self {
+            frame: config.photo_frame((1, 1)),
             config,
             looks_at,
-            frame: SamFrame::new(1, 1, 1),
         }
     }
 
@@ -105,20 +104,16 @@ impl Eye {
         }
     }
 
-    fn frame_of(&self, image: &RgbImage) -> SamFrame {
-        let (width, height) = image.dimensions();
-        SamFrame::new(width, height, self.config.sam.image_size as u32)
+    fn frame_of(&self, image: &RgbImage) -> PhotoFrame {
+        self.config.photo_frame(image.dimensions())
     }
 
     /// A map over the grid of features, on the photograph whose features were seen last.
     pub fn on_photograph(&self, map: &[f32]) -> Result<ScoreMap> {
         match &self.looks_at {
-            LooksAt::Features(_, Layer::Clip) => Ok(from_clip(
-                map,
-                self.config.clip.grid(),
-                &self.frame,
-                self.config.clip_mode,
-            )),
+            LooksAt::Features(_, Layer::Clip) => {
+                Ok(from_clip(map, self.config.clip.grid(), &self.frame))
+            }
             LooksAt::Features(_, Layer::Sam) => from_sam(map, self.config.sam.grid(), &self.frame),
             LooksAt::Pixels(_) => bail!("only pixels are looked at"),
         }
@@ -131,12 +126,12 @@ impl Eye {
         };
         let size = self.config.sam.image_size;
         if statistic == Statistic::Prior {
-            let (pixels, frame) = sam_pixels(image, size as u32);
+            let frame = self.frame_of(image);
             let side = self.config.sam.mask_side();
-            let map = Prior::new(&pixels, &frame).for_sam(side as u32);
+            let map = Prior::new(&sam_input(image, &frame)).for_sam(side as u32);
             return from_sam(&map, side, &frame);
         }
-        let (width, height) = self.frame_of(image).resized;
+        let (width, height) = self.frame_of(image).sam_resized();
         let small = resize(image, width, height, Filter::Bilinear);
         let (width, height) = (width as usize, height as usize);
         let plane = |c: usize| {
@@ -193,45 +188,38 @@ fn sam_grid(trace: &Trace) -> Result<PatchGrid> {
 }
 
 /// A map over SAM's square, on the photograph.
-fn from_sam(map: &[f32], side: usize, frame: &SamFrame) -> Result<ScoreMap> {
+fn from_sam(map: &[f32], side: usize, frame: &PhotoFrame) -> Result<ScoreMap> {
     let values = upscale_logits(map, side as u32, frame)?;
     Ok(ScoreMap {
-        width: frame.original.0 as usize,
-        height: frame.original.1 as usize,
+        width: frame.photo_size.0 as usize,
+        height: frame.photo_size.1 as usize,
         values,
     })
 }
 
 /// A map over CLIP's square, on the photograph at the size that it has in SAM's; bilinear. What a
 /// crop leaves out takes the values of its edge.
-fn from_clip(map: &[f32], grid: usize, frame: &SamFrame, fit: ClipFit) -> ScoreMap {
-    let (width, height) = frame.resized;
-    let square = match fit {
-        ClipFit::Pad => width.max(height),
-        ClipFit::Crop => width.min(height),
+fn from_clip(map: &[f32], grid: usize, frame: &PhotoFrame) -> ScoreMap {
+    let (width, height) = frame.sam_resized();
+    let resized = PhotoFrame {
+        photo_size: (width, height),
+        ..*frame
     };
-    // For each pixel of an axis: two cells, and how far between them it lies.
-    let axis = |length: u32| -> Vec<(usize, usize, f32)> {
-        let offset = (square as f32 - length as f32) / 2.0;
-        let last = grid - 1;
+    let taps = |axis: FrameAxis, length: u32| -> Vec<LinearTap> {
         (0..length)
-            .map(|pixel| {
-                let share = (pixel as f32 + 0.5 + offset) / square as f32;
-                let at = (share * grid as f32 - 0.5).clamp(0.0, last as f32);
-                (at as usize, (at as usize + 1).min(last), at.fract())
-            })
+            .filter_map(|pixel| LinearTap::at(axis.clip_from_photo(pixel as f32 + 0.5), grid))
             .collect()
     };
-    let columns = axis(width);
-    let mix = |(low, high, share): (usize, usize, f32), row: usize| {
-        let (a, b) = (map[row * grid + low], map[row * grid + high]);
-        a + (b - a) * share
+    let columns = taps(resized.x(), width);
+    let mix = |tap: &LinearTap, row: usize| {
+        let (a, b) = (map[row * grid + tap.low], map[row * grid + tap.high]);
+        a + (b - a) * tap.high_weight
     };
-    let rows = axis(height).into_iter();
-    let values = rows.flat_map(|(top, bottom, share)| {
-        let pixel = |column: &(usize, usize, f32)| {
-            let (a, b) = (mix(*column, top), mix(*column, bottom));
-            a + (b - a) * share
+    let rows = taps(resized.y(), height).into_iter();
+    let values = rows.flat_map(|row| {
+        let pixel = |column: &LinearTap| {
+            let (a, b) = (mix(column, row.low), mix(column, row.high));
+            a + (b - a) * row.high_weight
         };
         columns.iter().map(pixel).collect::<Vec<f32>>()
     });
@@ -245,21 +233,31 @@ fn from_clip(map: &[f32], grid: usize, frame: &SamFrame, fit: ClipFit) -> ScoreM
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vmad_prep::ClipMode;
+
+    fn frame(clip_mode: ClipMode) -> PhotoFrame {
+        PhotoFrame {
+            photo_size: (80, 40),
+            clip_size: 1,
+            clip_mode,
+            sam_size: 8,
+        }
+    }
 
     #[test]
     fn clip_s_square_is_cut_to_the_photograph() {
         // Four cells a side; the photograph takes the two rows in the middle.
         let map: Vec<f32> = (0..16).map(|cell| (cell / 4) as f32).collect();
-        let wide = from_clip(&map, 4, &SamFrame::new(80, 40, 8), ClipFit::Pad);
+        let wide = from_clip(&map, 4, &frame(ClipMode::Pad));
         assert_eq!((wide.width, wide.height), (8, 4));
         let column: Vec<f32> = wide.values.iter().step_by(8).copied().collect();
         assert_eq!(column, [0.75, 1.25, 1.75, 2.25]);
         // The crop is the photograph's middle square: rows run from top to bottom.
-        let wide = from_clip(&map, 4, &SamFrame::new(80, 40, 8), ClipFit::Crop);
+        let wide = from_clip(&map, 4, &frame(ClipMode::Crop));
         let column: Vec<f32> = wide.values.iter().step_by(8).copied().collect();
         assert_eq!(column, [0.0, 1.0, 2.0, 3.0]);
         let turned: Vec<f32> = (0..16).map(|cell| (cell % 4) as f32).collect();
-        let wide = from_clip(&turned, 4, &SamFrame::new(80, 40, 8), ClipFit::Crop);
+        let wide = from_clip(&turned, 4, &frame(ClipMode::Crop));
         assert_eq!(wide.values[..8], [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 3.0, 3.0]);
     }
 

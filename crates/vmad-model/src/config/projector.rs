@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClipConfig, LlamaConfig};
+use super::clip::ClipConfig;
+use super::llama::LlamaConfig;
 use crate::ModelError;
 
 /// The projector from patch features to visual tokens (§4 of the specification).
@@ -44,8 +45,8 @@ pub enum ProjectorConfig {
     Ldpv2(PoolConfig),
 }
 
-/// What every projector has, whatever it does in between.
-struct Ends {
+/// The sizes that every projector has.
+struct Sizes {
     kind: &'static str,
     /// Patches along one side.
     grid: usize,
@@ -56,8 +57,8 @@ struct Ends {
 }
 
 impl ProjectorConfig {
-    fn ends(&self) -> Ends {
-        let ends = |kind, grid, side, d_vision, d_text| Ends {
+    fn sizes(&self) -> Sizes {
+        let sizes = |kind, grid, side, d_vision, d_text| Sizes {
             kind,
             grid,
             side,
@@ -71,56 +72,56 @@ impl ProjectorConfig {
                 grid,
                 d_vision,
                 d_text,
-            } => ends("linear", *grid, *grid, *d_vision, *d_text),
+            } => sizes("linear", *grid, *grid, *d_vision, *d_text),
             Self::Mlp2xGelu {
                 grid,
                 d_vision,
                 d_text,
-            } => ends("mlp2x_gelu", *grid, *grid, *d_vision, *d_text),
+            } => sizes("mlp2x_gelu", *grid, *grid, *d_vision, *d_text),
             Self::TokenPacker(c) => {
                 let side = coarse(c.grid, c.stride);
-                ends("tokenpacker", c.grid, side, c.d_vision, c.d_text)
+                sizes("tokenpacker", c.grid, side, c.d_vision, c.d_text)
             }
             Self::Ltc(c) => {
                 let side = coarse(c.grid, c.stride);
-                ends("ltc", c.grid, side, c.d_vision, c.d_text)
+                sizes("ltc", c.grid, side, c.d_vision, c.d_text)
             }
             #[cfg(feature = "ablation")]
-            Self::AvgPool(c) => ends("avg_pool", c.grid, c.side, c.d_vision, c.d_text),
+            Self::AvgPool(c) => sizes("avg_pool", c.grid, c.side, c.d_vision, c.d_text),
             #[cfg(feature = "ablation")]
-            Self::Resampler(c) => ends("resampler", c.grid, c.side, c.d_vision, c.d_text),
+            Self::Resampler(c) => sizes("resampler", c.grid, c.side, c.d_vision, c.d_text),
             #[cfg(feature = "ablation")]
-            Self::Ldpv2(c) => ends("ldpv2", c.grid, c.side, c.d_vision, c.d_text),
+            Self::Ldpv2(c) => sizes("ldpv2", c.grid, c.side, c.d_vision, c.d_text),
         }
     }
 
     /// Its name in a configuration.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.ends().kind
+        self.sizes().kind
     }
 
     /// Number of visual tokens that the projector gives the language model.
     #[must_use]
     pub fn n_visual(&self) -> usize {
-        self.ends().side.pow(2)
+        self.sizes().side.pow(2)
     }
 
     /// Width of the language model that the projector feeds.
     #[must_use]
     pub fn d_text(&self) -> usize {
-        self.ends().d_text
+        self.sizes().d_text
     }
 
     /// Checks that the projector fits the encoder before it and the language model after it.
     pub(super) fn validate(&self, clip: &ClipConfig, llm: &LlamaConfig) -> Result<(), ModelError> {
-        let Ends {
+        let Sizes {
             grid,
             side,
             d_vision,
             d_text,
             ..
-        } = self.ends();
+        } = self.sizes();
         check(grid == clip.grid(), "grid must be the CLIP grid")?;
         check(d_vision == clip.d_model, "d_vision must be clip.d_model")?;
         check(d_text == llm.d_model, "d_text must be llm.d_model")?;
@@ -128,57 +129,20 @@ impl ProjectorConfig {
             (1..=grid).contains(&side),
             "the visual tokens must form a grid of 1 to grid cells a side",
         )?;
-        let divides = |n_heads: usize, d: usize| n_heads > 0 && d.is_multiple_of(n_heads);
         match self {
             Self::Linear { .. } | Self::Mlp2xGelu { .. } => Ok(()),
-            Self::TokenPacker(region) => {
-                check_regions(grid, region.stride)?;
-                check(
-                    region.n_levels == clip.taps.len(),
-                    "n_levels must count clip.taps",
-                )?;
-                check(
-                    divides(region.inject_heads, d_vision),
-                    "heads must divide d_vision",
-                )
-            }
-            Self::Ltc(ltc) => {
-                check_regions(grid, ltc.stride)?;
-                check(
-                    ltc.n_levels == clip.taps.len(),
-                    "n_levels must count clip.taps",
-                )?;
-                check(
-                    divides(ltc.n_heads, d_vision) && divides(ltc.inject_heads, d_vision),
-                    "heads must divide d_vision",
-                )?;
-                check(ltc.n_points > 0, "n_points must be positive")?;
-                let injected = ltc.injected();
-                check(
-                    injected.is_sorted_by(|a, b| a < b)
-                        && injected.iter().all(|l| *l < ltc.n_levels),
-                    "inject_levels must rise and name places in clip.taps, counted from 0",
-                )
-            }
+            Self::TokenPacker(region) => region.validate(clip),
+            Self::Ltc(ltc) => ltc.validate(clip),
             #[cfg(feature = "ablation")]
             Self::AvgPool(_) | Self::Ldpv2(_) => Ok(()),
             #[cfg(feature = "ablation")]
-            Self::Resampler(c) => {
-                check(
-                    divides(c.n_heads, d_text),
-                    "n_heads must divide d_text in a resampler",
-                )?;
-                check(
-                    d_text.is_multiple_of(4),
-                    "d_text must be a multiple of 4 in a resampler, for its positions",
-                )
-            }
+            Self::Resampler(resampler) => resampler.validate(),
         }
     }
 }
 
 fn check(holds: bool, what: &str) -> Result<(), ModelError> {
-    super::check(holds, &format!("projector: {what}"))
+    super::check::check(holds, &format!("projector: {what}"))
 }
 
 fn check_regions(grid: usize, stride: usize) -> Result<(), ModelError> {
@@ -186,6 +150,15 @@ fn check_regions(grid: usize, stride: usize) -> Result<(), ModelError> {
         stride > 0 && grid.is_multiple_of(stride),
         "grid must be a multiple of stride",
     )
+}
+
+fn check_levels(n_levels: usize, clip: &ClipConfig) -> Result<(), ModelError> {
+    check(n_levels == clip.taps.len(), "n_levels must count clip.taps")
+}
+
+/// Whether `d` splits into `n_heads` equal heads.
+fn splits(d: usize, n_heads: usize) -> bool {
+    n_heads > 0 && d.is_multiple_of(n_heads)
 }
 
 /// Sizes of TokenPacker (equal to LTC with `fusion = "concat"`).
@@ -205,11 +178,22 @@ pub struct RegionConfig {
     pub inject_heads: usize,
 }
 
+impl RegionConfig {
+    fn validate(&self, clip: &ClipConfig) -> Result<(), ModelError> {
+        check_regions(self.grid, self.stride)?;
+        check_levels(self.n_levels, clip)?;
+        check(
+            splits(self.d_vision, self.inject_heads),
+            "heads must divide d_vision",
+        )
+    }
+}
+
 /// Sizes of LTC (§4).
 ///
 /// Its parts can be left out one by one, as in the paper's ablation: `n_learner_blocks = 0` leaves
 /// out the learner, `n_res_blocks = 0` the residual blocks, and `inject_levels` levels of the
-/// injection. With all three at nothing it is average pooling and the output's MLP.
+/// injection. Without all three, average pooling and the output MLP remain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LtcConfig {
     /// Patches along one side.
@@ -255,6 +239,21 @@ impl LtcConfig {
             None => (0..self.n_levels).collect(),
         }
     }
+
+    fn validate(&self, clip: &ClipConfig) -> Result<(), ModelError> {
+        check_regions(self.grid, self.stride)?;
+        check_levels(self.n_levels, clip)?;
+        check(
+            splits(self.d_vision, self.n_heads) && splits(self.d_vision, self.inject_heads),
+            "heads must divide d_vision",
+        )?;
+        check(self.n_points > 0, "n_points must be positive")?;
+        let injected = self.injected();
+        check(
+            injected.is_sorted_by(|a, b| a < b) && injected.iter().all(|l| *l < self.n_levels),
+            "inject_levels must rise and name places in clip.taps, counted from 0",
+        )
+    }
 }
 
 /// How the levels are combined.
@@ -297,6 +296,20 @@ pub struct ResamplerConfig {
     pub n_heads: usize,
 }
 
+#[cfg(feature = "ablation")]
+impl ResamplerConfig {
+    fn validate(&self) -> Result<(), ModelError> {
+        check(
+            splits(self.d_text, self.n_heads),
+            "n_heads must divide d_text in a resampler",
+        )?;
+        check(
+            self.d_text.is_multiple_of(4),
+            "d_text must be a multiple of 4 in a resampler, for its positions",
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,7 +345,7 @@ mod tests {
             d_ff: 24,
             layer_norm_eps: 1e-5,
             taps: vec![1, 2, 3, 4],
-            stem: super::super::Stem::Patch,
+            stem: super::super::stem::Stem::Patch,
             similarity_prompt: false,
         };
         let llm = LlamaConfig {

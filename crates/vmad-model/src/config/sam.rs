@@ -1,16 +1,17 @@
-//! SAM's sizes, and how they stand in `model.json`.
+//! SAM's sizes, and their form in `model.json`.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Stem, bounded, check, stem_fits};
+use super::check::{check, is_size};
+use super::stem::Stem;
 use crate::ModelError;
 
 /// SAM (Kirillov et al. 2023): image encoder, prompt encoder and mask decoder.
 ///
-/// Written down, the sizes of SAM's own encoder stand beside the others, and `encoder` is left out;
-/// those of another encoder stand in `encoder`.
+/// In `model.json` the sizes of SAM's own encoder are keys of this table and `encoder` is absent; those
+/// of another encoder are keys of `encoder`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "SerializedSam", into = "SerializedSam")]
 pub struct SamConfig {
     /// Side of the padded input square, pixels.
     pub image_size: usize,
@@ -32,7 +33,7 @@ pub struct SamConfig {
     pub cross_downsample: usize,
     /// Whether the patch-similarity prior is given to the dense mask prompt.
     ///
-    /// An extension of ours, not part of the paper: see ARCHITECTURE.md.
+    /// An extension of ours, not part of the paper: see docs/extensions.md.
     pub similarity_prompt: bool,
     /// What that prior compares.
     pub similarity_source: SimilaritySource,
@@ -42,10 +43,10 @@ pub struct SamConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SimilaritySource {
-    /// Hand-made statistics of pixels, known before any encoder has run.
+    /// Statistics of pixels ([`vmad_prep::similarity`]); needs no encoder.
     #[default]
     Pixels,
-    /// CLIP's features ([`super::VmadConfig::similarity_tap`]).
+    /// CLIP's features ([`crate::VmadConfig::similarity_tap`]).
     Clip,
 }
 
@@ -143,7 +144,7 @@ impl SamConfig {
             self.cross_downsample,
         ];
         check(
-            sizes.into_iter().all(bounded),
+            sizes.into_iter().all(is_size),
             "every size of sam must lie between 1 and 1048576",
         )?;
         check(
@@ -174,7 +175,7 @@ impl SamVitConfig {
     fn validate(&self, patch_size: usize) -> Result<(), ModelError> {
         let sizes = [self.d_model, self.n_layers, self.n_heads, self.d_ff];
         check(
-            sizes.into_iter().all(bounded),
+            sizes.into_iter().all(is_size),
             "every size of sam must lie between 1 and 1048576",
         )?;
         check(
@@ -185,14 +186,14 @@ impl SamVitConfig {
             self.window > 0 || self.global_blocks.len() >= self.n_layers,
             "sam.window must be positive",
         )?;
-        stem_fits("sam", self.stem, patch_size, self.d_model)
+        self.stem.validate("sam", patch_size, self.d_model)
     }
 }
 
 impl TinyVitConfig {
     /// Pixels along a side of what becomes one cell of the output.
     pub const PATCH_SIZE: usize = 16;
-    /// Largest window and largest ratio: far above what is sensible, far below what overflows.
+    /// Largest window and largest ratio.
     const MAX_FACTOR: usize = 256;
 
     fn validate(&self, patch_size: usize) -> Result<(), ModelError> {
@@ -203,7 +204,7 @@ impl TinyVitConfig {
             "sam.patch_size must be 16 for the encoder tiny_vit, which halves the picture four times",
         )?;
         check(
-            dims.into_iter().chain(self.depths).all(bounded),
+            dims.into_iter().chain(self.depths).all(is_size),
             "sam.encoder: embed_dims and depths must lie between 1 and 1048576",
         )?;
         check(
@@ -231,10 +232,10 @@ impl TinyVitConfig {
     }
 }
 
-/// What `model.json` holds.
+/// The table `sam` of `model.json`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct SerializedSam {
     image_size: usize,
     patch_size: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,37 +262,37 @@ struct Written {
     stem: Option<Stem>,
     #[serde(default)]
     similarity_prompt: bool,
-    // Written where it is not the default, so that hashes of configurations from before hold.
+    // Serialised only where it is not the default, so that hashes of older configurations hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     similarity_source: Option<SimilaritySource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    encoder: Option<WrittenEncoder>,
+    encoder: Option<SerializedEncoder>,
 }
 
-/// The encoder where it says its kind.
+/// The table `sam.encoder`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum WrittenEncoder {
+enum SerializedEncoder {
     Vit,
     TinyVit(TinyVitConfig),
 }
 
-impl TryFrom<Written> for SamConfig {
+impl TryFrom<SerializedSam> for SamConfig {
     type Error = ModelError;
 
-    fn try_from(w: Written) -> Result<Self, ModelError> {
+    fn try_from(w: SerializedSam) -> Result<Self, ModelError> {
         let encoder = match w.encoder {
-            None | Some(WrittenEncoder::Vit) => SamEncoder::Vit(SamVitConfig {
-                d_model: needed("d_model", w.d_model)?,
-                n_layers: needed("n_layers", w.n_layers)?,
-                n_heads: needed("n_heads", w.n_heads)?,
-                d_ff: needed("d_ff", w.d_ff)?,
-                window: needed("window", w.window)?,
-                global_blocks: needed("global_blocks", w.global_blocks)?,
-                layer_norm_eps: needed("layer_norm_eps", w.layer_norm_eps)?,
+            None | Some(SerializedEncoder::Vit) => SamEncoder::Vit(SamVitConfig {
+                d_model: required("d_model", w.d_model)?,
+                n_layers: required("n_layers", w.n_layers)?,
+                n_heads: required("n_heads", w.n_heads)?,
+                d_ff: required("d_ff", w.d_ff)?,
+                window: required("window", w.window)?,
+                global_blocks: required("global_blocks", w.global_blocks)?,
+                layer_norm_eps: required("layer_norm_eps", w.layer_norm_eps)?,
                 stem: w.stem.unwrap_or_default(),
             }),
-            Some(WrittenEncoder::TinyVit(tiny)) => {
+            Some(SerializedEncoder::TinyVit(tiny)) => {
                 let of_vit = [
                     ("d_model", w.d_model.is_some()),
                     ("n_layers", w.n_layers.is_some()),
@@ -327,7 +328,7 @@ impl TryFrom<Written> for SamConfig {
     }
 }
 
-fn needed<T>(field: &str, value: Option<T>) -> Result<T, ModelError> {
+fn required<T>(field: &str, value: Option<T>) -> Result<T, ModelError> {
     value.ok_or_else(|| {
         ModelError::Config(format!(
             "sam: missing field `{field}`, which the encoder vit needs"
@@ -335,11 +336,11 @@ fn needed<T>(field: &str, value: Option<T>) -> Result<T, ModelError> {
     })
 }
 
-impl From<SamConfig> for Written {
+impl From<SamConfig> for SerializedSam {
     fn from(c: SamConfig) -> Self {
         let (vit, encoder) = match c.encoder {
             SamEncoder::Vit(vit) => (Some(vit), None),
-            SamEncoder::TinyVit(tiny) => (None, Some(WrittenEncoder::TinyVit(tiny))),
+            SamEncoder::TinyVit(tiny) => (None, Some(SerializedEncoder::TinyVit(tiny))),
         };
         let size = |pick: fn(&SamVitConfig) -> usize| vit.as_ref().map(pick);
         Self {
@@ -375,7 +376,7 @@ mod tests {
     const TINY: &str = r#"{"image_size":1024,"patch_size":16,"d_out":256,"decoder_heads":8,"decoder_layers":2,"decoder_ff":2048,"n_mask_tokens":4,"cross_downsample":2,"similarity_prompt":false,"encoder":{"kind":"tiny_vit","embed_dims":[64,128,160,320],"depths":[2,2,6,2],"num_heads":[2,4,5,10],"window_sizes":[7,7,14,7],"mlp_ratio":4,"mbconv_expand_ratio":4,"local_conv_size":3,"norm":"batch"}}"#;
 
     #[test]
-    fn what_is_written_is_read_and_written_again() -> Result<(), serde_json::Error> {
+    fn json_survives_the_round_trip() -> Result<(), serde_json::Error> {
         for text in [VIT, TINY] {
             let config: SamConfig = serde_json::from_str(text)?;
             assert_eq!(serde_json::to_string(&config)?, text);

@@ -1,6 +1,6 @@
 //! LDPv2, the light-weight downsample projector of MobileVLM V2 (Chu et al. 2024): linear, GELU,
-//! linear on every patch; average pooling; and PEG, a depthwise 3×3 convolution that is added and
-//! tells each token where it lies. Names are those of its checkpoints.
+//! linear on every patch; average pooling; and PEG, a depthwise 3×3 convolution whose output is
+//! added as a positional encoding. Names are those of its checkpoints.
 
 use burn::module::Module;
 use burn::tensor::Tensor;

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use vmad_kernels::{Activation, Mask, attention};
 
-use super::DeformableAttention;
+use super::deformable::DeformableAttention;
 use crate::ModelError;
 use crate::config::LtcConfig;
 use crate::nn::{LayerNorm, Linear, Mlp, merge_heads, split_heads};

@@ -19,7 +19,7 @@ const LEVEL: LevelNames = LevelNames {
     value_norm: "ln_v",
 };
 
-/// The whole projector, or what a configuration leaves of it.
+/// The projector; a configuration can leave parts out.
 #[derive(Module, Debug)]
 pub struct Ltc {
     learner: Option<Learner>,
@@ -80,7 +80,7 @@ impl Injection {
     }
 }
 
-/// What LTC computes on its way.
+/// Output of [`Ltc::forward`] with its intermediate values.
 pub struct LtcOutput {
     /// The downsampled context Z₀, `[batch, n_visual, d_vision]`.
     pub z0: Tensor<3>,

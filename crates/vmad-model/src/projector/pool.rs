@@ -1,4 +1,4 @@
-//! Average pooling in front of LLaVA-1.5's perceptron: the plainest way to fewer visual tokens.
+//! Average pooling in front of LLaVA-1.5's perceptron.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, module};
@@ -9,7 +9,7 @@ use crate::config::PoolConfig;
 use crate::nn::Mlp;
 use crate::weights::{Builder, Init};
 
-/// The projector. Its layers are called as those of `mlp2x_gelu`: `0` and `2`.
+/// The projector. Its layers have the names of `mlp2x_gelu`'s: `0` and `2`.
 #[derive(Module, Debug)]
 pub struct AvgPool {
     mlp: Mlp,

@@ -4,6 +4,7 @@
 
 mod decoder;
 mod encoder;
+mod neck;
 mod prompt;
 mod tiny_vit;
 mod vit;

@@ -31,7 +31,7 @@ impl MaskDownscaling {
             groups: 1,
             bias: true,
         };
-        // SAM's mask_in_chans is 16, of which the first convolution makes a quarter.
+        // SAM's mask_in_chans is 16; the first convolution has a quarter of that.
         Ok(Self {
             conv1: Conv2d::new(&mut b.at(0), conv(1, 4, 2))?,
             norm1: LayerNorm::new(&mut b.at(1), 4, 1e-6)?,

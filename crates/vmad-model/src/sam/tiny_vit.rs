@@ -8,7 +8,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use vmad_kernels::{Activation, Mask, attention};
 
-use super::encoder::Neck;
+use super::neck::Neck;
 use super::windows::in_windows;
 use crate::ModelError;
 use crate::config::{ConvNorm, TinyVitConfig};
@@ -44,7 +44,7 @@ struct ConvNormed {
     norm: Option<LayerNorm>,
 }
 
-/// What a [`ConvNormed`] is made from.
+/// Options of a [`ConvNormed`].
 #[derive(Clone, Copy)]
 struct Shape {
     d_in: usize,
@@ -163,7 +163,7 @@ impl MbConv {
     }
 }
 
-/// The way from one stage to the next, MobileSAM's `PatchMerging`.
+/// Downsampling from one stage to the next, MobileSAM's `PatchMerging`.
 #[derive(Module, Debug)]
 struct Merge {
     conv1: ConvNormed,
@@ -247,8 +247,8 @@ impl Attention {
     }
 }
 
-/// For each pair of a window's cells, both row-major: which offset lies between them. Offsets know no
-/// direction, and are counted row by row: (|Δrow|, |Δcolumn|) is |Δrow|·window + |Δcolumn|.
+/// Index of the offset between each pair of a window's cells, both row-major. Offsets are absolute and
+/// counted row by row: (|Δrow|, |Δcolumn|) is |Δrow|·window + |Δcolumn|.
 fn offsets(window: usize) -> Vec<i32> {
     let n = window * window;
     (0..n)
@@ -262,7 +262,7 @@ fn offsets(window: usize) -> Vec<i32> {
         .collect()
 }
 
-/// Attention in windows, a depthwise convolution that lets them see each other, a feed-forward layer.
+/// Attention in windows, a depthwise convolution across their borders, a feed-forward layer.
 #[derive(Module, Debug)]
 struct Block {
     attn: Attention,
@@ -329,7 +329,7 @@ impl TinyVitEncoder {
             .collect::<Result<_, _>>()?;
         let (mut merges, mut stages) = (Vec::new(), Vec::new());
         for stage in 1..4 {
-            // Where TinyViT ends at a thirty-second of the picture, SAM's decoder needs a sixteenth.
+            // TinyViT ends at 1/32 of the picture's side; SAM's decoder needs 1/16.
             let stride = if stage == 3 { 1 } else { 2 };
             let mut merge = layers.at(format_args!("{}.downsample", stage - 1));
             merges.push(Merge::new(
@@ -372,7 +372,7 @@ impl TinyVitEncoder {
 mod tests {
     use super::*;
 
-    /// Against the public code's rule: offsets are numbered as pairs of cells first show them.
+    /// The public code numbers offsets in the order in which pairs of cells first have them.
     #[test]
     fn offsets_are_numbered_in_order_of_appearance() {
         for window in [1, 2, 3, 5] {

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use vmad_kernels::{Activation, Mask, attention, relative_positions};
 
-use super::encoder::Neck;
+use super::neck::Neck;
 use super::windows::in_windows;
 use crate::ModelError;
 use crate::config::{SamConfig, SamVitConfig};
@@ -138,10 +138,10 @@ impl VitEncoder {
         })
     }
 
-    /// As [`super::ImageEncoder::settled`].
+    /// As [`super::ImageEncoder::with_batch_statistics`].
     #[must_use]
-    pub fn settled(mut self, pixels: Tensor<4>) -> Self {
-        self.patches = self.patches.settled(pixels);
+    pub fn with_batch_statistics(mut self, pixels: Tensor<4>) -> Self {
+        self.patches = self.patches.with_batch_statistics(pixels);
         self
     }
 

@@ -1,52 +1,53 @@
-//! Photographs of good parts to compare a picture with: what few-shot methods call a memory bank
-//! (Roth et al. 2022, PatchCore), over the hand-made features of this module.
+//! A memory bank of photographs of good parts (as in PatchCore, Roth et al. 2022) over the features of
+//! this module.
 //!
-//! Two distances meet in each cell. That within the picture says how rare the cell is there; that
-//! to the references says how unlike anything normal it is. The second is counted in the distance
-//! that the references' cells usually have among each other, and where the cell's nearest lies
-//! further from the others, in that: where good parts differ, this one may. Where it is usual, the
-//! smaller of the two holds: what is common among good parts is excused, however rare in the
-//! picture. Where it is twice the usual or more, the larger holds: what has no like among good parts
-//! is suspicious, however often the picture repeats it. In between one passes into the other.
+//! A cell has two distances: within the picture, and to the references. The second is divided by the
+//! median distance among the references' cells, or by the distance that the matched cell has to other
+//! references where that is larger, since good parts may differ there. Where this ratio is 1 or less,
+//! the smaller of both maps is taken: what good parts show is normal although it is rare in the
+//! picture. Where it is 2 or more, the larger is taken: what no good part shows is anomalous although
+//! the picture repeats it. In between the result is interpolated.
 
-use super::{
-    Channel, Features, Logarithms, Nearest, Picture, QUERIES, SimilarityConfig, Whitening,
-    cells_over, describe, exclude_radius, logarithms, measure, median, smallest, squared_distances,
-};
+use super::channels::{LogChannels, log_channels};
+use super::config::SimilarityConfig;
+use super::features::Features;
+use super::median::median;
+use super::nearest::{Nearest, QUERIES, exclude_radius, smallest, squared_distances};
+use super::picture::{Picture, cells_over};
+use super::whitening::Whitening;
+use super::within::compare_within;
 
-/// ln of the ratio to the usual distance from which on a cell certainly has no like.
+/// ln of the ratio from which on the larger of both maps is taken.
 const UNLIKE: f32 = std::f32::consts::LN_2;
 
-/// Under this distance references are equal pixel by pixel: a bank of copies must not make every
-/// other picture infinitely unlike it.
+/// Least median distance, so that a bank of identical photographs does not divide by zero.
 const LEAST: f32 = 0.05;
 
-/// How many times the usual distance a rare cell of the references may at most lend to what is near
-/// it.
+/// Largest divisor, in median distances.
 const TOLERANCE: f32 = 8.0;
 
 /// The cells of one photograph of a good part.
 ///
-/// It is cut into cells four times, shifted by half a cell each way: what is small lies otherwise in
-/// its cells in each photograph.
+/// The photograph is cut into cells four times, shifted by half a cell along each axis, since small
+/// structures lie differently in the cells of each photograph.
 #[derive(Debug, Clone)]
 pub struct Reference {
     config: SimilarityConfig,
-    /// Not standardised.
+    /// `[n_features][n_cells]`, not standardised.
     features: Features,
-    /// Where each cell lies, in cells.
+    /// Position of each cell, in cells.
     places: Vec<(f32, f32)>,
-    /// Columns and rows, for the reach of a cell's neighbourhood.
+    /// Columns and rows, for the radius of a cell's neighbourhood.
     grid: (usize, usize),
-    /// Indices of all cells, those with the least like in their own photograph first.
+    /// Indices of all cells, by falling distance within their photograph.
     rarest: Vec<usize>,
     /// Median distance of the cells within the photograph.
     typical: f32,
 }
 
 impl Reference {
-    /// Describes a photograph; arguments and failures as for [`super::self_similarity`]. Where that
-    /// map would be zero, there are no cells.
+    /// Computes the cells of a photograph; arguments as for [`super::self_similarity`]. Where that map
+    /// would be zero, there are none.
     pub fn new(
         rgb: &[u8],
         width: usize,
@@ -89,7 +90,9 @@ impl Reference {
         reference
     }
 
-    /// Adds the cells of a part that begins at `from`; says how rare each is in it.
+    /// Adds the cells of a part that begins at `from`; returns [`Channel::Absolute`] of each in it.
+    ///
+    /// [`Channel::Absolute`]: super::Channel::Absolute
     fn add(&mut self, rgb: &[u8], size: (usize, usize), from: (usize, usize)) -> Vec<f32> {
         let picture = Picture {
             rgb,
@@ -97,24 +100,25 @@ impl Reference {
             height: size.1,
             valid: size,
         };
-        let grid = cells_over(size, &self.config);
-        let cells = describe(rgb, size.0, size, grid, &self.config).absolute();
+        let Some(own) = compare_within(&picture, &self.config) else {
+            return Vec::new();
+        };
+        let cells = own.cells.absolute();
         self.features.resize(cells.len(), Vec::new());
         for (all, feature) in self.features.iter_mut().zip(cells) {
             all.extend(feature);
         }
         let shift = |pixels: usize| pixels as f32 / self.config.cell.max(1) as f32;
         let (dx, dy) = (shift(from.0), shift(from.1));
-        for y in 0..grid.1 {
-            let row = (0..grid.0).map(|x| (x as f32 + dx, y as f32 + dy));
+        for y in 0..own.grid.1 {
+            let row = (0..own.grid.0).map(|x| (x as f32 + dx, y as f32 + dy));
             self.places.extend(row);
         }
-        let map = measure(&picture, &self.config, None);
-        map.channel(Channel::Absolute).to_vec()
+        own.channels.absolute
     }
 
-    /// At most `n` cells: the rarest half, which an even choice would miss, and of the others every
-    /// so many.
+    /// At most `n` cells: half of them the rarest, which even sampling would miss, the others sampled
+    /// evenly from the rest.
     fn chosen(&self, n: usize) -> Vec<usize> {
         let total = self.rarest.len();
         if total <= n {
@@ -127,15 +131,15 @@ impl Reference {
     }
 }
 
-/// Cells of photographs of good parts, ready to be compared with.
+/// Whitened cells of photographs of good parts.
 #[derive(Debug, Clone)]
 pub struct ReferenceBank {
     config: SimilarityConfig,
     whitening: Whitening,
-    /// On the whitening's axes.
+    /// `[n_axes][n_cells]`, whitened.
     cells: Features,
-    /// Distance of each cell to its nearest among the other references; to that in its own
-    /// photograph, its neighbours left out, where there is but one.
+    /// Distance of each cell to its nearest in another reference; with one reference, to its nearest in
+    /// that one outside of the neighbourhood.
     own: Vec<f32>,
     /// Median of `own`, [`LEAST`] at least.
     usual: f32,
@@ -144,13 +148,11 @@ pub struct ReferenceBank {
 }
 
 impl ReferenceBank {
-    /// Most cells that are kept, each reference having its even share. To compare a picture of
-    /// 32×32 cells with them costs at most some six times what it costs to compare it with itself,
-    /// and to make the bank at most some 24 times that.
+    /// Most cells of a bank, divided evenly among the references. Comparing a picture of 32×32 cells
+    /// with them costs about 6 times, making the bank about 24 times as much as the picture's own map.
     pub const MAX_CELLS: usize = 4096;
 
-    /// `None` without any cell. References that were described by another configuration than the
-    /// first are left out.
+    /// `None` without any cell. References with another configuration than the first's are left out.
     pub fn new(references: &[Reference]) -> Option<Self> {
         let mut used: Vec<&Reference> = Vec::new();
         for reference in references.iter().filter(|r| !r.rarest.is_empty()) {
@@ -190,7 +192,7 @@ impl ReferenceBank {
         })
     }
 
-    /// How many cells are kept.
+    /// Number of cells.
     pub fn n_cells(&self) -> usize {
         self.own.len()
     }
@@ -199,22 +201,22 @@ impl ReferenceBank {
         &self.config
     }
 
-    /// Joins what a picture says of its own cells with what the references say of them.
-    pub(super) fn judge(&self, own: Logarithms, cells: Features) -> Logarithms {
+    /// Combines a picture's own channels with those of its distances to the references.
+    pub(super) fn combine(&self, own: LogChannels, cells: Features) -> LogChannels {
         let found = nearest_in(&self.whitening.apply(&cells), &self.cells);
         let typical = self.typical;
         let most = TOLERANCE * self.usual;
         let tolerance = |j: usize| self.own[j].clamp(self.usual, most);
-        // A copy of a reference is no more normal than another good part.
+        // A copy of a reference counts as much as another good part.
         let shares = found.iter().map(|&(d, j)| (d / tolerance(j)).max(0.5));
         let nearest = Nearest {
             distance: shares.map(|share| typical * share).collect(),
-            theirs: found
+            neighbour_distance: found
                 .iter()
                 .map(|&(_, j)| typical * (self.own[j] / tolerance(j)).min(1.0))
                 .collect(),
         };
-        let theirs = logarithms(&nearest, typical, &self.config);
+        let theirs = log_channels(&nearest, typical, &self.config);
         let doubt = theirs.relative.iter();
         let doubt: Vec<f32> = doubt.map(|r| (r / UNLIKE).clamp(0.0, 1.0)).collect();
         let join = |own: &[f32], theirs: &[f32]| {
@@ -226,7 +228,7 @@ impl ReferenceBank {
                 })
                 .collect()
         };
-        Logarithms {
+        LogChannels {
             relative: join(&own.relative, &theirs.relative),
             absolute: join(&own.absolute, &theirs.absolute),
             factor: join(&own.factor, &theirs.factor),
@@ -234,7 +236,7 @@ impl ReferenceBank {
     }
 }
 
-/// The area of a picture from a pixel on to `to`.
+/// The pixels of a picture between the corners `from` and `to`.
 fn cropped(rgb: &[u8], width: usize, from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
     let lines = rgb.chunks_exact(3 * width).take(to.1).skip(from.1);
     lines
@@ -243,16 +245,16 @@ fn cropped(rgb: &[u8], width: usize, from: (usize, usize), to: (usize, usize)) -
         .collect()
 }
 
-/// Where a cell of the bank comes from.
+/// Origin of a cell of the bank.
 struct Place {
     photo: usize,
     at: (f32, f32),
 }
 
 impl Place {
-    /// Whether another cell says nothing of how far good parts are from each other: it shows the
-    /// same photograph or, where that is the only one, nearly the same place of it.
-    fn rules_out(&self, other: &Self, lone: Option<f32>) -> bool {
+    /// Whether `other` is excluded from this cell's candidates: it is of the same photograph or, with
+    /// one photograph, within the radius `lone`.
+    fn excludes(&self, other: &Self, lone: Option<f32>) -> bool {
         match lone {
             Some(radius) => {
                 let (dx, dy) = (self.at.0 - other.at.0, self.at.1 - other.at.1);
@@ -274,7 +276,7 @@ fn distances_within(cells: &Features, places: &[Place], lone: Option<f32>) -> Ve
         squared_distances(cells, start, cells, &mut squares);
         for (place, row) in places[start..].iter().zip(&mut squares) {
             for (value, other) in row.iter_mut().zip(places) {
-                if place.rules_out(other, lone) {
+                if place.excludes(other, lone) {
                     *value = f32::INFINITY;
                 }
             }

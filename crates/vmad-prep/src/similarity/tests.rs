@@ -189,7 +189,7 @@ fn inside_and_out(map: &SimilarityMap, channel: Channel, boxes: &[[usize; 4]]) -
 }
 
 #[test]
-fn references_excuse_what_they_show_and_accuse_what_they_do_not() {
+fn references_lower_what_they_show_and_raise_what_they_do_not() {
     // The weave repeats every 6 pixels, cells every 8: blots 24 or 48 apart are equal, and find their
     // like among each other; the bore has no like in its picture.
     let blots: Vec<[usize; 4]> = (0..12)

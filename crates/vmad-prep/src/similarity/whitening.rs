@@ -1,8 +1,10 @@
-//! Features of unlike units made comparable: standardised, then turned onto their principal axes.
+//! Whitening: features are standardised, then projected onto their principal axes.
 
-use super::{Features, SimilarityConfig, median};
+use super::config::SimilarityConfig;
+use super::features::Features;
+use super::median::median;
 
-/// How features are brought to comparable units, learnt from one set of cells.
+/// A whitening transform, fitted to one set of cells.
 #[derive(Debug, Clone)]
 pub(super) struct Whitening {
     /// Centre and scale of each feature.
@@ -12,7 +14,7 @@ pub(super) struct Whitening {
 }
 
 impl Whitening {
-    /// Learns from cells, of which there is one at least, and keeps the `n_axes` strongest axes.
+    /// Fits the transform to at least one cell and keeps the `n_axes` strongest axes.
     pub fn fit(features: &Features, config: &SimilarityConfig, n_axes: usize) -> Self {
         let units: Vec<(f32, f32)> = features.iter().map(|feature| unit(feature)).collect();
         let standard = standardised(features, &units);
@@ -21,7 +23,7 @@ impl Whitening {
         Self { units, axes }
     }
 
-    /// Cells on the axes, `[n_axes][n_cells]`.
+    /// The cells projected onto the axes, `[n_axes][n_cells]`.
     pub fn apply(&self, features: &Features) -> Features {
         let standard = standardised(features, &self.units);
         let n_cells = standard.first().map_or(0, Vec::len);
@@ -38,8 +40,8 @@ impl Whitening {
     }
 }
 
-/// The median of a feature, and the mean of its standard and its median deviation: the first alone
-/// hides a strong defect, the second alone explodes on plain grounds.
+/// Median of a feature, and the mean of its standard deviation and its median absolute deviation. The
+/// first alone would hide a strong defect, the second alone is near zero on plain backgrounds.
 fn unit(feature: &[f32]) -> (f32, f32) {
     let n = feature.len() as f32;
     let middle = median(feature);

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use safetensors::{Dtype, SafeTensors};
-use vmad_prep::RgbImage;
+use vmad_prep::{ClipMode, PhotoFrame, RgbImage};
 
 /// What a test fails with when its set-up does.
 pub type Failure = Box<dyn std::error::Error>;
@@ -14,6 +14,16 @@ pub fn shared(path: &str) -> Result<Vec<u8>, Failure> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests");
     let full = root.join(path);
     std::fs::read(&full).map_err(|error| format!("{}: {error}", full.display()).into())
+}
+
+/// The frame of a photograph for a test that has to do with SAM's square only.
+pub fn sam_frame(photo_size: (u32, u32), sam_size: u32) -> PhotoFrame {
+    PhotoFrame {
+        photo_size,
+        clip_size: 1,
+        clip_mode: ClipMode::Pad,
+        sam_size,
+    }
 }
 
 /// One safetensors file of `tests/fixtures/prep`.

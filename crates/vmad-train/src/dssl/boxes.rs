@@ -4,7 +4,7 @@ use image::RgbImage;
 use image::imageops::crop_imm;
 use rand::Rng;
 use vmad_prep::resize::{Filter, resize};
-use vmad_prep::{ClipMode, SamFrame, clip_pixels};
+use vmad_prep::{ClipMode, PhotoFrame, PixelBox, clip_pixels};
 
 /// Area of a box, as a share of the picture's.
 const AREA: (f64, f64) = (0.05, 0.6);
@@ -34,20 +34,21 @@ impl PatchBox {
         [x, y, x + f64::from(self.width), y + f64::from(self.height)]
     }
 
-    /// The same place in the photograph that `frame` brought into SAM's square: rounded to the
-    /// nearest pixel, and at least one pixel large.
+    /// The same place in the photograph, from SAM's input: rounded to the nearest pixel, and at least
+    /// one pixel large.
     #[must_use]
-    pub fn in_photograph(&self, frame: &SamFrame) -> Self {
-        let along = |start: u32, length: u32, from: u32, to: u32| {
-            let at = |edge: u32| {
-                let edge = f64::from(edge) * f64::from(to) / f64::from(from.max(1));
-                (edge.round() as u32).min(to)
-            };
-            let start_px = at(start).min(to.saturating_sub(1));
-            (start_px, at(start + length).max(start_px + 1) - start_px)
-        };
-        let (x, width) = along(self.x, self.width, frame.resized.0, frame.original.0);
-        let (y, height) = along(self.y, self.height, frame.resized.1, frame.original.1);
+    pub fn in_photograph(&self, frame: &PhotoFrame) -> Self {
+        let PixelBox {
+            x,
+            y,
+            width,
+            height,
+        } = frame.photo_from_sam_box(PixelBox {
+            x: self.x,
+            y: self.y,
+            width: self.width,
+            height: self.height,
+        });
         Self {
             x,
             y,
@@ -65,12 +66,18 @@ impl PatchBox {
     pub fn clip_pixels(&self, photograph: &RgbImage, size: u32) -> Vec<f32> {
         let crop = crop_imm(photograph, self.x, self.y, self.width, self.height).to_image();
         let square = resize(&crop, size, size, Filter::Bicubic);
-        clip_pixels(&square, size, ClipMode::Pad)
+        let frame = PhotoFrame {
+            photo_size: (size, size),
+            clip_size: size,
+            clip_mode: ClipMode::Pad,
+            sam_size: 1,
+        };
+        clip_pixels(&square, &frame)
     }
 }
 
 /// Draws `n` boxes for a picture of `width` × `height` pixels, in SAM's frame the unpadded part
-/// ([`SamFrame::resized`]): area uniform, aspect uniform in its logarithm, place uniform. A box
+/// ([`PhotoFrame::sam_resized`]): area uniform, aspect uniform in its logarithm, place uniform. A box
 /// that does not fit is drawn anew, and after ten draws is the largest centred one of an allowed
 /// aspect.
 pub fn draw_boxes(rng: &mut impl Rng, (width, height): (u32, u32), n: usize) -> Vec<PatchBox> {
@@ -167,38 +174,6 @@ mod tests {
         let draw = |seed| draw_boxes(&mut ChaCha8Rng::seed_from_u64(seed), (640, 480), 5);
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
-    }
-
-    #[test]
-    fn a_box_finds_its_place_in_the_photograph() {
-        let frame = SamFrame::new(3000, 2001, 1024);
-        let whole = PatchBox {
-            x: 0,
-            y: 0,
-            width: frame.resized.0,
-            height: frame.resized.1,
-        };
-        let there = whole.in_photograph(&frame);
-        assert_eq!(
-            (there.x, there.y, there.width, there.height),
-            (0, 0, 3000, 2001)
-        );
-        let corner = PatchBox {
-            x: 1023,
-            y: 682,
-            width: 1,
-            height: 1,
-        };
-        let there = corner.in_photograph(&frame);
-        assert_eq!((there.x, there.width), (2997, 3));
-        assert_eq!(there.y + there.height, 2001);
-        // A photograph smaller than the square: several boxes fall on one pixel.
-        let tiny = SamFrame::new(2, 1, 1024);
-        let there = corner.in_photograph(&SamFrame {
-            resized: (1024, 683),
-            ..tiny
-        });
-        assert_eq!((there.x, there.y, there.width, there.height), (1, 0, 1, 1));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Means over a map of features that leave its padding out, GAP of (9) and (14).
 
 use burn::tensor::{Device, Tensor, TensorData};
-use vmad_prep::{ClipMode, SamFrame};
+use vmad_prep::PhotoFrame;
 
 /// The part of an encoder's square input that shows the photograph, pixels. The rest is padding.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,35 +13,21 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// In SAM's square the photograph lies at the upper left.
+    /// In SAM's input.
     #[must_use]
-    pub fn of_sam(frame: &SamFrame) -> Self {
-        let (width, height) = frame.resized;
+    pub fn of_sam(frame: &PhotoFrame) -> Self {
         Self {
-            edges: [0.0, 0.0, f64::from(width), f64::from(height)],
-            side: f64::from(frame.size),
+            edges: frame.photo_edges_in_sam(),
+            side: f64::from(frame.sam_size),
         }
     }
 
-    /// In CLIP's square of `size` pixels a photograph of `width` × `height` lies in the middle, or
-    /// fills it all.
+    /// In CLIP's input.
     #[must_use]
-    pub fn of_clip((width, height): (u32, u32), size: u32, mode: ClipMode) -> Self {
-        let side = f64::from(size);
-        let longest = width.max(height).max(1);
-        let along = |length: u32| match mode {
-            ClipMode::Pad => {
-                let scale = side / f64::from(longest);
-                // An odd margin is smaller at the left and the top.
-                let start = f64::from((longest - length) / 2);
-                (start * scale, (start + f64::from(length)) * scale)
-            }
-            ClipMode::Crop => (0.0, side),
-        };
-        let ((x0, x1), (y0, y1)) = (along(width), along(height));
+    pub fn of_clip(frame: &PhotoFrame) -> Self {
         Self {
-            edges: [x0, y0, x1, y1],
-            side,
+            edges: frame.photo_edges_in_clip(),
+            side: f64::from(frame.clip_size),
         }
     }
 
@@ -90,29 +76,6 @@ pub fn extent_mean(cells: Tensor<3>, extents: &[Extent], device: &Device) -> Ten
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn extents() {
-        let frame = SamFrame::new(300, 200, 96);
-        let sam = Extent::of_sam(&frame);
-        assert_eq!((sam.edges, sam.side), ([0.0, 0.0, 96.0, 64.0], 96.0));
-        for (size, mode, expected) in [
-            ((300, 201), ClipMode::Pad, [0.0, 49.0, 300.0, 250.0]),
-            ((100, 300), ClipMode::Pad, [100.0, 0.0, 200.0, 300.0]),
-            ((100, 300), ClipMode::Crop, [0.0, 0.0, 300.0, 300.0]),
-            ((7, 7), ClipMode::Pad, [0.0, 0.0, 300.0, 300.0]),
-        ] {
-            let actual = Extent::of_clip(size, 300, mode).edges;
-            let close = actual
-                .iter()
-                .zip(expected)
-                .all(|(a, e)| (a - e).abs() < 1e-9);
-            assert!(
-                close,
-                "{size:?} {mode:?}: {actual:?}, expected {expected:?}"
-            );
-        }
-    }
 
     #[test]
     fn padding_weighs_nothing_and_cut_cells_weigh_their_share() {

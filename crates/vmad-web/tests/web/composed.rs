@@ -98,12 +98,12 @@ async fn check(choice: DeviceChoice) {
         flat.reshape([1, shape[0], shape[1], shape[2]])
     };
 
-    let states = model.clip.hidden_states(pixels("in.clip.pixels"), None);
-    for (i, state) in states.iter().enumerate() {
+    let clip = model.clip.forward(pixels("in.clip.pixels"), None);
+    for (i, state) in clip.hidden_states.iter().enumerate() {
         let name = format!("out.clip.hidden.{i}");
         fixture.check(&name, state.clone()).await;
     }
-    let visual = model.project(&states, config);
+    let visual = model.project(&clip.taps);
     fixture.check("out.projector.out", visual.clone()).await;
 
     let prompt = model.embed_prompt(&fixture.ids, IMAGE_SENTINEL, Some(&visual), &device);
