@@ -1,11 +1,13 @@
-// softmax(q·kᵀ·scale) · v, where a query may see some of the keys only. Reference: reference::attention.
-// One workgroup per 32 queries of a head; the workgroups are numbered over two dimensions.
+// softmax(q·kᵀ·scale) · v with full or causal visibility.
+// Reference: reference::attention.
+// One workgroup per 32 queries of a head. Workgroups are numbered over two dimensions.
+//#include shared/attention_params.wgsl
 //#include shared/attention.wgsl
 @group(0) @binding(0) var<storage, read_write> q: array<f32>;   // [batch, heads, queries, d_head], strided
 @group(0) @binding(1) var<storage, read_write> k: array<f32>;   // [batch, kv_heads, keys, d_head], strided
 @group(0) @binding(2) var<storage, read_write> v: array<f32>;   // [batch, kv_heads, keys, d_value], strided
 @group(0) @binding(3) var<storage, read_write> out: array<f32>; // [batch, queries, heads, d_value]
-@group(0) @binding(4) var<uniform> info: array<vec4<u32>, 8>;
+@group(0) @binding(4) var<uniform> params: AttentionParams;
 
 fn bias_at(batch: u32, head: u32, query: u32, key: u32) -> f32 {
     return 0.0;

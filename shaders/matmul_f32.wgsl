@@ -1,62 +1,78 @@
-// a · b over batches, each read through its strides: products of floats, neither of which is packed.
-// Reference: reference::matmul.
-// One 32×32 tile of a batch: 64 threads as 8×8, each with 4×4 results in registers, 16 columns of a a step.
-@group(0) @binding(0) var<storage, read_write> a: array<f32>;   // [outer, inner, rows, depth], strided
-@group(0) @binding(1) var<storage, read_write> b: array<f32>;   // [outer, inner, depth, columns], strided
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [outer, inner, rows, columns]
-@group(0) @binding(3) var<uniform> info: array<vec4<u32>, 4>;
+// a · b of f32 matrices over two batch dimensions, each read through its strides. Reference: reference::matmul.
+// One workgroup per 32 × 32 results of a batch: 64 threads as 8 × 8, each with 4 × 4 results in registers, over 16 columns
+// of a per step.
+struct MatrixStrides {
+    outer: u32, // 0 where a batch dimension is broadcast
+    inner: u32,
+    row: u32,
+    col: u32,
+}
 
-// info[0]: rows, columns, depth, workgroups along x. info[1]: outer, inner.
-// info[2], info[3]: strides of a and b, zero along what is repeated.
+struct MatmulF32Params {
+    n_rows: u32,
+    n_cols: u32,
+    depth: u32,
+    groups_x: u32,
+    n_outer: u32,
+    n_inner: u32,
+    @align(16) a_strides: MatrixStrides,
+    @align(16) b_strides: MatrixStrides,
+}
+
+@group(0) @binding(0) var<storage, read_write> a: array<f32>;   // [outer, inner, rows, depth], strided
+@group(0) @binding(1) var<storage, read_write> b: array<f32>;   // [outer, inner, depth, cols], strided
+@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [outer, inner, rows, cols]
+@group(0) @binding(3) var<uniform> params: MatmulF32Params;
+
 const TILE: u32 = 32u;
 const STEP: u32 = 16u;
 
-var<workgroup> left: array<f32, 512>;  // [STEP, TILE], a turned around
+var<workgroup> left: array<f32, 512>;  // [STEP, TILE], a transposed
 var<workgroup> right: array<f32, 512>; // [STEP, TILE]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let rows = info[0].x;
-    let columns = info[0].y;
-    let depth = info[0].z;
+    let rows = params.n_rows;
+    let columns = params.n_cols;
+    let depth = params.depth;
     let across = (columns + TILE - 1u) / TILE;
     let down = (rows + TILE - 1u) / TILE;
-    let index = group.y * info[0].w + group.x;
+    let index = group.y * params.groups_x + group.x;
     let batch = index / across / down;
-    if (batch >= info[1].x * info[1].y) {
+    if (batch >= params.n_outer * params.n_inner) {
         return;
     }
     let first_row = index / across % down * TILE;
     let first_column = index % across * TILE;
-    let a_base = batch / info[1].y * info[2].x + batch % info[1].y * info[2].y;
-    let b_base = batch / info[1].y * info[3].x + batch % info[1].y * info[3].y;
+    let a_base = batch / params.n_inner * params.a_strides.outer + batch % params.n_inner * params.a_strides.inner;
+    let b_base = batch / params.n_inner * params.b_strides.outer + batch % params.n_inner * params.b_strides.inner;
     let row = local / 8u * 4u;
     let column = local % 8u * 4u;
-    var sums: array<vec4<f32>, 4>; // of a row, over columns
+    var sums: array<vec4<f32>, 4>; // [row], over four columns
     for (var first = 0u; first < depth; first += STEP) {
         workgroupBarrier();
         for (var i = local; i < STEP * TILE; i += 64u) {
-            // Neighbouring threads read along the dimension that is dense.
+            // Neighbouring threads read along the dimension of stride 1.
             var k = i % STEP;
             var at = i / STEP;
-            if (info[2].z == 1u) {
+            if (params.a_strides.row == 1u) {
                 k = i / TILE;
                 at = i % TILE;
             }
             var value = 0.0;
             if (first_row + at < rows && first + k < depth) {
-                value = a[a_base + (first_row + at) * info[2].z + (first + k) * info[2].w];
+                value = a[a_base + (first_row + at) * params.a_strides.row + (first + k) * params.a_strides.col];
             }
             left[k * TILE + at] = value;
             k = i / TILE;
             at = i % TILE;
-            if (info[3].z == 1u) {
+            if (params.b_strides.row == 1u) {
                 k = i % STEP;
                 at = i / STEP;
             }
             value = 0.0;
             if (first_column + at < columns && first + k < depth) {
-                value = b[b_base + (first + k) * info[3].z + (first_column + at) * info[3].w];
+                value = b[b_base + (first + k) * params.b_strides.row + (first_column + at) * params.b_strides.col];
             }
             right[k * TILE + at] = value;
         }

@@ -1,22 +1,27 @@
-// A linear layer, x · dequant(W_q8)ᵀ and what comes after, for a prompt or an image: in integers.
+// `matmul_q8` in integers, with packed_4x8_integer_dot_product.
 // Reference: vmad_quant::matmul_q8, reference::activated.
+// One workgroup per 64 tokens × 64 rows. Workgroups are numbered over two dimensions.
+//#include shared/host.wgsl
 //#include shared/scale.wgsl
 //#include shared/input.wgsl
-//#include shared/tile_of_words.wgsl
+//#include shared/tile_dot4.wgsl
 //#include shared/tile_main.wgsl
 //#include shared/activation.wgsl
-//#include shared/linear.wgsl
+//#include shared/epilogue.wgsl
+@group(0) @binding(0) var<storage, read_write> bias: array<f32>;         // [rows], or one unused element
+@group(0) @binding(1) var<storage, read_write> residual: array<f32>;     // [tokens, rows], or one unused element
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;            // [tokens, cols]
 @group(0) @binding(3) var<storage, read_write> packed: array<vec4<u32>>; // [rows, blocks, 2], 16 bytes each
 @group(0) @binding(4) var<storage, read_write> scales: array<u32>;       // [rows * blocks / 2], two f16 each
-@group(0) @binding(5) var<storage, read_write> out: array<f32>;            // [parts, tokens, rows of a part]
-@group(0) @binding(6) var<uniform> info: array<vec4<u32>, 2>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;          // [parts, tokens, rows of a part]
+@group(0) @binding(6) var<uniform> params: LinearParams;
 
-// Word `word` of a block, as it is stored.
+// Four signed bytes of a block, in order.
 fn word_at(at: u32, word: u32) -> u32 {
     return packed[at * 2u + word / 4u][word % 4u];
 }
 
+// The inputs that the four bytes of `word_at` are multiplied with.
 fn arranged(a: vec4<f32>, b: vec4<f32>, word: u32) -> vec4<f32> {
     return select(a, b, word == 1u);
 }

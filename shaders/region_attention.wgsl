@@ -1,34 +1,44 @@
-// Each coarse cell attends to the fine cells that it covers (TokenPacker, Li et al. 2024), which stay where they
-// lie. Reference: reference::region_attention.
-// One workgroup per head of a coarse cell.
-//#include shared/sum.wgsl
+// Each coarse cell attends to the fine cells that it covers (TokenPacker, Li et al. 2024), read in place.
+// Reference: reference::region_attention.
+// One workgroup per head of a coarse cell. Workgroups are numbered over two dimensions.
+//#include shared/host.wgsl
+//#include shared/reduce.wgsl
+struct RegionAttentionParams {
+    batch: u32,
+    side: u32,   // side of the fine grid
+    stride: u32, // fine cells along the side of a coarse one
+    groups_x: u32,
+    n_heads: u32,
+    d_head: u32, // at most MAX_HEAD_WIDTH
+}
+
 @group(0) @binding(0) var<storage, read_write> q: array<f32>;   // [batch, side²/stride², heads · d_head]
 @group(0) @binding(1) var<storage, read_write> k: array<f32>;   // [batch, side², heads · d_head]
 @group(0) @binding(2) var<storage, read_write> v: array<f32>;   // as k
 @group(0) @binding(3) var<storage, read_write> out: array<f32>; // as q
-@group(0) @binding(4) var<uniform> info: array<vec4<u32>, 2>;
+@group(0) @binding(4) var<uniform> params: RegionAttentionParams;
 
-// info[0]: batch, side, stride, workgroups along x. info[1]: heads, d_head.
-// Where the columns of a head of fine cell `key` of the region begin.
+const LANES: u32 = 64u; // each with two columns of a head
+const_assert MAX_HEAD_WIDTH == 2u * LANES;
+
+// The index of the first column of a head of fine cell `key` of a region.
 fn key_at(batch: u32, region: u32, key: u32, head: u32) -> u32 {
-    let side = info[0].y;
-    let stride = info[0].z;
+    let side = params.side;
+    let stride = params.stride;
     let across = side / stride;
     let row = region / across * stride + key / stride;
     let column = region % across * stride + key % stride;
-    return (((batch * side + row) * side + column) * info[1].x + head) * info[1].y;
+    return (((batch * side + row) * side + column) * params.n_heads + head) * params.d_head;
 }
-
-const LANES: u32 = 64u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, thread: Thread) {
     let local = thread.local;
-    let heads = info[1].x;
-    let d_head = info[1].y;
-    let across = info[0].y / info[0].z;
-    let index = group.y * info[0].w + group.x;
-    if (index >= info[0].x * across * across * heads) {
+    let heads = params.n_heads;
+    let d_head = params.d_head;
+    let across = params.side / params.stride;
+    let index = group.y * params.groups_x + group.x;
+    if (index >= params.batch * across * across * heads) {
         return;
     }
     let head = index % heads;
@@ -36,11 +46,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, thread: Thread) {
     let batch = index / heads / (across * across);
     let query = index * d_head;
     let scale = inverseSqrt(f32(d_head));
-    // Key after key, corrected by the largest score so far; a lane has every 64th column, two at most.
+    // Online softmax over the keys. A lane has the columns `local` and `local + LANES`.
     var most = -3.0e38;
     var total = 0.0;
     var results = vec2<f32>(0.0);
-    for (var key = 0u; key < info[0].z * info[0].z; key++) {
+    for (var key = 0u; key < params.stride * params.stride; key++) {
         let at = key_at(batch, region, key, head);
         var part = 0.0;
         var values = vec2<f32>(0.0);
@@ -51,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, thread: Thread) {
                 values[i] = v[at + column];
             }
         }
-        let score = sum_over_lanes(thread, part) * scale;
+        let score = workgroup_sum(thread, part) * scale;
         let before = most;
         most = max(most, score);
         let shrink = exp(before - most);

@@ -1,31 +1,40 @@
-// Turns queries and keys by their positions (Su et al. 2021, in Hugging Face's half layout) and appends
-// keys and values to the cache, in place. Reference: reference::rope.
-// One thread per pair of a head's columns; the workgroups are numbered over two dimensions.
+// Applies the rotary embedding (Su et al. 2021, in Hugging Face's half layout) to queries and keys and appends keys and
+// values to the cache in place. Reference: reference::rope.
+// One thread per pair of a head's columns. Workgroups are numbered over two dimensions.
+struct RopeAppendParams {
+    batch: u32,
+    n_tokens: u32,
+    n_heads: u32,
+    groups_x: u32,
+    n_kv_heads: u32,
+    half_head: u32, // d_head / 2
+    capacity: u32,  // positions of the cache
+    start: u32,     // position of the first token
+}
+
 @group(0) @binding(0) var<storage, read_write> qkv: array<f32>;    // [batch, tokens, heads + 2 · kv_heads, d_head]
 @group(0) @binding(1) var<storage, read_write> angles: array<f32>; // [positions, d_head]: cosines, then sines
 @group(0) @binding(2) var<storage, read_write> keys: array<f32>;   // [batch, kv_heads, capacity, d_head]
 @group(0) @binding(3) var<storage, read_write> values: array<f32>; // as keys
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;    // [batch, tokens, heads, d_head]
-@group(0) @binding(5) var<uniform> info: array<vec4<u32>, 2>;
+@group(0) @binding(5) var<uniform> params: RopeAppendParams;
 
-// info[0]: batch, tokens, heads, workgroups along x.
-// info[1]: kv_heads, d_head / 2, capacity, position of the first token.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let tokens = info[0].y;
-    let heads = info[0].z;
-    let kv_heads = info[1].x;
-    let half = info[1].y;
+    let tokens = params.n_tokens;
+    let heads = params.n_heads;
+    let kv_heads = params.n_kv_heads;
+    let half = params.half_head;
     let all = heads + 2u * kv_heads;
-    let index = (group.y * info[0].w + group.x) * 64u + local;
-    if (index >= info[0].x * tokens * all * half) {
+    let index = (group.y * params.groups_x + group.x) * 64u + local;
+    if (index >= params.batch * tokens * all * half) {
         return;
     }
     let i = index % half;
     let head = (index / half) % all;
     let token = (index / half / all) % tokens;
     let batch = index / half / all / tokens;
-    let position = info[1].w + token;
+    let position = params.start + token;
     let cosine = angles[position * 2u * half + i];
     let sine = angles[position * 2u * half + half + i];
     let at = ((batch * tokens + token) * all + head) * 2u * half + i;
@@ -38,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let kv = (head - heads) % kv_heads;
-    let to = ((batch * kv_heads + kv) * info[1].z + position) * 2u * half + i;
+    let to = ((batch * kv_heads + kv) * params.capacity + position) * 2u * half + i;
     if (head < heads + kv_heads) {
         keys[to] = low * cosine - high * sine;
         keys[to + half] = high * cosine + low * sine;

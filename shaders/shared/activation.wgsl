@@ -1,4 +1,4 @@
-// What a result goes through: 0 for nothing, 1 for GELU, 2 for QuickGELU, 3 for ReLU.
+// The activations of shared/host.wgsl.
 
 // Abramowitz and Stegun 1964, 7.1.26: off by at most 1.5e-7.
 fn erf(x: f32) -> f32 {
@@ -8,13 +8,13 @@ fn erf(x: f32) -> f32 {
 }
 
 fn activated(kind: u32, y: f32) -> f32 {
-    if (kind == 1u) {
+    if (kind == ACTIVATION_GELU) {
         return 0.5 * y * (1.0 + erf(y * 0.70710678));
     }
-    if (kind == 2u) {
+    if (kind == ACTIVATION_QUICK_GELU) {
         return y / (1.0 + exp(min(-1.702 * y, 80.0)));
     }
-    if (kind == 3u) {
+    if (kind == ACTIVATION_RELU) {
         return max(y, 0.0);
     }
     return y;

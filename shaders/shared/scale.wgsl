@@ -1,5 +1,7 @@
-// Scale of block `index`, counted row after row over the whole matrix. Expects the binding `scales`.
-// f16 values travel two to a word because `shader-f16` is optional in WebGPU and unpack2x16float is not.
+// Scales of blocks, two f16 to a word: `shader-f16` is optional in WebGPU, unpack2x16float is not.
+// Expects the binding `scales`.
+
+// The scale of block `index`, counted row after row over the whole matrix.
 fn scale_at(index: u32) -> f32 {
     let pair = unpack2x16float(scales[index / 2u]);
     return select(pair.x, pair.y, (index & 1u) == 1u);
@@ -10,8 +12,8 @@ fn scale_words(at: vec4<u32>) -> vec4<u32> {
     return vec4<u32>(scales[at.x], scales[at.y], scales[at.z], scales[at.w]);
 }
 
-// The scales of four blocks and of their next ones, two to a word, of words `at` on. Rows of an odd number of blocks
-// begin in the middle of a word every other time (`odd`), and their last block has no next one, whose scale is zero.
+// The scales of four blocks and of the block after each, two to a word, from words `at` on. Where a row has an odd number
+// of blocks, every other row begins in the middle of a word (`odd`). Without a next block (`!both`) its scale is zero.
 fn straddling_scales(at: vec4<u32>, odd: vec4<bool>, both: bool) -> vec4<u32> {
     let words = scale_words(at);
     let after = scale_words(at + select(vec4<u32>(0u), vec4<u32>(1u), odd & vec4<bool>(both)));

@@ -1,18 +1,18 @@
-// One 64×64 tile of x · Wᵀ: each thread has its results in registers, 32 columns (one block) a step. Both halves are
-// stored column by column, four tokens or rows to a vector, so that a thread has its 64 products from four reads.
-// Expects the bindings `x` and `info`, shared/halves.wgsl, shared/tile_main.wgsl, `row_of` of the end, and `weight_at` of the weight.
+// Loading and multiplying the tiles of a 64 × 64 tile of x · Wᵀ, 32 columns (one block) per step. Both tiles are stored
+// column by column, four tokens or rows per vector, so that a thread has its 64 products from four reads.
+// Expects the bindings `x` and `params`, shared/tile_memory.wgsl, shared/tile_main.wgsl, `row_of` of the epilogue, and
+// `weight_at` of the weight.
 fn load_x(local: u32, first_token: u32, first_col: u32) {
     let k = local % STEP;
     let col = first_col + k;
     for (var four = local / STEP; four < FOURS; four += 2u) {
         let token = first_token + four * 4u;
         var values = vec4<f32>(0.0);
-        // Columns past the end read as zero: whatever the padding of the last block holds cannot reach a
-        // result.
-        if (col < info[0].z) {
+        // Columns past the end read as zero, so that the padding of the last block cannot reach a result.
+        if (col < params.n_cols) {
             for (var i = 0u; i < 4u; i++) {
-                if (token + i < info[0].x) {
-                    values[i] = x[(token + i) * info[0].z + col];
+                if (token + i < params.n_tokens) {
+                    values[i] = x[(token + i) * params.n_cols + col];
                 }
             }
         }
@@ -20,7 +20,7 @@ fn load_x(local: u32, first_token: u32, first_col: u32) {
     }
 }
 
-// Four columns of four rows a thread, turned around.
+// Each thread loads four columns of four rows, transposed.
 fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
     let part = local % 8u;
     for (var four = local / 8u; four < FOURS; four += 8u) {
@@ -28,7 +28,7 @@ fn load_w(local: u32, first_row: u32, block: u32, blocks: u32) {
         for (var i = 0u; i < 4u; i++) {
             let row = row_of(first_row, four, i);
             var values = vec4<f32>(0.0);
-            if (row < info[0].y) {
+            if (row < params.n_rows) {
                 values = weight_at(row, block, blocks, part);
             }
             rows[i] = values;

@@ -1,25 +1,25 @@
-//! What a decoding step costs the CPU, which a GPU waits for.
+//! The CPU time of launching a decoding step, during which a GPU waits.
 
 use burn::tensor::{Device, Int, Tensor};
 use half::f16;
 use vmad_engine::{Host, SystemHost};
-use vmad_kernels::{Answer, Draw, QuantWeight, gpu_device};
+use vmad_kernels::{Draw, QuantWeight, SampledTokens, gpu_device};
 use vmad_model::config::LlamaConfig;
 use vmad_model::llama::{KvCache, Llama};
 use vmad_model::{Builder, Init, LoadedWeight, ModelError, WeightSource};
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Most tokens of a [`Decoder`].
+/// The most tokens of a [`Decoder`].
 const MAX_TOKENS: usize = 512;
 
-/// A language model as deep as is asked for and narrow, since a launch costs the same whatever its width. It
-/// decodes as the engine does: each token is chosen on the GPU and goes into the next step there.
+/// A narrow language model of a given depth: the cost of a launch does not depend on the width. It decodes as the engine
+/// does: each token is sampled on the GPU and embedded there for the next step.
 #[wasm_bindgen]
 pub struct Decoder {
     llm: Llama,
-    seen: KvCache,
-    answer: Answer,
+    cache: KvCache,
+    sampled: SampledTokens,
     last: Tensor<1, Int>,
     host: SystemHost,
 }
@@ -29,7 +29,7 @@ impl Decoder {
     /// A model of `n_layers` blocks on the GPU.
     ///
     /// # Errors
-    /// What is wrong with the GPU.
+    /// A GPU that cannot be used.
     pub async fn load(n_layers: usize) -> Result<Self, JsError> {
         let device = gpu_device().await?.0;
         let config = LlamaConfig {
@@ -45,30 +45,30 @@ impl Decoder {
             tie_embeddings: true,
         };
         let mut names = Vec::new();
-        let mut weights = Plain {
+        let mut weights = ArbitraryWeights {
             device: device.clone(),
         };
         let llm = Llama::new(&mut Builder::new(&mut weights, &mut names), &config)?;
         Ok(Self {
-            seen: KvCache::new(&config),
-            answer: Answer::new(MAX_TOKENS, &device),
+            cache: KvCache::new(&config),
+            sampled: SampledTokens::new(MAX_TOKENS, &device),
             last: Tensor::from_data([0, 0], &device),
             host: SystemHost::new(),
             llm,
         })
     }
 
-    /// One token more; the milliseconds that launching it took, its reading excepted.
+    /// Decodes one token; returns the milliseconds of its launches, without its readback.
     ///
     /// # Errors
     /// A full context; a result that cannot be read.
     pub async fn step(&mut self) -> Result<f64, JsError> {
         let start = self.host.now_ms();
         let x = self.llm.embed_chosen(self.last.clone().narrow(0, 0, 1));
-        let hidden = self.llm.forward(x.unsqueeze::<3>(), &mut self.seen)?;
+        let hidden = self.llm.forward(x.unsqueeze::<3>(), &mut self.cache)?;
         let [_, _, d_model] = hidden.dims();
         let logits = self.llm.logits(hidden.reshape([1, d_model]));
-        self.last = self.answer.next(logits, Draw::GREEDY);
+        self.last = self.sampled.next(logits, Draw::GREEDY);
         let spent = self.host.now_ms() - start;
         let read = self.last.clone().into_data_async().await;
         read.map_err(|error| JsError::new(&format!("{error:?}")))?;
@@ -76,12 +76,12 @@ impl Decoder {
     }
 }
 
-/// Weights that mean nothing: small numbers, matrices as int4 without its lowest value, which is not allowed.
-struct Plain {
+/// Arbitrary small weights; matrices are int4 without its lowest value, which is not allowed.
+struct ArbitraryWeights {
     device: Device,
 }
 
-impl WeightSource for Plain {
+impl WeightSource for ArbitraryWeights {
     fn take(&mut self, _: &str, shape: &[usize], _: Init) -> Result<LoadedWeight, ModelError> {
         let &[rows, cols] = shape else {
             let n: usize = shape.iter().product();

@@ -1,5 +1,5 @@
-//! Products of packed weights and parts of a model for a page that times them beside another
-//! runtime's (`npm run bench -- --only products`, `--only models`). Not part of what a visitor fetches.
+//! Products of packed weights and parts of a model for a page that times them beside another runtime's
+//! (`npm run bench -- --only products`, `--only models`). Visitors do not fetch this.
 
 mod decoder;
 mod model;
@@ -13,7 +13,7 @@ use vmad_kernels::Features;
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Makes the instance ready; runs by itself when it is created.
+/// Initialises the instance; runs when it is created.
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
@@ -21,8 +21,8 @@ pub fn start() {
     vmad_kernels::run_constructors();
 }
 
-/// Makes launches use no other optional features of the GPU than these, of those that it has; once a model or a
-/// product was loaded there.
+/// Restricts launches to these optional features of the GPU, where it has them. To be called after a model or a product was
+/// loaded there. Returns the enabled features.
 ///
 /// # Errors
 /// There is no GPU.
@@ -34,11 +34,11 @@ pub async fn use_features(subgroups: bool, packed: bool, f16: bool) -> Result<St
         packed: packed && adapter.features.packed,
         f16: f16 && adapter.features.f16,
     };
-    features.use_them();
+    features.enable();
     Ok(features.to_string())
 }
 
-/// A tensor of what the page gave, which must be as many values as the shape says.
+/// A tensor of the page's values.
 fn upload<const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],

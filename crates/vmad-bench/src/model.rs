@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::{read, upload};
 
-/// Files of a package on their way into a [`Model`].
+/// The files of a package for a [`Model`].
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Package {
@@ -20,7 +20,7 @@ pub struct Package {
 
 #[wasm_bindgen]
 impl Package {
-    /// No file yet.
+    /// A package without files.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
         Self::default()
@@ -32,11 +32,11 @@ impl Package {
     }
 }
 
-/// A model on a device, opened as a visitor's is, and what its language model has seen.
+/// A model on a device, opened as a visitor's is, with the cache of its language model.
 #[wasm_bindgen]
 pub struct Model {
     engine: Engine,
-    seen: KvCache,
+    cache: KvCache,
 }
 
 #[wasm_bindgen]
@@ -44,7 +44,7 @@ impl Model {
     /// Opens a package on the GPU or the CPU.
     ///
     /// # Errors
-    /// What is wrong with the package, or with the GPU.
+    /// A package or GPU that cannot be used.
     pub async fn load(gpu: bool, package: Package) -> Result<Self, JsError> {
         let choice = match gpu {
             true => DeviceChoice::Gpu,
@@ -55,8 +55,8 @@ impl Model {
         let cancel = CancelToken::new();
         let files = &package.files;
         let engine = Engine::open(files, chosen, host, &mut |_| (), &cancel).await?;
-        let seen = KvCache::new(&engine.config().llm);
-        Ok(Self { engine, seen })
+        let cache = KvCache::new(&engine.config().llm);
+        Ok(Self { engine, cache })
     }
 
     /// CLIP's hidden states at the taps, side by side.
@@ -67,7 +67,7 @@ impl Model {
     /// - output: `[grid², taps · d_model]`
     ///
     /// # Errors
-    /// Another number of values; a result that cannot be read.
+    /// A wrong number of values; a result that cannot be read.
     pub async fn clip(&self, pixels: Vec<f32>, prior: Vec<f32>) -> Result<Vec<f32>, JsError> {
         let config = &self.engine.config().clip;
         let side = config.image_size;
@@ -97,19 +97,19 @@ impl Model {
         read(self.engine.model().sam_encoder.forward(pixels)).await
     }
 
-    /// Forgets what the language model has seen, shows it tokens and gives the scores of the next.
+    /// Empties the cache, runs the language model over tokens and returns the logits of the next.
     ///
     /// # Shapes
     /// - output: `[vocab_size]`
     ///
     /// # Errors
-    /// No token, one that does not exist, more than there is room for; a result that cannot be read.
+    /// No token, an unknown one, more than the context holds; a result that cannot be read.
     pub async fn prefill(&mut self, ids: Vec<i32>) -> Result<Vec<f32>, JsError> {
-        self.seen = KvCache::new(&self.engine.config().llm);
-        self.hear(&ids).await
+        self.cache = KvCache::new(&self.engine.config().llm);
+        self.forward(&ids).await
     }
 
-    /// Shows the language model one token more and gives the scores of the next.
+    /// Runs the language model over one more token and returns the logits of the next.
     ///
     /// # Shapes
     /// - output: `[vocab_size]`
@@ -117,25 +117,25 @@ impl Model {
     /// # Errors
     /// As [`Self::prefill`].
     pub async fn step(&mut self, id: i32) -> Result<Vec<f32>, JsError> {
-        self.hear(&[id]).await
+        self.forward(&[id]).await
     }
 
-    /// Forgets all but the first `n` tokens.
+    /// Drops all tokens of the cache after the first `n`.
     pub fn rewind(&mut self, n: usize) {
-        self.seen.truncate(n);
+        self.cache.truncate(n);
     }
 
     fn device(&self) -> &Device {
         &self.engine.device().device
     }
 
-    async fn hear(&mut self, ids: &[i32]) -> Result<Vec<f32>, JsError> {
+    async fn forward(&mut self, ids: &[i32]) -> Result<Vec<f32>, JsError> {
         if ids.is_empty() {
             return Err(JsError::new("no token"));
         }
         let llm = &self.engine.model().llm;
         let x = llm.embed(ids, &self.engine.device().device)?;
-        let hidden = llm.forward(x.unsqueeze::<3>(), &mut self.seen)?;
+        let hidden = llm.forward(x.unsqueeze::<3>(), &mut self.cache)?;
         let [_, n, d_model] = hidden.dims();
         let last = hidden.narrow(1, n - 1, 1).reshape([1, d_model]);
         read(llm.logits(last)).await

@@ -19,12 +19,11 @@ pub struct Product {
 impl Product {
     /// Uploads a matrix of `rows` × `cols` whose values have `bits` bits, 4 or 8, to the GPU or the CPU.
     ///
-    /// `values` holds a row's blocks of 32 columns one after the other: signed bytes, or nibbles plus
-    /// eight, the lower first. `scales` holds one f16 a block. Whoever calls compares what comes out: no
-    /// self-test runs first.
+    /// `values` holds a row's blocks of 32 columns one after the other: signed bytes, or nibbles plus eight, the lower first.
+    /// `scales` holds one f16 per block. No self-test runs first: the caller compares results.
     ///
     /// # Errors
-    /// What is wrong with the matrix, or with the GPU.
+    /// A matrix or GPU that cannot be used.
     pub async fn load(
         gpu: bool,
         bits: u8,

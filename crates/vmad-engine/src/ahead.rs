@@ -9,7 +9,7 @@ use std::task::Poll;
 use burn::tensor::{Int, Tensor};
 use futures::FutureExt;
 use futures::future::{MaybeDone, maybe_done};
-use vmad_kernels::{Answer, DeviceKind, Reading};
+use vmad_kernels::{DeviceKind, Readback, SampledTokens};
 use vmad_model::llama::KvCache;
 
 use crate::sampling::Dice;
@@ -48,14 +48,14 @@ struct Step {
     heard: usize,
     /// The token and its mark, `[2]`.
     chosen: Tensor<1, Int>,
-    reading: MaybeDone<Reading>,
+    reading: MaybeDone<Readback>,
 }
 
 /// Tokens of an answer, one after the other.
 pub(crate) struct Tokens<'a> {
     brain: &'a Brain<'a>,
     dice: Dice,
-    answer: Answer,
+    answer: SampledTokens,
     /// Chosen and not taken yet.
     steps: VecDeque<Step>,
     /// How many were chosen in all.
@@ -74,7 +74,7 @@ impl<'a> Tokens<'a> {
     pub fn new(brain: &'a Brain<'a>, standing: Standing, generation: &Generation) -> Self {
         Self {
             dice: Dice::new(generation),
-            answer: Answer::new(generation.max_new_tokens, brain.device),
+            answer: SampledTokens::new(generation.max_new_tokens, brain.device),
             steps: VecDeque::new(),
             n_chosen: 0,
             most: generation.max_new_tokens,
@@ -141,7 +141,7 @@ impl<'a> Tokens<'a> {
         let chosen = self.answer.next(standing.logits, draw);
         self.n_chosen += 1;
         self.last = Some(chosen.clone());
-        let mut reading = maybe_done(Reading::new(chosen.clone().into_data_async()));
+        let mut reading = maybe_done(Readback::new(chosen.clone().into_data_async()));
         // Once, so that the copy is on its way before the next step is launched.
         poll_fn(|context| {
             let _ = reading.poll_unpin(context);
@@ -168,7 +168,7 @@ impl<'a> Tokens<'a> {
 }
 
 /// A token and its mark.
-fn pair(read: <Reading as Future>::Output) -> Result<[i32; 2], EngineError> {
+fn pair(read: <Readback as Future>::Output) -> Result<[i32; 2], EngineError> {
     let failed = |reason: String| EngineError::Readback {
         stage: Stage::Generate,
         reason,

@@ -130,7 +130,9 @@ pub async fn choose_knowing(
         DeviceChoice::Cpu => Ok(Chosen::cpu()),
         DeviceChoice::Gpu => {
             let (device, info) = adapter(hint).await.map_err(EngineError::Device)?;
-            settle(&device, &info).await.map_err(EngineError::Device)?;
+            select_features(&device, &info)
+                .await
+                .map_err(EngineError::Device)?;
             let reason = DeviceReason::Requested;
             Ok(Chosen::gpu(device, &info, reason, "as requested"))
         }
@@ -160,7 +162,7 @@ async fn automatic(hint: Option<&GpuHint>) -> Chosen {
     if info.software {
         return emulated(name);
     }
-    match settle(&device, &info).await {
+    match select_features(&device, &info).await {
         Ok(_) => Chosen::gpu(device, &info, DeviceReason::HardwareGpu, "a hardware GPU"),
         Err(error) => {
             let note = format!("the GPU failed its test: {error}");
@@ -191,10 +193,10 @@ async fn set_up() -> Result<(Device, AdapterInfo), KernelError> {
 }
 
 #[cfg(feature = "gpu")]
-use vmad_kernels::settle;
+use vmad_kernels::select_features;
 
 #[cfg(not(feature = "gpu"))]
-async fn settle(_: &Device, _: &AdapterInfo) -> Result<(), KernelError> {
+async fn select_features(_: &Device, _: &AdapterInfo) -> Result<(), KernelError> {
     Ok(())
 }
 

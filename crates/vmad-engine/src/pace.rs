@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use burn::tensor::Tensor;
-use vmad_kernels::Reading;
+use vmad_kernels::Readback;
 
 use crate::stream::Emitter;
 use crate::{CancelToken, EngineError, Event, Host, Stage};
@@ -62,7 +62,7 @@ pub(crate) async fn read<const D: usize>(
     tensor: Tensor<D>,
 ) -> Result<Vec<f32>, EngineError> {
     let failed = |reason: String| EngineError::Readback { stage, reason };
-    let data = Reading::new(tensor.into_data_async())
+    let data = Readback::new(tensor.into_data_async())
         .await
         .map_err(|error| failed(error.to_string()))?;
     let values = data

@@ -1,7 +1,7 @@
 //! Inspections of nothing, so that the first one of something need not wait for a compiler.
 
 use futures::StreamExt;
-use vmad_kernels::{DeviceKind, Rehearsal};
+use vmad_kernels::{DeviceKind, PipelinePrecompile};
 use vmad_prep::RgbImage;
 use vmad_prep::overlay::colour;
 
@@ -22,10 +22,9 @@ impl Engine {
         let DeviceKind::Gpu { software, .. } = self.chosen.kind else {
             return Ok(false);
         };
-        let rehearsal = Rehearsal::begin(&self.chosen.device).await;
-        if let Some(rehearsal) = rehearsal.map_err(EngineError::Device)? {
-            self.inspect_nothing(cancel).await?;
-            rehearsal.compiled().await.map_err(EngineError::Device)?;
+        if let Some(precompile) = PipelinePrecompile::new(&self.chosen.device) {
+            precompile.launches(self.inspect_nothing(cancel)).await?;
+            precompile.compiled().await.map_err(EngineError::Device)?;
         }
         // An inspection takes seconds where the GPU is emulated.
         if !software {

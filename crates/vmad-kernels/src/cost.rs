@@ -1,39 +1,39 @@
-//! What a launch asks of a device, counted from its sizes: how large a submission may grow, and how far a
-//! shader is from what its sizes demand at least.
+//! The arithmetic and memory cost of a launch, counted from its sizes: it limits the length of a submission, and shows how
+//! far a shader is from the roofline.
 
-use crate::QuantKind;
 use crate::reference::AttentionSizes;
+use crate::weight::QuantKind;
 
 /// Operations on floats, a multiply-add being two, and bytes of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Additions, multiplications and the like.
     pub operations: f64,
-    /// Read or written.
+    /// Bytes read or written.
     pub bytes: f64,
 }
 
-/// A weak GPU, as an integrated one of some years ago: operations and bytes a second.
+/// A weak integrated GPU: operations and bytes per second.
 const WEAK: Cost = Cost {
     operations: 1e12,
     bytes: 50e9,
 };
 
-/// Most milliseconds of a submission on a weak GPU. An operating system resets a device that does not answer
-/// for about two seconds, and a page is drawn between two submissions.
+/// The longest submission on a weak GPU, milliseconds. An operating system resets a device that does not respond for about
+/// two seconds, and a page is drawn between two submissions.
 pub const SUBMISSION_MS: f64 = 200.0;
 
 impl Cost {
-    /// Milliseconds on a weak GPU (1 TFLOP/s, 50 GB/s), which computes and loads at the same time.
+    /// Milliseconds on a weak GPU (1 TFLOP/s, 50 GB/s) that overlaps arithmetic and memory.
     #[must_use]
     pub fn weak_ms(self) -> f64 {
         let by_operations = self.operations / WEAK.operations;
         by_operations.max(self.bytes / WEAK.bytes) * 1e3
     }
 
-    /// Whether a weak GPU waits for its memory.
+    /// Whether memory limits a weak GPU.
     #[must_use]
-    pub fn is_bound_by_memory(self) -> bool {
+    pub fn is_memory_bound(self) -> bool {
         self.bytes / WEAK.bytes > self.operations / WEAK.operations
     }
 }
@@ -41,44 +41,40 @@ impl Cost {
 /// The two costs of a launch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
-    /// Each input read and each result written once, nothing computed in vain.
-    pub floor: Cost,
-    /// What the shader's threads compute and load, caches aside: padding of tiles, and what several
-    /// workgroups load again.
-    pub asked: Cost,
+    /// The lower bound: each input read once, each result written once, no padding.
+    pub roofline_min: Cost,
+    /// What the shader's threads compute and load, without caches: with the padding of tiles and the inputs that several
+    /// workgroups load.
+    pub actual: Cost,
 }
 
 const F32: f64 = 4.0;
 
-/// Up to this many tokens a product streams the weights through `matvec_*`; the tile of `matmul_*`
-/// would be mostly empty.
+/// Up to this many tokens a product takes `matvec_*`; the tile of `matmul_*` would be mostly empty.
 pub(crate) const MATVEC_TOKENS: usize = 4;
 
-/// Tokens and rows of a tile of `matmul_*`, and rows of a workgroup of `matvec_*`.
-const MATMUL_TILE: usize = 64;
-const MATVEC_ROWS: usize = 8;
-
-/// Up to this many queries attention gives a workgroup one of them and a part of the keys.
+/// Up to this many queries attention takes `attention_decode`.
 pub(crate) const DECODE_QUERIES: usize = 4;
 
-/// Queries and keys of a tile of attention, and columns that it computes at a time.
-const ATTENTION_TILE: usize = 32;
+// From the shaders: MATMUL_TILE, tokens and rows of a tile of `matmul_*`; MATVEC_ROWS, rows of a workgroup of `matvec_*`;
+// ATTENTION_TILE, queries and keys of a tile of attention, and the columns of a chunk.
+include!(concat!(env!("OUT_DIR"), "/tiles.rs"));
 
-/// A product with a packed weight, by whichever shader takes it.
+/// A product with a packed weight, by the shader that takes this many tokens.
 #[must_use]
 pub fn product(kind: QuantKind, [tokens, rows, cols]: [usize; 3]) -> Work {
     let of = |a: usize, b: usize| a as f64 * b as f64;
     // A scale of two bytes for each block.
     let row_bytes = cols.div_ceil(32) as f64 * (4.0 * kind.words_per_block() as f64 + 2.0);
     let results = of(tokens, rows);
-    let floor = Cost {
+    let roofline_min = Cost {
         operations: 2.0 * results * cols as f64,
         bytes: rows as f64 * row_bytes + F32 * (of(tokens, cols) + results),
     };
-    let asked = if tokens <= MATVEC_TOKENS {
+    let actual = if tokens <= MATVEC_TOKENS {
         let groups = rows.div_ceil(MATVEC_ROWS);
         Cost {
-            operations: floor.operations,
+            operations: roofline_min.operations,
             bytes: tokens as f64 * (rows as f64 * row_bytes + F32 * of(groups, cols))
                 + F32 * results,
         }
@@ -92,10 +88,13 @@ pub fn product(kind: QuantKind, [tokens, rows, cols]: [usize; 3]) -> Work {
                 + F32 * results,
         }
     };
-    Work { floor, asked }
+    Work {
+        roofline_min,
+        actual,
+    }
 }
 
-/// Attention of all queries to all keys; `share` of them where a mask hides the rest.
+/// Attention, of which a mask leaves the fraction `share` of all pairs of query and key visible.
 #[must_use]
 pub fn attention(sizes: AttentionSizes, share: f64) -> Work {
     let of = |numbers: [usize; 3]| numbers.iter().map(|n| *n as f64).product::<f64>();
@@ -111,14 +110,14 @@ pub fn attention(sizes: AttentionSizes, share: f64) -> Work {
     let pairs = of([n_heads, n_q, n_k]) * batch as f64 * share;
     let queries = of([batch, n_heads, n_q]) * (d_head + d_value) as f64;
     let keys = of([batch, n_kv_heads, n_k]) * (d_head + d_value) as f64;
-    let floor = Cost {
+    let roofline_min = Cost {
         operations: 2.0 * pairs * (d_head + d_value) as f64,
         bytes: F32 * (queries + keys),
     };
     let padded = |n: usize| n.next_multiple_of(ATTENTION_TILE) as f64;
-    let asked = if n_q <= DECODE_QUERIES {
+    let actual = if n_q <= DECODE_QUERIES {
         Cost {
-            operations: floor.operations,
+            operations: roofline_min.operations,
             bytes: F32 * (queries + pairs * (d_head + d_value) as f64),
         }
     } else {
@@ -129,26 +128,29 @@ pub fn attention(sizes: AttentionSizes, share: f64) -> Work {
             bytes: F32 * (queries + tiles * n_k as f64 * share * (d_head + d_value) as f64),
         }
     };
-    Work { floor, asked }
+    Work {
+        roofline_min,
+        actual,
+    }
 }
 
-/// Tokens of a product that may go into one launch.
+/// The most tokens of a product in one launch that stays below [`SUBMISSION_MS`].
 #[cfg(any(feature = "wgpu", test))]
-pub(crate) fn most_tokens(kind: QuantKind, rows: usize, cols: usize) -> usize {
-    let tile = product(kind, [MATMUL_TILE, rows, cols]).asked.weak_ms();
+pub(crate) fn max_tokens(kind: QuantKind, rows: usize, cols: usize) -> usize {
+    let tile = product(kind, [MATMUL_TILE, rows, cols]).actual.weak_ms();
     MATMUL_TILE * ((SUBMISSION_MS / tile) as usize).max(1)
 }
 
-/// What was launched and not submitted yet.
+/// The length of what was launched since the last submission.
 #[cfg(any(feature = "wgpu", test))]
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Meter {
+pub(crate) struct SubmissionMeter {
     pub ms: f64,
 }
 
 #[cfg(any(feature = "wgpu", test))]
-impl Meter {
-    /// Counts a launch. Whether what came before it has to be submitted first.
+impl SubmissionMeter {
+    /// Counts a launch; returns whether the launches before it have to be submitted first.
     pub fn add(&mut self, cost: Cost) -> bool {
         let ms = cost.weak_ms();
         let is_full = self.ms > 0.0 && self.ms + ms > SUBMISSION_MS;
@@ -161,12 +163,11 @@ impl Meter {
 mod tests {
     use super::*;
 
-    /// Launches of which the largest is as long as a submission may be: whatever their order, no submission
-    /// is longer.
+    /// Launches of up to the longest submission, in random order: no submission is longer.
     #[test]
     fn submissions_stay_short() {
         let mut seed: u32 = 7;
-        let (mut meter, mut submission) = (Meter::default(), 0.0);
+        let (mut meter, mut submission) = (SubmissionMeter::default(), 0.0);
         for _ in 0..10_000 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let cost = Cost {
@@ -185,30 +186,21 @@ mod tests {
     fn a_launch_that_is_too_long_is_divided() {
         // The largest matrix of LLaMA-7B, gate and values, over a full context.
         let (rows, cols) = (22_016, 4096);
-        let most = most_tokens(QuantKind::Q4, rows, cols);
+        let most = max_tokens(QuantKind::Q4, rows, cols);
         assert!(most.is_multiple_of(MATMUL_TILE) && most < 2048, "{most}");
-        let ms = |tokens| product(QuantKind::Q4, [tokens, rows, cols]).asked.weak_ms();
+        let ms = |tokens| {
+            product(QuantKind::Q4, [tokens, rows, cols])
+                .actual
+                .weak_ms()
+        };
         assert!(ms(most) <= SUBMISSION_MS);
         assert!(ms(most + MATMUL_TILE) > SUBMISSION_MS);
         // One that is small is not.
-        assert!(most_tokens(QuantKind::Q8, 128, 128) > 1 << 20);
-    }
-
-    /// The sizes of tiles stand in the shaders.
-    #[cfg(feature = "wgpu")]
-    #[test]
-    fn tiles_are_the_shaders() {
-        use crate::gpu::{ATTENTION_32, MATMUL_Q4, MATMUL_Q8, MATVEC_Q4, MATVEC_Q8};
-        let tiles = |shaders: &[&crate::gpu::Shader], tile: usize| {
-            assert!(shaders.iter().all(|shader| shader.tile() == tile));
-        };
-        tiles(&[&MATMUL_Q4, &MATMUL_Q8], MATMUL_TILE);
-        tiles(&[&MATVEC_Q4, &MATVEC_Q8], MATVEC_ROWS);
-        tiles(&[&ATTENTION_32], ATTENTION_TILE);
+        assert!(max_tokens(QuantKind::Q8, 128, 128) > 1 << 20);
     }
 
     #[test]
-    fn floors_are_below_what_is_asked() {
+    fn the_roofline_is_a_lower_bound() {
         for sizes in [
             [1, 4096, 4096],
             [3, 70, 33],
@@ -216,13 +208,19 @@ mod tests {
             [4096, 5120, 1280],
         ] {
             for kind in [QuantKind::Q4, QuantKind::Q8] {
-                let Work { floor, asked } = product(kind, sizes);
-                assert!(floor.operations <= asked.operations, "{sizes:?}");
-                assert!(floor.bytes <= asked.bytes, "{sizes:?}");
+                let Work {
+                    roofline_min,
+                    actual,
+                } = product(kind, sizes);
+                assert!(roofline_min.operations <= actual.operations, "{sizes:?}");
+                assert!(roofline_min.bytes <= actual.bytes, "{sizes:?}");
             }
         }
-        let Work { floor, .. } = product(QuantKind::Q4, [1, 4096, 4096]);
-        assert_eq!(floor.operations, 2.0 * 4096.0 * 4096.0);
-        assert_eq!(floor.bytes, 4096.0 * 4096.0 * 0.5625 + 2.0 * 4096.0 * 4.0);
+        let Work { roofline_min, .. } = product(QuantKind::Q4, [1, 4096, 4096]);
+        assert_eq!(roofline_min.operations, 2.0 * 4096.0 * 4096.0);
+        assert_eq!(
+            roofline_min.bytes,
+            4096.0 * 4096.0 * 0.5625 + 2.0 * 4096.0 * 4.0
+        );
     }
 }

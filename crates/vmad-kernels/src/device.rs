@@ -1,14 +1,14 @@
-//! Which device computes, and what is known about it.
+//! The devices, and their description.
 
 use std::fmt;
 
 use burn::tensor::Device;
 
-use crate::Features;
 #[cfg(feature = "wgpu")]
-use crate::KernelError;
+use crate::error::KernelError;
+use crate::features::Features;
 
-/// What a graphics adapter says about itself. Browsers may leave every text blank.
+/// Description of a graphics adapter. Browsers may leave every text blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterInfo {
     /// Name of the adapter, e.g. `NVIDIA GeForce RTX 4070`.
@@ -19,11 +19,11 @@ pub struct AdapterInfo {
     pub device_type: String,
     /// Graphics API, e.g. `vulkan`, `webgpu`.
     pub backend: String,
-    /// A GPU that is emulated on the CPU: tens of times slower than the CPU backend.
+    /// Emulated on the CPU: tens of times slower than the CPU backend.
     pub software: bool,
-    /// The largest buffer that a shader can address, in bytes. A packed weight must fit.
+    /// The largest buffer that a shader can bind, in bytes. A packed weight must fit.
     pub max_binding_bytes: u64,
-    /// What it has beyond that, of what the shaders can use.
+    /// Its optional features that shaders can use.
     pub features: Features,
 }
 
@@ -89,11 +89,11 @@ pub fn is_software_name(name: &str) -> bool {
             .any(|word| word == "warp")
 }
 
-/// Runs what other crates (cubecl's, above all) have registered to run before `main`; once, when a wasm
-/// module starts.
+/// Runs the constructors that other crates, cubecl above all, have registered to run before `main`. Call it when a wasm
+/// module starts; later calls do nothing.
 ///
-/// Were it not called from within, the linker would take the module for a command and make *every* call
-/// from JavaScript run all constructors again, which costs milliseconds each time.
+/// Without this call the linker treats the module as a command and runs all constructors again in *every* call from
+/// JavaScript, which costs milliseconds each time.
 #[cfg(target_family = "wasm")]
 pub fn run_constructors() {
     use std::sync::Once;
@@ -121,14 +121,15 @@ pub fn libtorch_device() -> Device {
     Device::libtorch()
 }
 
-/// Launches that are handed to a browser's GPU process at once, unless [`crate::cost`] ends a submission before: each
-/// submission costs the page's processor as much as many launches. `npm run bench -- --only models` tells what launching takes.
+/// Launches per submission, unless [`crate::cost`] ends it earlier: a submission costs the page's processor as much as many
+/// launches. `npm run bench -- --only models` measures it.
 #[cfg(feature = "wgpu")]
 const LAUNCHES: usize = 128;
 
 /// The graphics adapter with the most power, initialised.
 ///
-/// From here on launches use those of its optional features that round nothing; [`settle`](crate::settle) tries them all.
+/// Launches then use those of its optional features that do not round; [`select_features`](crate::select_features) tries all
+/// of them.
 ///
 /// An adapter can be initialised once per process (once per wasm instance in a browser); later
 /// calls return the device of the first. A device that was lost needs a new process or instance.
@@ -144,7 +145,7 @@ pub async fn gpu_device() -> Result<(Device, AdapterInfo), KernelError> {
         return Ok(first.clone());
     }
     #[cfg(target_family = "wasm")]
-    let asking = crate::features::Asking::begin();
+    let patch = crate::webgpu_shim::RequestDevicePatch::begin();
     let (device, setup) = Device::wgpu_options()
         .tasks_max(LAUNCHES)
         .init_with_setup_async()
@@ -153,11 +154,11 @@ pub async fn gpu_device() -> Result<(Device, AdapterInfo), KernelError> {
             reason: error.to_string(),
         })?;
     #[cfg(target_family = "wasm")]
-    let features = asking.granted(&setup);
+    let features = patch.granted(&setup);
     #[cfg(not(target_family = "wasm"))]
     let features = native_features(&setup);
     let info = describe(&setup, features);
-    features.exact().use_them();
+    features.exact().enable();
     Ok(FIRST.get_or_init(|| (device, info)).clone())
 }
 
@@ -168,7 +169,7 @@ fn native_features(setup: &burn::tensor::wgpu::WgpuSetup) -> Features {
     let features = setup.device.features();
     Features {
         subgroups: features.contains(wgpu::Features::SUBGROUP),
-        // naga spells it out where the driver has nothing for it.
+        // naga emulates it where the driver lacks it.
         packed: true,
         f16: features.contains(wgpu::Features::SHADER_F16),
     }
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_reads_well() {
+    fn devices_are_described() {
         let gpu = DeviceKind::Gpu {
             name: String::new(),
             software: true,

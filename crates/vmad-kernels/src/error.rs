@@ -17,13 +17,13 @@ pub enum KernelError {
     /// There is no usable GPU, or the driver refused it.
     #[error("no GPU can be used: {reason}")]
     Adapter {
-        /// What the driver layer said.
+        /// The driver layer's message.
         reason: String,
     },
-    /// A browser refused to compile a shader.
+    /// A browser rejected a shader.
     #[error("a shader cannot be compiled on this device: {reason}")]
     Pipeline {
-        /// What the browser said.
+        /// The browser's message.
         reason: String,
     },
     /// Reading a result back failed.
@@ -31,7 +31,7 @@ pub enum KernelError {
     Readback {
         /// The operation.
         op: &'static str,
-        /// What the backend said.
+        /// The backend's message.
         reason: String,
     },
     /// The self-test found a result of the wrong length.
@@ -53,7 +53,7 @@ pub enum KernelError {
         index: usize,
         /// What the device computed.
         actual: f32,
-        /// What the CPU reference says.
+        /// The value of the CPU reference.
         expected: f32,
     },
 }

@@ -1,28 +1,22 @@
-//! What adapters may have beyond what every one has, and which of it the shaders use.
-
-#[cfg(all(target_family = "wasm", feature = "wgpu"))]
-mod browser;
+//! Optional features of adapters, and which of them launches use.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-#[cfg(all(target_family = "wasm", feature = "wgpu"))]
-pub(crate) use browser::Asking;
-
-/// Features of a graphics adapter for which shaders have variants.
+/// Optional features of a graphics adapter for which shaders have variants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features {
-    /// Sums over the threads that run side by side, without memory between them: WebGPU's `subgroups`.
+    /// Sums over the threads of a subgroup without workgroup memory: WebGPU's `subgroups`.
     pub subgroups: bool,
-    /// Products of four bytes with four others in one instruction: WebGPU's `packed_4x8_integer_dot_product`.
-    /// Products of many tokens then round their inputs to 16 bits of a block's largest.
+    /// Dot products of four bytes in one instruction: WebGPU's `packed_4x8_integer_dot_product`. Products of many tokens
+    /// then round their inputs to 16 bits, relative to the largest of their block.
     pub packed: bool,
     /// Half precision: WebGPU's `shader-f16`. Products of many tokens then round inputs and weights to 11 bits.
     pub f16: bool,
 }
 
-/// Those that launches use, as [`Features::bits`] numbers them.
-static USED: AtomicU8 = AtomicU8::new(0);
+/// The features that launches use, as [`Features::bits`].
+static ENABLED: AtomicU8 = AtomicU8::new(0);
 
 impl Features {
     /// Nothing beyond what WebGPU guarantees.
@@ -40,18 +34,18 @@ impl Features {
         }
     }
 
-    /// What launches use: nothing until an adapter is set up.
+    /// The features that launches use: none until an adapter is set up.
     #[must_use]
-    pub fn used() -> Self {
-        Self::of_bits(USED.load(Ordering::Relaxed))
+    pub fn enabled() -> Self {
+        Self::of_bits(ENABLED.load(Ordering::Relaxed))
     }
 
     /// Makes launches of this process use these features, which the adapter must have.
-    pub fn use_them(self) {
-        USED.store(self.bits(), Ordering::Relaxed);
+    pub fn enable(self) {
+        ENABLED.store(self.bits(), Ordering::Relaxed);
     }
 
-    /// Those under which products are sums in single precision.
+    /// Without the features under which products round their inputs.
     #[must_use]
     pub fn exact(self) -> Self {
         Self {
@@ -61,8 +55,8 @@ impl Features {
         }
     }
 
-    /// What one input of a product of many tokens may be off by, of the largest near it: nothing where it is kept in
-    /// single precision.
+    /// The relative rounding error of an input of a product of many tokens, relative to the largest of its block; 0 in single
+    /// precision.
     #[must_use]
     pub fn rounding(self) -> f32 {
         match self {
@@ -72,13 +66,13 @@ impl Features {
         }
     }
 
-    /// Whether an adapter that has these features can run what asks for those.
+    /// Whether these features include all of `others`.
     #[cfg(feature = "wgpu")]
-    pub(crate) fn contain(self, asked: Self) -> bool {
-        asked.bits() & !self.bits() == 0
+    pub(crate) fn contains(self, others: Self) -> bool {
+        others.bits() & !self.bits() == 0
     }
 
-    /// What a shader that uses them begins with: naga takes subgroups without, and refuses the directive.
+    /// The directives of a shader that uses these features. naga supports subgroups without a directive and rejects it.
     #[cfg(feature = "wgpu")]
     pub(crate) fn directives(self) -> String {
         let subgroups = self.subgroups && cfg!(target_family = "wasm");

@@ -1,9 +1,9 @@
-//! The operations in plain Rust, slow and in double precision: what every backend is held against.
-//! Those on packed weights are in `vmad_quant`. Compiled for size: they run once, in the self-test.
+//! The operations in plain, slow, double-precision Rust: the reference of every backend. Those on packed weights are in
+//! `vmad_quant`. Compiled for size (`#[cold]`): they run once, in the self-test.
 
 use std::cmp::Ordering;
 
-use crate::{Activation, Draw, Stepping};
+use crate::types::{Activation, Conv2dOptions, Draw};
 
 /// [`crate::layer_norm`] of rows of `weight.len()` numbers.
 #[must_use]
@@ -152,8 +152,8 @@ pub struct AttentionSizes {
     pub d_value: usize,
 }
 
-/// [`crate::attention`] on contiguous numbers. `bias` tells what is added to the score of batch, head,
-/// query and key, or that the query does not see the key.
+/// [`crate::attention`] on contiguous numbers. `bias` returns what is added to the score of batch, head, query and key;
+/// `None` hides the key from the query.
 #[must_use]
 #[cold]
 pub fn attention(
@@ -245,7 +245,11 @@ pub struct ConvSizes {
 /// [`crate::conv2d`] on contiguous numbers; no bias where it is empty.
 #[must_use]
 #[cold]
-pub fn conv2d([x, weight, bias]: [&[f32]; 3], sizes: ConvSizes, stepping: Stepping) -> Vec<f32> {
+pub fn conv2d(
+    [x, weight, bias]: [&[f32]; 3],
+    sizes: ConvSizes,
+    options: Conv2dOptions,
+) -> Vec<f32> {
     let ConvSizes {
         batch,
         c_in,
@@ -253,11 +257,11 @@ pub fn conv2d([x, weight, bias]: [&[f32]; 3], sizes: ConvSizes, stepping: Steppi
         size: [height, width],
         kernel,
     } = sizes;
-    let Stepping {
+    let Conv2dOptions {
         stride,
         padding,
         groups,
-    } = stepping;
+    } = options;
     let along = |size: usize| (size + 2 * padding - kernel) / stride + 1;
     let (per_group, n_down, n_across) = (c_in / groups, along(height), along(width));
     let mut out = Vec::with_capacity(batch * c_out * n_down * n_across);
@@ -392,12 +396,12 @@ pub fn region_attention(
     out
 }
 
-/// [`crate::Answer::next`] from one row of scores, after the ids `said`; 0 where there are no scores.
+/// [`crate::SampledTokens::next`] from one row of scores, after the ids `sampled`; 0 where there are no scores.
 #[must_use]
-pub fn sample(logits: &[f32], said: &[i32], draw: &Draw) -> usize {
+pub fn sample(logits: &[f32], sampled: &[i32], draw: &Draw) -> usize {
     let mut ranked: Vec<(usize, f32)> = logits.iter().copied().enumerate().collect();
     if draw.repetition_penalty != 1.0 {
-        penalise(&mut ranked, said, draw.repetition_penalty);
+        penalise(&mut ranked, sampled, draw.repetition_penalty);
     }
     if draw.temperature <= 0.0 {
         let better = |best: (usize, f32), next: (usize, f32)| match next.1.total_cmp(&best.1) {
@@ -435,12 +439,12 @@ pub fn sample(logits: &[f32], said: &[i32], draw: &Draw) -> usize {
     first
 }
 
-/// Keskar et al. 2019 (CTRL); a token that was said twice counts once.
-fn penalise(scores: &mut [(usize, f32)], said: &[i32], penalty: f32) {
-    let mut said = said.to_vec();
-    said.sort_unstable();
-    said.dedup();
-    for id in said {
+/// Keskar et al. 2019 (CTRL); a token that was sampled twice is penalised once.
+fn penalise(scores: &mut [(usize, f32)], sampled: &[i32], penalty: f32) {
+    let mut sampled = sampled.to_vec();
+    sampled.sort_unstable();
+    sampled.dedup();
+    for id in sampled {
         let score = usize::try_from(id).ok().and_then(|id| scores.get_mut(id));
         if let Some((_, score)) = score {
             *score = match *score > 0.0 {

@@ -2,7 +2,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::f16;
 use vmad_quant::{BLOCK, BlockShape, check_q4, check_q8};
 
-use crate::KernelError;
+use crate::error::KernelError;
 
 /// How the values of a [`QuantWeight`] are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

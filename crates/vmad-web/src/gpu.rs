@@ -1,5 +1,5 @@
-//! What the browser tells about its GPU. wgpu passes on less of it, and only once the GPU is set
-//! up, which is wasted time where the GPU is then not taken.
+//! The browser's description of its GPU. wgpu passes on less of it, and only after device initialisation, which is wasted
+//! time where the GPU is then not chosen.
 
 use serde::Serialize;
 use vmad_engine::{GpuHint, is_software_name};
@@ -8,7 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::failure::words;
 
-/// The options that wgpu, too, asks with, so that both are told of the same adapter.
+/// The options of wgpu's own request, so that both get the same adapter.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AdapterOptions {
@@ -33,11 +33,11 @@ extern "C" {
     type Adapter;
     #[wasm_bindgen(method, getter)]
     fn info(this: &Adapter) -> Option<AdapterInfo>;
-    /// Where older browsers tell it.
+    /// Where older browsers have this property.
     #[wasm_bindgen(method, getter, js_name = isFallbackAdapter)]
     fn is_fallback_adapter(this: &Adapter) -> Option<bool>;
 
-    /// Each of these may be blank.
+    /// Each text may be blank.
     type AdapterInfo;
     #[wasm_bindgen(method, getter)]
     fn vendor(this: &AdapterInfo) -> Option<String>;
@@ -51,8 +51,8 @@ extern "C" {
     fn is_fallback(this: &AdapterInfo) -> Option<bool>;
 }
 
-/// Looks which GPU the browser would give.
-pub(crate) async fn look() -> GpuHint {
+/// Requests the adapter that wgpu would get, and describes it.
+pub(crate) async fn probe_adapter() -> GpuHint {
     match request().await {
         Ok(adapter) => describe(&adapter),
         Err(reason) => GpuHint::Missing { reason },

@@ -38,7 +38,7 @@ impl WasmInspector {
         on_event: Function,
     ) -> Result<Self, JsValue> {
         let choice = message::from_js(device)?;
-        let hint = crate::gpu::look().await;
+        let hint = crate::gpu::probe_adapter().await;
         let chosen = choose_knowing(choice, Some(&hint))
             .await
             .map_err(Failure::from)?;

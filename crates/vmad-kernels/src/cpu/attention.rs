@@ -1,4 +1,4 @@
-//! Attention on the CPU backend: a tile of queries at a time, whose scores stay in the cache.
+//! Attention on the CPU backend: one tile of queries at a time, whose scores stay in the processor's cache.
 
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
@@ -7,9 +7,9 @@ use wide::f32x4;
 
 use super::gemm::gemm;
 use super::lanes::{each, exp_sum, largest};
-use super::product::numbers;
-use super::{chunks, tensor};
-use crate::attention::AttentionOps;
+use super::tensors::{chunks, numbers, tensor};
+use crate::backend::AttentionOps;
+use crate::types::Visibility;
 
 /// Scores of a tile of queries, in bytes: a share of a second-level cache.
 const SCORE_BYTES: usize = 128 * 1024;
@@ -18,11 +18,11 @@ const SCORE_BYTES: usize = 128 * 1024;
 const QUERIES: [usize; 2] = [8, 128];
 
 /// What is added to scores.
-enum Added {
-    Nothing,
+enum Bias {
+    None,
     /// `[1 or batch, 1 or n_heads, n_q, n_k]`
-    Bias(FlexTensor),
-    /// Of the key's row, then of its column, `[batch, n_heads, n_q, 2·side]`.
+    Pairs(FlexTensor),
+    /// Numbers of the key's row, then of its column, `[batch, n_heads, n_q, 2·side]`.
     Relative(FlexTensor),
 }
 
@@ -36,7 +36,7 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn new(x: &'a FlexTensor) -> Self {
         let (shape, layout) = (x.layout().shape(), x.layout());
-        // No dimension of size one is stepped along: what is added is the same for all.
+        // A stride of zero broadcasts dimensions of size 1.
         let stride = |i: usize| match shape[i] {
             1 => 0,
             _ => layout.strides()[i].unsigned_abs(),
@@ -48,7 +48,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// From here on rows of the last two dimensions lie `strides[2]` apart.
+    /// The rows of a head, `strides[2]` apart.
     fn head(&self, batch: usize, head: usize) -> &'a [f32] {
         &self.values[batch * self.strides[0] + head * self.strides[1]..]
     }
@@ -58,7 +58,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Rows whose elements lie side by side, without a copy where they do already.
+/// A tensor whose last dimension has stride 1, copied only where it has not.
 fn dense(x: &FlexTensor) -> FlexTensor {
     let layout = x.layout();
     let width = layout.shape()[3];
@@ -75,15 +75,23 @@ impl AttentionOps for Flex {
         q: FlexTensor,
         k: FlexTensor,
         v: FlexTensor,
-        seen: usize,
-        step: usize,
+        visibility: Visibility,
     ) -> FlexTensor {
-        attend([&q, &k, &v], Added::Nothing, [seen, step])
+        attend([&q, &k, &v], Bias::None, visibility)
+    }
+
+    fn attention_decode(
+        q: FlexTensor,
+        k: FlexTensor,
+        v: FlexTensor,
+        visibility: Visibility,
+    ) -> FlexTensor {
+        attend([&q, &k, &v], Bias::None, visibility)
     }
 
     fn attention_bias(q: FlexTensor, k: FlexTensor, v: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        let n_k = k.shape()[2];
-        attend([&q, &k, &v], Added::Bias(bias), [n_k, 0])
+        let all = all_of(&k);
+        attend([&q, &k, &v], Bias::Pairs(bias), all)
     }
 
     fn attention_relative(
@@ -92,8 +100,8 @@ impl AttentionOps for Flex {
         v: FlexTensor,
         relative: FlexTensor,
     ) -> FlexTensor {
-        let n_k = k.shape()[2];
-        attend([&q, &k, &v], Added::Relative(relative), [n_k, 0])
+        let all = all_of(&k);
+        attend([&q, &k, &v], Bias::Relative(relative), all)
     }
 
     fn relative_positions(q: FlexTensor, rows: FlexTensor, columns: FlexTensor) -> FlexTensor {
@@ -101,8 +109,8 @@ impl AttentionOps for Flex {
         let q = View::new(&q);
         let [batch, n_heads, n, d] = q.shape;
         let (side, stride) = (n.isqrt(), q.strides[2]);
-        // With the distances turned around, those of the keys to a query lie in order.
-        let turned = [rows, columns].map(|table| {
+        // In reverse order, the vectors of a query's distances to the keys lie one after the other.
+        let reversed = [rows, columns].map(|table| {
             let table = table.to_contiguous();
             let vectors = numbers(&table).chunks_exact(d).rev();
             vectors.flatten().copied().collect::<Vec<f32>>()
@@ -111,8 +119,8 @@ impl AttentionOps for Flex {
         let work = out.len() * d;
         chunks(&mut out, n * 2 * side, work, |at, out| {
             let q = q.head(at / n_heads, at % n_heads);
-            for (along, vectors) in turned.iter().enumerate() {
-                // Queries of a row lie side by side, those of a column below each other.
+            for (along, vectors) in reversed.iter().enumerate() {
+                // Queries of a grid row are neighbours, those of a grid column `side` apart.
                 let (step, first) = [(1, side), (side, 1)][along];
                 for i in 0..side {
                     let vectors = &vectors[(side - 1 - i) * d..][..side * d];
@@ -132,13 +140,20 @@ impl AttentionOps for Flex {
     }
 }
 
-/// Query `i` sees `seen + i · step` keys.
-fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -> FlexTensor {
+/// Every key is visible to every query.
+fn all_of(k: &FlexTensor) -> Visibility {
+    Visibility {
+        first: k.shape()[2],
+        step: 0,
+    }
+}
+
+fn attend([q, k, v]: [&FlexTensor; 3], bias: Bias, visibility: Visibility) -> FlexTensor {
     let [q, k, v] = [q, k, v].map(dense);
-    let added = match added {
-        Added::Nothing => Added::Nothing,
-        Added::Bias(bias) => Added::Bias(dense(&bias)),
-        Added::Relative(relative) => Added::Relative(dense(&relative)),
+    let bias = match bias {
+        Bias::None => Bias::None,
+        Bias::Pairs(bias) => Bias::Pairs(dense(&bias)),
+        Bias::Relative(relative) => Bias::Relative(dense(&relative)),
     };
     let [q, k, v] = [&q, &k, &v].map(View::new);
     let ([batch, n_heads, n_q, d_head], [_, n_kv_heads, n_k, _]) = (q.shape, k.shape);
@@ -157,26 +172,32 @@ fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -
         let mut totals = [0.0; QUERIES[1]];
         for (first, out) in (0..n_q).step_by(tile).zip(out.chunks_mut(tile * d_value)) {
             let n = tile.min(n_q - first);
-            let sees = |i: usize| (seen + i * step).min(n_k);
-            let n_seen = sees(first + n - 1);
+            let n_visible = |i: usize| (visibility.first + i * visibility.step).min(n_k);
+            let most_visible = n_visible(first + n - 1);
             let queries = &q.head(b, head)[first * q.strides[2]..];
-            let scores = &mut scores[..n * n_seen];
+            let scores = &mut scores[..n * most_visible];
             gemm(
-                [n, n_seen, d_head],
+                [n, most_visible, d_head],
                 scale,
                 (queries, q.strides[2]),
                 (keys, [1, k.strides[2]]),
-                (scores, n_seen),
+                (scores, most_visible),
             );
-            for (i, row) in scores.chunks_exact_mut(n_seen).enumerate() {
+            for (i, row) in scores.chunks_exact_mut(most_visible).enumerate() {
                 let query = first + i;
-                add(&added, [b, head, query], row);
-                let (row, hidden) = row.split_at_mut(sees(query));
+                add(&bias, [b, head, query], row);
+                let (row, hidden) = row.split_at_mut(n_visible(query));
                 totals[i] = exp_sum(row, largest(row));
                 hidden.fill(0.0);
             }
-            let (scores, values) = ((&*scores, n_seen), (values, [v.strides[2], 1]));
-            gemm([n, d_value, n_seen], 1.0, scores, values, (out, d_value));
+            let (scores, values) = ((&*scores, most_visible), (values, [v.strides[2], 1]));
+            gemm(
+                [n, d_value, most_visible],
+                1.0,
+                scores,
+                values,
+                (out, d_value),
+            );
             for (out, total) in out.chunks_exact_mut(d_value).zip(totals) {
                 let scale = total.recip();
                 out.iter_mut().for_each(|y| *y *= scale);
@@ -186,14 +207,14 @@ fn attend([q, k, v]: [&FlexTensor; 3], added: Added, [seen, step]: [usize; 2]) -
     tensor(out, Shape::new([batch, n_heads, n_q, d_value])).transpose(1, 2)
 }
 
-fn add(added: &Added, [batch, head, query]: [usize; 3], scores: &mut [f32]) {
-    match added {
-        Added::Nothing => {}
-        Added::Bias(bias) => {
+fn add(bias: &Bias, [batch, head, query]: [usize; 3], scores: &mut [f32]) {
+    match bias {
+        Bias::None => {}
+        Bias::Pairs(bias) => {
             let bias = View::new(bias).row(batch, head, query);
             each(scores, bias, |score: f32x4, bias| score + bias);
         }
-        Added::Relative(relative) => {
+        Bias::Relative(relative) => {
             let relative = View::new(relative).row(batch, head, query);
             let (rows, columns) = relative.split_at(relative.len() / 2);
             for (scores, row) in scores.chunks_exact_mut(columns.len()).zip(rows) {

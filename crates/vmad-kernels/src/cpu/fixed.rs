@@ -1,14 +1,14 @@
-//! Products in 16-bit integers, for registers of 128 bits without fused multiply-add: WebAssembly's.
+//! Products in 16-bit integers, for WebAssembly: registers of 128 bits, no fused multiply-add.
 //!
-//! A block's weights are integers already. Its activations become integers of 16 bits with a scale of
-//! their own, an error of 2⁻¹⁶ of the largest of the 32 against 2⁻⁸ for int8 weights. One instruction
-//! then multiplies eight pairs and adds neighbours, exactly, where floats need four: twice the rate.
+//! A block's weights are integers. Its activations are rounded to 16-bit integers with a scale of their own, an error of
+//! 2⁻¹⁶ of the largest of the 32 (int8 weights have 2⁻⁸). One instruction then multiplies eight pairs and adds neighbours
+//! exactly, where floats need four: twice the rate.
 
 use vmad_quant::BLOCK;
 use wide::{f32x4, i16x8, i32x4, i32x8};
 
-use super::Packed;
-use crate::QuantKind;
+use super::packed::Packed;
+use crate::weight::QuantKind;
 
 /// Up to this many tokens, decoding a row once per token is cheaper than writing it out.
 const DOT_TOKENS: usize = 3;
@@ -40,11 +40,11 @@ pub(super) fn matmul(weight: &Packed, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Rounds a block. What is not finite becomes a scale that is none, so that it stays visible.
+/// Rounds a block to integers and a scale. With a value that is not finite the scale is NaN, so that results are NaN.
 #[inline]
 fn round(x: &[f32; BLOCK]) -> ([i16; BLOCK], f32) {
     let x: [f32x4; BLOCK / 4] = bytemuck::cast(*x);
-    // Of floats without a sign, larger bits are the larger number, then infinity, then no number.
+    // Without their sign, floats order like their bits; infinity and NaN are the largest.
     let bits = x.map(|x| bytemuck::cast::<f32x4, i32x4>(x.abs()));
     let most = bits.into_iter().fold(i32x4::ZERO, i32x4::max).to_array();
     let most = most.into_iter().fold(0, i32::max);
@@ -84,7 +84,7 @@ fn few(weight: &Packed, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// A block in the order in which [`spread_q8`] or [`spread_q4`] gives the weights.
+/// A block in the order in which [`spread_q8`] or [`spread_q4`] returns the weights.
 fn arranged(kind: QuantKind, x: &[i16; BLOCK]) -> [i16; BLOCK] {
     match kind {
         QuantKind::Q8 => std::array::from_fn(|i| x[16 * (i / 16) + 2 * (i % 8) + i / 8 % 2]),
@@ -113,7 +113,7 @@ fn dot_rows<const WORDS: usize>(
     }
 }
 
-/// Of each half of a block the even columns, then the odd ones.
+/// The even columns, then the odd ones, of each half of a block.
 #[inline(always)]
 fn spread_q8(words: &[u32; 8]) -> [i16x8; 4] {
     let [low, high]: [i16x8; 2] = bytemuck::cast(*words);
@@ -128,7 +128,7 @@ fn spread_q4(words: &[u32; 4]) -> [i16x8; 4] {
     [of(0), of(4), of(8), of(12)]
 }
 
-/// Many tokens: decode a tile of rows, multiply, forget it.
+/// Many tokens: decodes a tile of rows, multiplies it, and decodes the next in its place.
 fn many(weight: &Packed, x: &[f32], out: &mut [f32]) {
     let tokens = x.len() / weight.cols;
     let (n_blocks, n_pairs) = (weight.blocks, weight.blocks * PAIRS);
@@ -179,7 +179,7 @@ fn many(weight: &Packed, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// One row into one lane of its panel.
+/// Decodes one row into one lane of its panel.
 fn decode(
     weight: &Packed,
     row: usize,
@@ -206,7 +206,7 @@ fn decode(
     }
 }
 
-/// The pairs of a block below each other. A word of 32 bits has two.
+/// Writes the pairs of an int8 block to one lane. A word of 32 bits has two.
 #[inline(always)]
 fn put_q8(words: &[u32; 8], to: &mut [[i32; ROWS]; PAIRS], lane: usize) {
     let words: [i32x4; 2] = bytemuck::cast(*words);
@@ -220,7 +220,7 @@ fn put_q8(words: &[u32; 8], to: &mut [[i32; ROWS]; PAIRS], lane: usize) {
     }
 }
 
-/// The same. A word has four.
+/// Writes the pairs of an int4 block to one lane. A word has four.
 #[inline(always)]
 fn put_q4(words: &[u32; 4], to: &mut [[i32; ROWS]; PAIRS], lane: usize) {
     let words: i32x4 = bytemuck::cast(*words);
@@ -237,7 +237,7 @@ fn put_q4(words: &[u32; 4], to: &mut [[i32; ROWS]; PAIRS], lane: usize) {
     }
 }
 
-/// Two integers of 16 bits in a lane of 32, the second above.
+/// Two 16-bit integers in a lane of 32 bits, the second in the upper half.
 #[inline(always)]
 fn pair(low: i32x4, high: i32x4) -> i32x4 {
     (low & i32x4::splat(0xffff)) | (high << 16)
@@ -281,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    /// Rows, columns, tokens: around panels, tiles, blocks, and what is computed row by row.
+    /// Rows, columns, tokens: around the sizes of panels, tiles and blocks, and the switch to row by row.
     const SHAPES: &[[usize; 3]] = &[
         [1, 1, 1],
         [7, 31, 2],
@@ -293,8 +293,8 @@ mod tests {
         [40, 4096, 6],
     ];
 
-    /// Of the root of the sum of squares of what is added: activations are rounded by up to 2⁻¹⁶ of the largest
-    /// of a block, at random, and a sum strays by less than six times their spread.
+    /// Relative to the root of the sum of squares of the terms: activations are rounded at random by up to 2⁻¹⁶ of the
+    /// largest of a block, and the error of a sum stays below six standard deviations.
     const TOLERANCE: f32 = 6.0 / 65536.0;
 
     fn halves(scales: &[f16]) -> Vec<u32> {
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_zeros_and_of_the_smallest_numbers_give_zero() {
+    fn blocks_of_tiny_values_give_zero() {
         for value in [0.0, 1e-40, -1e-38] {
             for tokens in [1, 5] {
                 let [made, _] = product(
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_stays_visible() {
+    fn values_that_are_not_finite_make_nan() {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for tokens in [1, 5] {
                 let mut x = vec![0.5; tokens * 40];

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use vmad_quant::BLOCK;
 
+use super::packed::Packed;
 #[cfg(not(target_family = "wasm"))]
-use super::PARALLEL_WORK;
-use super::Packed;
-use crate::QuantKind;
+use super::tensors::PARALLEL_WORK;
+use crate::weight::QuantKind;
 
 /// Decoded rows that are alive at a time on one thread, in bytes: a share of a second-level cache.
 const TILE_BYTES: usize = 256 * 1024;
@@ -29,11 +29,11 @@ pub(super) fn matmul(weight: &Packed, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Activations in the order in which [`decode_row`] and [`dot_row`] meet the weights, padded
-/// with zeros to whole blocks.
+/// Activations in the order in which [`decode_rows`] and [`dot_rows`] decode the weights, padded with zeros to whole
+/// blocks.
 ///
-/// Nibble `n` of all four words of a block can be decoded with one shift; it meets activation
-/// `4 n + word` here, not `8 word + n`.
+/// Nibble `n` of all four words of a block is decoded with one shift, so it belongs to activation `4 n + word` here, not
+/// `8 word + n`.
 fn arrange<'x>(weight: &Packed, x: &'x [f32]) -> Cow<'x, [f32]> {
     let width = weight.blocks * BLOCK;
     if weight.kind == QuantKind::Q8 && weight.cols == width {
@@ -75,7 +75,7 @@ fn matmul_dot(weight: &Packed, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Many tokens: decode a tile of rows, multiply, forget it.
+/// Many tokens: decodes a tile of rows, multiplies it, and decodes the next in its place.
 fn matmul_tiled(weight: &Packed, x: &[f32], tokens: usize, out: &mut [f32]) {
     let width = weight.blocks * BLOCK;
     let most = (TILE_BYTES / size_of::<f32>() / width).max(MIN_TILE_ROWS);
@@ -113,7 +113,7 @@ fn matmul_tiled(weight: &Packed, x: &[f32], tokens: usize, out: &mut [f32]) {
     #[cfg(not(target_family = "wasm"))]
     if tokens * weight.rows * width >= PARALLEL_WORK {
         use rayon::prelude::*;
-        // Every thread gets several tiles, so that one that is held up does not hold up all.
+        // Several tiles per thread, so that one slow thread does not delay all.
         let share = weight.rows.div_ceil(4 * rayon::current_num_threads());
         let step = most.min(share.max(MIN_TILE_ROWS));
         (0..weight.rows.div_ceil(step))
@@ -129,7 +129,7 @@ fn matmul_tiled(weight: &Packed, x: &[f32], tokens: usize, out: &mut [f32]) {
     }
 }
 
-/// Where tiles put their columns of the result.
+/// The result, of which each tile writes its own columns.
 #[derive(Clone, Copy)]
 struct Columns(*mut f32);
 
@@ -191,7 +191,7 @@ fn dot_rows_in<const FMA: bool>(weight: &Packed, first: usize, x: &[f32], out: &
     }
 }
 
-/// Decodes consecutive rows from `first` on, in the order of [`Packed::arrange`].
+/// Decodes consecutive rows from `first` on, in the order of [`arrange`].
 fn decode_rows(weight: &Packed, first: usize, tile: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {

@@ -1,9 +1,8 @@
-//! Products of floats through strides.
+//! f32 products through strides.
 
-/// A matrix: its numbers, and how far apart its rows and its columns lie.
-pub(super) type Strided<'a> = (&'a [f32], [usize; 2]);
+use super::strided::Strided;
 
-/// `out = scale · a · b`, of `m` × `k` and `k` × `n`; rows of `a` and of `out` lie as far apart as is said with them.
+/// `out = scale · a · b` for `a` of `m` × `k` and `b` of `k` × `n`. `a` and `out` come with the strides of their rows.
 ///
 /// # Panics
 /// When a matrix ends before its last element.
@@ -28,7 +27,7 @@ pub(super) fn gemm(
     #[cfg(target_family = "wasm")]
     super::panels::gemm(sizes, scale, a, b, (out, stride));
     #[cfg(not(target_family = "wasm"))]
-    // SAFETY: all elements that are addressed exist, as was just made sure of, and `out` is borrowed by nobody else.
+    // SAFETY: the assertion above guarantees that every addressed element exists, and `out` is borrowed exclusively.
     unsafe {
         gemm::gemm(
             m,

@@ -1,12 +1,12 @@
-//! Loops over four numbers at a time.
+//! Elementwise loops and reductions, four numbers at a time.
 
 use wide::{f32x4, i32x4};
 
-use crate::Activation;
+use crate::types::Activation;
 
 const LANES: usize = 4;
 
-/// `f` of every number and its partner.
+/// Replaces every number by `f` of it and its partner.
 pub(super) fn each(numbers: &mut [f32], partners: &[f32], f: impl Fn(f32x4, f32x4) -> f32x4) {
     let (whole, rest) = numbers.as_chunks_mut::<LANES>();
     let (partners, partners_rest) = partners.as_chunks::<LANES>();
@@ -17,7 +17,7 @@ pub(super) fn each(numbers: &mut [f32], partners: &[f32], f: impl Fn(f32x4, f32x
     rest.copy_from_slice(&last[..rest.len()]);
 }
 
-/// `f` of every number.
+/// Replaces every number by `f` of it.
 fn map(numbers: &mut [f32], f: impl Fn(f32x4) -> f32x4) {
     let (whole, rest) = numbers.as_chunks_mut::<LANES>();
     for x in whole {
@@ -27,7 +27,7 @@ fn map(numbers: &mut [f32], f: impl Fn(f32x4) -> f32x4) {
     rest.copy_from_slice(&last[..rest.len()]);
 }
 
-/// Every number times its scale, and its shift.
+/// Multiplies every number by its scale and adds its shift.
 pub(super) fn scale_and_shift(numbers: &mut [f32], scales: &[f32], shifts: &[f32]) {
     each(numbers, scales, |x, scale| x * scale);
     each(numbers, shifts, |x, shift| x + shift);
@@ -40,7 +40,7 @@ fn padded(numbers: &[f32], other: f32) -> f32x4 {
     f32x4::new(lanes)
 }
 
-/// The largest of all numbers that are some.
+/// The largest number; NaNs are ignored.
 pub(super) fn largest(numbers: &[f32]) -> f32 {
     let (whole, rest) = numbers.as_chunks::<LANES>();
     let mut most = padded(rest, f32::MIN);
@@ -50,7 +50,7 @@ pub(super) fn largest(numbers: &[f32]) -> f32 {
     most.to_array().into_iter().fold(f32::MIN, f32::max)
 }
 
-/// The exponentials of the numbers less `most`, and their sum.
+/// Replaces every number by the exponential of its difference from `most`; returns their sum.
 pub(super) fn exp_sum(numbers: &mut [f32], most: f32) -> f32 {
     let most = f32x4::splat(most);
     let (whole, rest) = numbers.as_chunks_mut::<LANES>();
@@ -77,7 +77,7 @@ pub(super) fn squares(numbers: &[f32]) -> f32 {
     sum.reduce_add()
 }
 
-/// The activation of every number.
+/// Applies the activation to every number.
 pub(super) fn activate(numbers: &mut [f32], activation: Activation) {
     let half = f32x4::splat(0.5);
     match activation {
@@ -89,15 +89,15 @@ pub(super) fn activate(numbers: &mut [f32], activation: Activation) {
     }
 }
 
-/// x·σ(x)·y of numbers and their partners.
+/// Replaces every number x by x·σ(x)·y, with its partner y.
 pub(super) fn gate(numbers: &mut [f32], partners: &[f32]) {
     each(numbers, partners, |x, y| x * sigmoid(x) * y);
 }
 
-/// eˣ within 2 units in the last place, as Cephes' `expf`: 2ⁿ times a polynomial of what is left of x. Zero below −87
-/// and no more than e⁸⁸, where floats would lose digits or end.
+/// eˣ within 2 units in the last place, as Cephes' `expf`: 2ⁿ times a polynomial of the remainder of x. Zero below −87, e⁸⁸
+/// above 88: beyond these floats lose digits or overflow.
 fn exp(x: f32x4) -> f32x4 {
-    /// Added to a small number it leaves an integer in the lowest bits.
+    /// Adding it to a small number rounds to an integer, which lies in the lowest bits.
     const ROUNDING: f32 = 12_582_912.0;
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const TERMS: [f32; 6] = [
@@ -109,18 +109,18 @@ fn exp(x: f32x4) -> f32x4 {
         0.5,
     ];
     let (lowest, highest) = (f32x4::splat(-87.0), f32x4::splat(88.0));
-    // Comparisons with what is no number are false, which keeps it.
-    let vanishes = x.simd_lt(lowest);
+    // Comparisons with NaN are false, which keeps it.
+    let is_zero = x.simd_lt(lowest);
     let x = x.simd_gt(highest).select(highest, x);
     let rounded = x * f32x4::splat(std::f32::consts::LOG2_E) + f32x4::splat(ROUNDING);
     let n = rounded - f32x4::splat(ROUNDING);
     let rest = (x - n * f32x4::splat(LN_2[0])) - n * f32x4::splat(LN_2[1]);
-    // Spelled out, as in `erf`: what is optimised for size does not unroll loops.
+    // Unrolled by hand, as in `erf`: the size-optimised build does not unroll loops.
     let [a, b, c, d, e, f] = TERMS.map(f32x4::splat);
     let sum = ((((a * rest + b) * rest + c) * rest + d) * rest + e) * rest + f;
     let near = sum * (rest * rest) + rest + f32x4::ONE;
     let power = (bytemuck::cast::<f32x4, i32x4>(rounded) << 23) + i32x4::splat(127 << 23);
-    vanishes.select(f32x4::ZERO, near * bytemuck::cast::<i32x4, f32x4>(power))
+    is_zero.select(f32x4::ZERO, near * bytemuck::cast::<i32x4, f32x4>(power))
 }
 
 fn sigmoid(x: f32x4) -> f32x4 {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_stays_none() {
+    fn nan_stays_nan() {
         for at in [0, 4] {
             let mut numbers = vec![1.0; 5];
             numbers[at] = f32::NAN;

@@ -1,23 +1,23 @@
-//! Products of floats for browsers, where a vector has four lanes and nothing is multiplied and added at once.
+//! f32 products for browsers, where a vector has four lanes and there is no fused multiply-add.
 //!
-//! The right side is packed into panels of eight columns, four rows of the left meet a panel at a time: eight vectors of
-//! sums, two of the panel and one of the left stay in registers. The `gemm` crate's twelve rows and four columns want all
-//! of the sixteen registers, of which V8 keeps one for itself.
+//! The right matrix is packed into panels of eight columns; four rows of the left one are multiplied with a panel at a
+//! time. Eight vectors of sums, two of the panel and one of the left stay in registers. The `gemm` crate's kernel of
+//! twelve rows and four columns needs all sixteen registers, of which V8 reserves one.
 
 use wide::f32x4;
 
-use super::gemm::Strided;
+use super::strided::Strided;
 
 /// Columns of a panel.
 const COLUMNS: usize = 8;
 
-/// Rows that meet a panel at once.
+/// Rows that are multiplied with a panel at a time.
 const ROWS: usize = 4;
 
-/// Rows that meet all panels before the next ones do, so that they stay in the cache.
+/// Rows that are multiplied with all panels before the next rows, so that they stay in the cache.
 const BLOCK: usize = 64;
 
-/// `out = scale · a · b`, of `m` × `k` and `k` × `n`. Rows of `a` and of `out` lie as far apart as is said with them.
+/// `out = scale · a · b` for `a` of `m` × `k` and `b` of `k` × `n`. `a` and `out` come with the strides of their rows.
 pub(super) fn gemm(
     [m, n, k]: [usize; 3],
     scale: f32,
@@ -32,7 +32,7 @@ pub(super) fn gemm(
         for (panel, first) in panels.chunks_exact(k * COLUMNS).zip((0..).step_by(COLUMNS)) {
             let width = COLUMNS.min(n - first);
             for row in (block..end).step_by(ROWS) {
-                // Rows past the end are computed like the last, and not stored.
+                // Rows past the end are computed as the last and not stored.
                 let rows = std::array::from_fn(|i| &a[(row + i).min(m - 1) * a_stride..][..k]);
                 let sums = tile(panel, rows);
                 for (row, [low, high]) in (row..end).zip(sums) {
@@ -44,7 +44,7 @@ pub(super) fn gemm(
     }
 }
 
-/// Panel after panel, of each the rows of `b`; columns past the end are zero.
+/// All panels of `b`, row by row; columns past the end are zero.
 fn packed((b, [row_stride, column_stride]): Strided, n: usize, k: usize) -> Vec<f32> {
     let mut panels = vec![0.0; n.div_ceil(COLUMNS) * k * COLUMNS];
     for (panel, first) in panels
@@ -59,7 +59,7 @@ fn packed((b, [row_stride, column_stride]): Strided, n: usize, k: usize) -> Vec<
             }
         } else if row_stride == 1 && width == COLUMNS {
             let columns = std::array::from_fn(|i| &b[i * column_stride..][..k]);
-            turn(panel, columns);
+            transpose(panel, columns);
         } else {
             for column in 0..width {
                 let values = b[column * column_stride..].iter().step_by(row_stride);
@@ -72,8 +72,8 @@ fn packed((b, [row_stride, column_stride]): Strided, n: usize, k: usize) -> Vec<
     panels
 }
 
-/// Fills a panel with columns that lie one after the other, four rows at a time.
-fn turn(panel: &mut [f32], columns: [&[f32]; COLUMNS]) {
+/// Fills a panel with contiguous columns, four rows at a time.
+fn transpose(panel: &mut [f32], columns: [&[f32]; COLUMNS]) {
     let (rows, _) = panel.as_chunks_mut::<COLUMNS>();
     let (fours, rest) = rows.as_chunks_mut::<4>();
     let whole = fours.len() * 4;
@@ -91,7 +91,7 @@ fn turn(panel: &mut [f32], columns: [&[f32]; COLUMNS]) {
     }
 }
 
-/// Spelled out: what is optimised for size does not unroll loops.
+/// The products of four rows with a panel. Unrolled by hand: the size-optimised build does not unroll loops.
 fn tile(panel: &[f32], [a0, a1, a2, a3]: [&[f32]; ROWS]) -> [[f32x4; 2]; ROWS] {
     let [mut s0, mut s1, mut s2, mut s3] = [[f32x4::ZERO; 2]; ROWS];
     let (panel, _) = panel.as_chunks::<COLUMNS>();

@@ -1,4 +1,4 @@
-//! What a stem does between its products, on the CPU backend.
+//! The operations of a convolutional stem on the CPU backend.
 
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
@@ -6,10 +6,9 @@ use burn_flex::FlexTensor;
 use vmad_quant::BLOCK;
 
 use super::lanes::{activate, scale_and_shift};
-use super::product::{SHARE, numbers};
-use super::{chunks, tensor};
-use crate::Activation;
-use crate::stem::StemOps;
+use super::tensors::{SHARE, chunks, numbers, tensor};
+use crate::backend::StemOps;
+use crate::types::Activation;
 
 impl StemOps for Flex {
     fn batch_norm(
@@ -59,7 +58,7 @@ impl StemOps for Flex {
         let size = 4 * stride * stride * d;
         let mut out = vec![0.0; batch * rows * columns * size];
         let work = out.len();
-        // A row of cells at a time, which are made of runs of `stride` pixels.
+        // One row of cells at a time; a cell consists of runs of `stride` pixels.
         chunks(&mut out, columns * size, work, |at, out| {
             let (image, top) = (&x[at / rows * height * width * d..], at % rows * stride);
             for (i, out) in out.chunks_exact_mut(stride * d).enumerate() {
@@ -73,7 +72,7 @@ impl StemOps for Flex {
     }
 }
 
-/// Copies pixels of a row of an image, where there are any. `row` and `first` are counted from the border.
+/// Copies the pixels of a run that lie inside the image. `row` and `first` are positions in the padded image.
 fn copy_run(
     image: &[f32],
     out: &mut [f32],

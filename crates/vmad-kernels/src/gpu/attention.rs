@@ -1,169 +1,128 @@
 //! Attention on cubecl backends.
 
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{
-    ATTENTION_32, ATTENTION_64, ATTENTION_128, ATTENTION_BIAS_32, ATTENTION_BIAS_64,
-    ATTENTION_BIAS_128, ATTENTION_COMBINE, ATTENTION_DECODE, ATTENTION_RELATIVE_32,
-    ATTENTION_RELATIVE_64, ATTENTION_RELATIVE_128, RELATIVE_POSITIONS, Shader, dense, run, strides,
+use super::launch::{run, word};
+use super::shaders::{
+    ATTENTION, ATTENTION_BIAS, ATTENTION_COMBINE, ATTENTION_DECODE, ATTENTION_RELATIVE,
+    AttentionParams, CombineParams, HeadStrides, RELATIVE_POSITIONS, RelativePositionsParams,
+    Shader,
 };
-use crate::attention::AttentionOps;
-use crate::cost::{self, DECODE_QUERIES};
+use crate::backend::AttentionOps;
+use crate::cost;
 use crate::reference::AttentionSizes;
+use crate::types::Visibility;
 
-/// A shader of each of [`WIDTHS`].
-type Widths = [&'static Shader; WIDTHS.len()];
+/// Tiled shaders by the widest value that they have registers for.
+type ByWidth = [(usize, &'static Shader<AttentionParams>)];
 
-const PLAIN: Widths = [&ATTENTION_32, &ATTENTION_64, &ATTENTION_128];
-const BIAS: Widths = [&ATTENTION_BIAS_32, &ATTENTION_BIAS_64, &ATTENTION_BIAS_128];
-const RELATIVE: Widths = [
-    &ATTENTION_RELATIVE_32,
-    &ATTENTION_RELATIVE_64,
-    &ATTENTION_RELATIVE_128,
-];
+/// The widest heads that the shaders support.
+pub(crate) const MAX_HEAD_WIDTH: usize = ATTENTION[ATTENTION.len() - 1].0;
 
-/// Columns of values that the shaders have room for.
-const WIDTHS: [usize; 3] = [32, 64, 128];
+const _: () = assert!(MAX_HEAD_WIDTH == super::shaders::MAX_HEAD_WIDTH as usize);
 
-/// The widest heads that the shaders have room for.
-const MAX_WIDTH: usize = WIDTHS[WIDTHS.len() - 1];
-
-/// Whether the shaders can take these queries and values.
-pub(crate) fn fits(q: &Tensor<4>, v: &Tensor<4>) -> bool {
-    let [.., d_head] = q.dims();
-    let [.., d_value] = v.dims();
-    super::fits(q) && d_head <= MAX_WIDTH && d_value <= MAX_WIDTH
+/// The sizes of queries, keys and values.
+fn sizes_of([q, k, v]: &[CubeTensor; 3]) -> AttentionSizes {
+    let (q, k) = (q.meta.shape(), k.meta.shape());
+    AttentionSizes {
+        batch: q[0],
+        n_heads: q[1],
+        n_kv_heads: k[1],
+        n_q: q[2],
+        n_k: k[2],
+        d_head: q[3],
+        d_value: v.meta.shape()[3],
+    }
 }
 
-/// Sizes of a launch.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    n_heads: usize,
-    n_kv_heads: usize,
-    n_q: usize,
-    n_k: usize,
-    d_head: usize,
-    d_value: usize,
+/// The parameters that all shaders have.
+fn params_of(
+    sizes: AttentionSizes,
+    [q, k, v]: &[CubeTensor; 3],
+    visibility: Visibility,
+) -> AttentionParams {
+    AttentionParams {
+        n_q: word(sizes.n_q),
+        n_k: word(sizes.n_k),
+        n_heads: word(sizes.n_heads),
+        d_head: word(sizes.d_head),
+        d_value: word(sizes.d_value),
+        heads_per_kv: word(sizes.n_heads / sizes.n_kv_heads),
+        scale: (sizes.d_head as f32).powf(-0.5),
+        first_visible: word(visibility.first),
+        visible_step: word(visibility.step),
+        batch: word(sizes.batch),
+        n_parts: 1,
+        q_strides: strides(q),
+        k_strides: strides(k),
+        v_strides: strides(v),
+        ..AttentionParams::default()
+    }
 }
 
-impl Sizes {
-    fn of(q: &CubeTensor, k: &CubeTensor, v: &CubeTensor) -> Self {
-        let (q, k) = (q.meta.shape(), k.meta.shape());
-        Self {
-            batch: q[0],
-            n_heads: q[1],
-            n_kv_heads: k[1],
-            n_q: q[2],
-            n_k: k[2],
-            d_head: q[3],
-            d_value: v.meta.shape()[3],
-        }
-    }
+/// Arithmetic operations with every key visible.
+fn operations(sizes: AttentionSizes) -> f64 {
+    cost::attention(sizes, 1.0).actual.operations
+}
 
-    /// The first words of `info`: n_q, n_k, n_heads, workgroups along x (which [`run`] fills in); d_head,
-    /// d_value, query heads of a key head, scale; keys that the first query sees, keys more of each other,
-    /// batch, parts of the keys.
-    fn words(self, [seen, step]: [usize; 2], n_parts: usize) -> Vec<u32> {
-        let scale = (self.d_head as f32).powf(-0.5);
-        let repeats = self.n_heads / self.n_kv_heads;
-        let word = |n: usize| n as u32;
-        vec![
-            word(self.n_q),
-            word(self.n_k),
-            word(self.n_heads),
-            0,
-            word(self.d_head),
-            word(self.d_value),
-            word(repeats),
-            scale.to_bits(),
-            word(seen),
-            word(step),
-            word(self.batch),
-            word(n_parts),
-        ]
-    }
+fn output(sizes: AttentionSizes) -> Shape {
+    Shape::new([sizes.batch, sizes.n_q, sizes.n_heads, sizes.d_value])
+}
 
-    /// With every key seen.
-    fn operations(self) -> f64 {
-        let sizes = AttentionSizes {
-            batch: self.batch,
-            n_heads: self.n_heads,
-            n_kv_heads: self.n_kv_heads,
-            n_q: self.n_q,
-            n_k: self.n_k,
-            d_head: self.d_head,
-            d_value: self.d_value,
-        };
-        cost::attention(sizes, 1.0).asked.operations
+/// A tensor of four dimensions whose last has stride 1.
+fn dense(x: CubeTensor) -> CubeTensor {
+    match x.meta.strides()[3] == 1 || x.meta.shape()[3] == 1 {
+        true => x,
+        false => into_contiguous(x),
     }
+}
 
-    fn output(self) -> Shape {
-        Shape::new([self.batch, self.n_q, self.n_heads, self.d_value])
+/// Strides of the first three dimensions, zero along dimensions of size 1.
+fn strides(x: &CubeTensor) -> HeadStrides {
+    let along = |d: usize| match x.meta.shape()[d] {
+        1 => 0,
+        _ => word(x.meta.strides()[d]),
+    };
+    HeadStrides {
+        batch: along(0),
+        head: along(1),
+        row: along(2),
     }
 }
 
 fn tiled(
-    widths: Widths,
-    [q, k, v]: [CubeTensor; 3],
+    shaders: &'static ByWidth,
+    qkv: [CubeTensor; 3],
     bias: Option<CubeTensor>,
-    seen: [usize; 2],
+    visibility: Visibility,
 ) -> CubeTensor {
-    let [q, k, v] = [q, k, v].map(dense);
+    let qkv = qkv.map(dense);
     let bias = bias.map(dense);
-    let sizes = Sizes::of(&q, &k, &v);
-    let shader = widths[WIDTHS.partition_point(|width| *width < sizes.d_value)];
-    let mut info = sizes.words(seen, 1);
-    for x in [&q, &k, &v] {
-        info.extend(strides(x, 0));
-    }
+    let sizes = sizes_of(&qkv);
+    let at = shaders.partition_point(|(width, _)| *width < sizes.d_value);
+    let (_, shader) = shaders[at];
+    let mut params = params_of(sizes, &qkv, visibility);
     if let Some(bias) = &bias {
-        // Half of the numbers for relative positions: the side of the square.
-        info.extend(strides(bias, bias.meta.shape()[3] / 2));
+        params.bias_strides = strides(bias);
+        // Relative positions hold a number for each row and one for each column of the grid of keys.
+        params.side = word(bias.meta.shape()[3] / 2);
     }
-    info.resize(32, 0);
-    let tiles = sizes.n_q.div_ceil(shader.tile as usize);
+    let tiles = sizes.n_q.div_ceil(shader.tile());
     let groups = (tiles * sizes.n_heads * sizes.batch) as u64;
-    let inputs = [q, k, v].into_iter().chain(bias).collect();
-    let operations = sizes.operations();
-    run(
-        shader,
-        inputs,
-        sizes.output(),
-        (info, 3),
-        groups,
-        operations,
-    )
+    let inputs: Vec<CubeTensor> = qkv.into_iter().chain(bias).collect();
+    let operations = operations(sizes);
+    run(shader, &inputs, output(sizes), &params, groups, operations)
 }
 
-fn decode([q, k, v]: [CubeTensor; 3], seen: [usize; 2]) -> CubeTensor {
-    let [q, k, v] = [q, k, v].map(dense);
-    let sizes = Sizes::of(&q, &k, &v);
-    let shader = &ATTENTION_DECODE;
-    let n_parts = sizes.n_k.div_ceil(shader.tile as usize);
-    let mut info = sizes.words(seen, n_parts);
-    for x in [&q, &k, &v] {
-        info.extend(strides(x, 0));
+/// Every key is visible to every query.
+fn all_of(k: &CubeTensor) -> Visibility {
+    Visibility {
+        first: k.meta.shape()[2],
+        step: 0,
     }
-    info.resize(32, 0);
-    let rows = sizes.batch * sizes.n_q * sizes.n_heads;
-    let groups = (rows * n_parts) as u64;
-    let output = match n_parts {
-        1 => sizes.output(),
-        _ => Shape::new([rows, n_parts, 2 + sizes.d_value]),
-    };
-    let operations = sizes.operations();
-    let parts = run(shader, vec![q, k, v], output, (info, 3), groups, operations);
-    if n_parts == 1 {
-        return parts;
-    }
-    let info = vec![rows as u32, sizes.d_value as u32, n_parts as u32, 0];
-    let shader = &ATTENTION_COMBINE;
-    let groups = shader.groups(rows * sizes.d_value);
-    run(shader, vec![parts], sizes.output(), (info, 3), groups, 0.0)
 }
 
 impl AttentionOps for CubeBackend {
@@ -171,18 +130,48 @@ impl AttentionOps for CubeBackend {
         q: CubeTensor,
         k: CubeTensor,
         v: CubeTensor,
-        seen: usize,
-        step: usize,
+        visibility: Visibility,
     ) -> CubeTensor {
-        match q.meta.shape()[2] <= DECODE_QUERIES {
-            true => decode([q, k, v], [seen, step]),
-            false => tiled(PLAIN, [q, k, v], None, [seen, step]),
+        tiled(&ATTENTION, [q, k, v], None, visibility)
+    }
+
+    fn attention_decode(
+        q: CubeTensor,
+        k: CubeTensor,
+        v: CubeTensor,
+        visibility: Visibility,
+    ) -> CubeTensor {
+        let qkv = [q, k, v].map(dense);
+        let sizes = sizes_of(&qkv);
+        let shader = &ATTENTION_DECODE;
+        let n_parts = sizes.n_k.div_ceil(shader.tile());
+        let rows = sizes.batch * sizes.n_q * sizes.n_heads;
+        let params = AttentionParams {
+            n_parts: word(n_parts),
+            ..params_of(sizes, &qkv, visibility)
+        };
+        let shape = match n_parts {
+            1 => output(sizes),
+            _ => Shape::new([rows, n_parts, 2 + sizes.d_value]),
+        };
+        let (groups, operations) = ((rows * n_parts) as u64, operations(sizes));
+        let parts = run(shader, &qkv, shape, &params, groups, operations);
+        if n_parts == 1 {
+            return parts;
         }
+        let params = CombineParams {
+            n_rows: word(rows),
+            d_value: word(sizes.d_value),
+            n_parts: word(n_parts),
+        };
+        let shader = &ATTENTION_COMBINE;
+        let groups = shader.groups(rows * sizes.d_value);
+        run(shader, &[parts], output(sizes), &params, groups, 0.0)
     }
 
     fn attention_bias(q: CubeTensor, k: CubeTensor, v: CubeTensor, bias: CubeTensor) -> CubeTensor {
-        let n_k = k.meta.shape()[2];
-        tiled(BIAS, [q, k, v], Some(bias), [n_k, 0])
+        let all = all_of(&k);
+        tiled(&ATTENTION_BIAS, [q, k, v], Some(bias), all)
     }
 
     fn attention_relative(
@@ -191,8 +180,8 @@ impl AttentionOps for CubeBackend {
         v: CubeTensor,
         relative: CubeTensor,
     ) -> CubeTensor {
-        let n_k = k.meta.shape()[2];
-        tiled(RELATIVE, [q, k, v], Some(relative), [n_k, 0])
+        let all = all_of(&k);
+        tiled(&ATTENTION_RELATIVE, [q, k, v], Some(relative), all)
     }
 
     fn relative_positions(q: CubeTensor, rows: CubeTensor, columns: CubeTensor) -> CubeTensor {
@@ -202,21 +191,18 @@ impl AttentionOps for CubeBackend {
         let side = n.isqrt();
         let output = [batch, n_heads, n, 2 * side];
         let results: usize = output.iter().product();
-        let word = |n: usize| n as u32;
-        let mut info = vec![word(results), word(side), word(d), 0];
-        info.extend([word(n_heads), 0, 0, 0]);
-        info.extend(strides(&q, 0));
+        let params = RelativePositionsParams {
+            n_results: word(results),
+            side: word(side),
+            d_head: word(d),
+            n_heads: word(n_heads),
+            q_strides: strides(&q),
+        };
         let shader = &RELATIVE_POSITIONS;
         let groups = shader.groups(results);
         let operations = 2.0 * results as f64 * d as f64;
-        let inputs = vec![q, into_contiguous(rows), into_contiguous(columns)];
-        run(
-            shader,
-            inputs,
-            Shape::new(output),
-            (info, 3),
-            groups,
-            operations,
-        )
+        let inputs = [q, into_contiguous(rows), into_contiguous(columns)];
+        let output = Shape::new(output);
+        run(shader, &inputs, output, &params, groups, operations)
     }
 }

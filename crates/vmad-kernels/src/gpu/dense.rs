@@ -1,19 +1,20 @@
-//! Products and convolutions of floats on cubecl backends.
+//! f32 products and convolutions on cubecl backends.
 
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{CONV2D, MATMUL_F32, run};
-use crate::Stepping;
-use crate::dense::DenseOps;
+use super::launch::{run, word};
+use super::shaders::{CONV2D, Conv2dParams, MATMUL_F32, MatmulF32Params, MatrixStrides};
+use crate::backend::DenseOps;
+use crate::types::Conv2dOptions;
 
-/// Dimensions of a product: two of batches, rows, columns.
+/// Dimensions of a product: outer batch, inner batch, rows, columns.
 const RANK: usize = 4;
 
-/// Sizes and strides with ones and zeros in front; a stride is zero along what is repeated.
-fn last_four(x: &CubeTensor) -> ([usize; RANK], [u32; RANK]) {
+/// The sizes of a tensor, with ones in front, and its strides, zero along broadcast batch dimensions.
+fn last_four(x: &CubeTensor) -> ([usize; RANK], MatrixStrides) {
     let (shape, strides) = (x.meta.shape(), x.meta.strides());
     let rank = shape.len();
     assert!(
@@ -24,17 +25,20 @@ fn last_four(x: &CubeTensor) -> ([usize; RANK], [u32; RANK]) {
     let size = |i: usize| of(i).map_or(1, |d| shape[d]);
     let stride = |i: usize| match of(i) {
         Some(d) if shape[d] > 1 => strides[d] as u32,
-        // Rows and columns count as dense, which only orders the loads.
+        // Rows and columns of size 1 count as dense, which only affects the order of the loads.
         _ => u32::from(i >= RANK - 2),
     };
     let batch = |i: usize| if size(i) == 1 { 0 } else { stride(i) };
-    (
-        std::array::from_fn(size),
-        [batch(0), batch(1), stride(2), stride(3)],
-    )
+    let strides = MatrixStrides {
+        outer: batch(0),
+        inner: batch(1),
+        row: stride(2),
+        col: stride(3),
+    };
+    (std::array::from_fn(size), strides)
 }
 
-/// Whether two tensors lie in the same memory: WebGPU refuses to bind it twice.
+/// Whether two tensors share a buffer, which WebGPU refuses to bind twice.
 fn share_memory(a: &CubeTensor, b: &CubeTensor) -> bool {
     let id = |x: &CubeTensor| x.handle.clone().binding().memory.id();
     id(a) == id(b)
@@ -63,26 +67,20 @@ impl DenseOps for CubeBackend {
                 output[d] = *size;
             }
         }
-        let word = |n: usize| n as u32;
-        let info = [
-            [word(rows), word(columns), word(depth), 0],
-            [word(batches[0]), word(batches[1]), 0, 0],
+        let params = MatmulF32Params {
+            n_rows: word(rows),
+            n_cols: word(columns),
+            depth: word(depth),
+            n_outer: word(batches[0]),
+            n_inner: word(batches[1]),
             a_strides,
             b_strides,
-        ]
-        .concat();
-        let tiles = |n: usize| n.div_ceil(MATMUL_F32.tile as usize);
+        };
+        let tiles = |n: usize| n.div_ceil(MATMUL_F32.tile());
         let n_batches = batches[0] * batches[1];
         let groups = (n_batches * tiles(rows) * tiles(columns)) as u64;
         let operations = 2.0 * (n_batches * rows * columns) as f64 * depth as f64;
-        run(
-            &MATMUL_F32,
-            vec![a, b],
-            output,
-            (info, 3),
-            groups,
-            operations,
-        )
+        run(&MATMUL_F32, &[a, b], output, &params, groups, operations)
     }
 
     fn conv2d_f32(
@@ -90,13 +88,13 @@ impl DenseOps for CubeBackend {
         weight: CubeTensor,
         bias: CubeTensor,
         with_bias: bool,
-        stepping: Stepping,
+        options: Conv2dOptions,
     ) -> CubeTensor {
-        let Stepping {
+        let Conv2dOptions {
             stride,
             padding,
             groups,
-        } = stepping;
+        } = options;
         let (x, weight) = (into_contiguous(x), into_contiguous(weight));
         let (image, kernels) = (x.meta.shape().clone(), weight.meta.shape().clone());
         let (batch, c_in, c_out, kernel) = (image[0], image[1], kernels[0], kernels[2]);
@@ -108,30 +106,36 @@ impl DenseOps for CubeBackend {
             let padded = size + 2 * padding;
             assert!(
                 padded >= kernel,
-                "conv2d: {kernels:?} over {image:?} with {padding} zeros around"
+                "conv2d: {kernels:?} over {image:?} with padding {padding}"
             );
             (padded - kernel) / stride + 1
         };
         let (height, width) = (along(image[2]), along(image[3]));
-        let word = |n: usize| n as u32;
-        let info = [
-            [word(batch), word(c_in), word(c_out), 0],
-            [word(image[2]), word(image[3]), word(height), word(width)],
-            [word(kernel), word(stride), word(padding), word(groups)],
-            [u32::from(with_bias), 0, 0, 0],
-        ]
-        .concat();
+        let params = Conv2dParams {
+            batch: word(batch),
+            c_in: word(c_in),
+            c_out: word(c_out),
+            height_in: word(image[2]),
+            width_in: word(image[3]),
+            height_out: word(height),
+            width_out: word(width),
+            kernel_size: word(kernel),
+            stride: word(stride),
+            padding: word(padding),
+            n_groups: word(groups),
+            has_bias: with_bias.into(),
+        };
         let fours = (c_out / groups).div_ceil(4) * groups;
         let n_pixels = height * width;
-        let n_groups = batch * fours * n_pixels.div_ceil(CONV2D.workgroup as usize);
+        let groups = (batch * fours) as u64 * CONV2D.groups(n_pixels);
         let results = (batch * fours * 4 * n_pixels) as f64;
-        let operations = 2.0 * results * (c_in / groups * kernel * kernel) as f64;
+        let operations = 2.0 * results * (kernels[1] * kernel * kernel) as f64;
         run(
             &CONV2D,
-            vec![x, weight, into_contiguous(bias)],
+            &[x, weight, into_contiguous(bias)],
             Shape::new([batch, c_out, height, width]),
-            (info, 3),
-            n_groups as u64,
+            &params,
+            groups,
             operations,
         )
     }

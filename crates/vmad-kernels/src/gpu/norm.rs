@@ -1,90 +1,36 @@
 //! Norms on cubecl backends.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Dispatch, backend_extension};
-use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{LAYER_NORM, RMS_NORM, Shader, run};
+use super::launch::{run, word};
+use super::shaders::{LAYER_NORM, NormParams, RMS_NORM, Shader};
+use crate::backend::NormOps;
 
-/// The operations as cubecl backends implement them, over dimension `axis` of `x`.
-#[backend_extension(Cube)]
-pub(crate) trait NormOps: burn::backend::Backend {
-    fn layer_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        eps: f32,
-        axis: usize,
-    ) -> FloatTensor<Self>;
-    fn rms_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        eps: f32,
-        axis: usize,
-    ) -> FloatTensor<Self>;
-}
-
-/// See [`crate::layer_norm`].
-pub(crate) fn layer_norm<const D: usize>(
-    x: Tensor<D>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    eps: f64,
-    axis: usize,
-) -> Tensor<D> {
-    let (x, weight, bias) = (
-        x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-    );
-    let eps = eps as f32;
-    Tensor::from_dispatch(<Dispatch as NormOps>::layer_norm(
-        x, weight, bias, eps, axis,
-    ))
-}
-
-/// See [`crate::rms_norm`].
-pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f64) -> Tensor<D> {
-    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as NormOps>::rms_norm(
-        x,
-        weight,
-        eps as f32,
-        D - 1,
-    ))
-}
-
-/// A row for each element of the dimensions but `axis`.
-fn normalise(
-    shader: &'static Shader,
-    x: CubeTensor,
-    weights: Vec<CubeTensor>,
+/// Normalises over dimension `axis` of the first input: one row for each element of the other dimensions.
+fn normalise<const N: usize>(
+    shader: &'static Shader<NormParams>,
+    inputs: [CubeTensor; N],
     eps: f32,
     axis: usize,
 ) -> CubeTensor {
-    let x = into_contiguous(x);
-    let shape = x.meta.shape().clone();
+    let inputs = inputs.map(into_contiguous);
+    let shape = inputs[0].meta.shape().clone();
     let columns = shape[axis];
-    // Rows that lie side by side, for each combination of the dimensions before.
+    // Rows that lie side by side, for each combination of the dimensions before `axis`.
     let inner: usize = shape.iter().skip(axis + 1).product();
     let rows = shape.iter().product::<usize>() / columns.max(1);
-    let word = |n: usize| n as u32;
-    let info = vec![
-        word(rows),
-        word(columns),
-        0,
-        eps.to_bits(),
-        word(inner),
-        word(inner * columns),
-        1,
-        word(inner),
-    ];
-    let mut inputs = vec![x];
-    inputs.extend(weights.into_iter().map(into_contiguous));
-    run(shader, inputs, shape, (info, 2), rows as u64, 0.0)
+    let params = NormParams {
+        n_rows: word(rows),
+        n_cols: word(columns),
+        eps,
+        rows_per_image: word(inner),
+        image_stride: word(inner * columns),
+        row_stride: 1,
+        col_stride: word(inner),
+    };
+    run(shader, &inputs, shape, &params, rows as u64, 0.0)
 }
 
 impl NormOps for CubeBackend {
@@ -95,10 +41,10 @@ impl NormOps for CubeBackend {
         eps: f32,
         axis: usize,
     ) -> CubeTensor {
-        normalise(&LAYER_NORM, x, vec![weight, bias], eps, axis)
+        normalise(&LAYER_NORM, [x, weight, bias], eps, axis)
     }
 
     fn rms_norm(x: CubeTensor, weight: CubeTensor, eps: f32, axis: usize) -> CubeTensor {
-        normalise(&RMS_NORM, x, vec![weight], eps, axis)
+        normalise(&RMS_NORM, [x, weight], eps, axis)
     }
 }

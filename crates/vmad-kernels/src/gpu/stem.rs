@@ -1,14 +1,17 @@
-//! What a stem does between its products, on cubecl backends.
+//! The operations of a convolutional stem on cubecl backends.
 
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::product::activation_word;
-use super::{BATCH_NORM, OVERLAPPING_CELLS, run};
-use crate::Activation;
-use crate::stem::StemOps;
+use super::launch::{run, word};
+use super::linear::activation_code;
+use super::shaders::{
+    BATCH_NORM, BatchNormParams, OVERLAPPING_CELLS, OverlappingCellsParams, PixelStrides,
+};
+use crate::backend::StemOps;
+use crate::types::Activation;
 
 impl StemOps for CubeBackend {
     fn batch_norm(
@@ -23,17 +26,19 @@ impl StemOps for CubeBackend {
         let inputs = [x, weight, bias, mean, variance].map(into_contiguous);
         let shape = inputs[0].meta.shape().clone();
         let results: usize = shape.iter().product();
-        let channels = shape[shape.num_dims() - 1];
-        let sizes = [results as u32, channels as u32, eps.to_bits(), 0];
-        let info = [sizes, [activation_word(activation), 0, 0, 0]].concat();
+        let params = BatchNormParams {
+            n_results: word(results),
+            n_channels: word(shape[shape.num_dims() - 1]),
+            activation: activation_code(activation),
+            eps,
+        };
         let groups = BATCH_NORM.groups(results);
-        run(&BATCH_NORM, inputs.into(), shape, (info, 3), groups, 0.0)
+        run(&BATCH_NORM, &inputs, shape, &params, groups, 0.0)
     }
 
     fn overlapping_cells(x: CubeTensor, stride: usize) -> CubeTensor {
-        let shape = x.meta.shape();
+        let (shape, strides) = (x.meta.shape(), x.meta.strides());
         let [batch, height, width, d] = [shape[0], shape[1], shape[2], shape[3]];
-        let word = |n: usize| n as u32;
         let output = [
             batch,
             height / stride,
@@ -41,17 +46,21 @@ impl StemOps for CubeBackend {
             4 * stride * stride * d,
         ];
         let results = output.iter().product();
-        let mut info = vec![word(results), word(height), word(width), 0];
-        info.extend([word(d), word(stride), 0, 0]);
-        info.extend(x.meta.strides().iter().map(|stride| word(*stride)));
-        let groups = OVERLAPPING_CELLS.groups(results);
-        run(
-            &OVERLAPPING_CELLS,
-            vec![x],
-            Shape::new(output),
-            (info, 3),
-            groups,
-            0.0,
-        )
+        let params = OverlappingCellsParams {
+            n_results: word(results),
+            height: word(height),
+            width: word(width),
+            d: word(d),
+            stride: word(stride),
+            x_strides: PixelStrides {
+                batch: word(strides[0]),
+                row: word(strides[1]),
+                col: word(strides[2]),
+                channel: word(strides[3]),
+            },
+        };
+        let shader = &OVERLAPPING_CELLS;
+        let (output, groups) = (Shape::new(output), shader.groups(results));
+        run(shader, &[x], output, &params, groups, 0.0)
     }
 }

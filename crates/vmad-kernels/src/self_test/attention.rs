@@ -1,14 +1,15 @@
-//! Attention once with every mask.
+//! Attention with every mask, and the cache of keys and values.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use super::{compare, tensor, values};
+use super::run::Run;
+use crate::error::KernelError;
+use crate::ops::{KvLayer, Rotary, attention, relative_positions};
 use crate::reference::{self, AttentionSizes};
-use crate::{KernelError, Mask, attention, relative_positions};
+use crate::types::Mask;
 
-/// Every mask with every width that has a pipeline of its own, and the decoding step in two parts.
-pub(super) async fn attentions(device: &Device, seed: &mut u32) -> Result<(), KernelError> {
-    let sizes = |[n_q, n_k, width]: [usize; 3]| AttentionSizes {
+fn sizes([n_q, n_k, width]: [usize; 3]) -> AttentionSizes {
+    AttentionSizes {
         batch: 1,
         n_heads: 2,
         n_kv_heads: 1,
@@ -16,76 +17,133 @@ pub(super) async fn attentions(device: &Device, seed: &mut u32) -> Result<(), Ke
         n_k,
         d_head: width,
         d_value: width,
-    };
+    }
+}
+
+/// Every mask with every width that has a pipeline of its own, relative positions, and the decoding step in one part of the
+/// keys and in two.
+pub(super) async fn masks(run: &mut Run<'_>) -> Result<(), KernelError> {
     for width in [20, 50, 100] {
-        // More queries than a decoding step has, keys for more than one tile, a square of them.
+        // More queries than a decoding step has, more keys than a tile has, and a square number of them.
         let sizes = sizes([5, 36, width]);
-        let (side, rows) = (6, sizes.n_heads * sizes.n_q);
-        let [q, k, v] = heads(sizes, seed);
-        let made = |mask| {
-            let [q, k, v] = tensors([&q, &k, &v], sizes, device);
-            attention(q, k, v, mask).reshape([rows, width])
-        };
-        let causal = made(Mask::Causal { start: 31 });
-        let expected = reference::attention([&q, &k, &v], sizes, &|[.., i, j]| {
-            (j <= 31 + i).then_some(0.0)
-        });
-        compare("attention", causal, &expected).await?;
-
-        let numbers = values(rows * sizes.n_k, seed);
-        let shape = [1, sizes.n_heads, sizes.n_q, sizes.n_k];
-        let bias = Tensor::from_data(TensorData::new(numbers.clone(), shape), device);
-        let expected = reference::attention([&q, &k, &v], sizes, &|[_, head, i, j]| {
-            Some(f64::from(numbers[(head * sizes.n_q + i) * sizes.n_k + j]))
-        });
-        compare("attention_bias", made(Mask::Bias(bias)), &expected).await?;
-
-        let by_row = values(rows * side, seed);
-        let by_column = values(rows * side, seed);
-        let both = by_row.chunks(side).zip(by_column.chunks(side));
-        let both: Vec<f32> = both
-            .flat_map(|(row, column)| [row, column].concat())
-            .collect();
-        let shape = [1, sizes.n_heads, sizes.n_q, 2 * side];
-        let mask = Mask::Relative(Tensor::from_data(TensorData::new(both, shape), device));
-        let expected = reference::attention([&q, &k, &v], sizes, &|[_, head, i, j]| {
-            let at = (head * sizes.n_q + i) * side;
-            Some(f64::from(by_row[at + j / side]) + f64::from(by_column[at + j % side]))
-        });
-        compare("attention_relative", made(mask), &expected).await?;
+        let qkv = heads(sizes, run);
+        causal(run, sizes, &qkv).await?;
+        bias(run, sizes, &qkv).await?;
+        relative(run, sizes, &qkv).await?;
     }
     let (side, d) = (3, 11);
-    let q = values(side * side * d, seed);
-    let tables = [0, 1].map(|_| values((2 * side - 1) * d, seed));
+    let q = run.values(side * side * d);
+    let tables = [0, 1].map(|_| run.values((2 * side - 1) * d));
     let [rows, columns] = tables
         .each_ref()
-        .map(|t| tensor(t, 2 * side - 1, d, device));
-    let queries = Tensor::from_data(TensorData::new(q.clone(), [1, 1, side * side, d]), device);
-    let y = relative_positions(queries, rows, columns).reshape([side * side, 2 * side]);
+        .map(|table| run.tensor(table, [2 * side - 1, d]));
+    let y = relative_positions(run.tensor(&q, [1, 1, side * side, d]), rows, columns);
     let expected = reference::relative_positions(&q, tables.each_ref().map(|t| &t[..]), side);
-    compare("relative_positions", y, &expected).await?;
+    run.compare("relative_positions", y, &expected).await?;
 
     for (op, n_k) in [("attention_decode", 40), ("attention_combine", 300)] {
         let sizes = sizes([1, n_k, 20]);
-        let [q, k, v] = heads(sizes, seed);
-        let expected = reference::attention([&q, &k, &v], sizes, &|_| Some(0.0));
-        let [q, k, v] = tensors([&q, &k, &v], sizes, device);
-        let made = attention(q, k, v, Mask::None).reshape([2, 20]);
-        compare(op, made, &expected).await?;
+        let qkv = heads(sizes, run);
+        let expected = attended(&qkv, sizes, &|_| Some(0.0));
+        let [q, k, v] = tensors(run, &qkv, sizes);
+        run.compare(op, attention(q, k, v, Mask::None), &expected)
+            .await?;
     }
     Ok(())
 }
 
-fn heads(sizes: AttentionSizes, seed: &mut u32) -> [Vec<f32>; 3] {
+async fn causal(
+    run: &mut Run<'_>,
+    sizes: AttentionSizes,
+    qkv: &[Vec<f32>; 3],
+) -> Result<(), KernelError> {
+    let start = sizes.n_k - sizes.n_q;
+    let [q, k, v] = tensors(run, qkv, sizes);
+    let made = attention(q, k, v, Mask::Causal { start });
+    let expected = attended(qkv, sizes, &|[.., i, j]| (j <= start + i).then_some(0.0));
+    run.compare("attention", made, &expected).await
+}
+
+async fn bias(
+    run: &mut Run<'_>,
+    sizes: AttentionSizes,
+    qkv: &[Vec<f32>; 3],
+) -> Result<(), KernelError> {
+    let AttentionSizes {
+        n_heads, n_q, n_k, ..
+    } = sizes;
+    let numbers = run.values(n_heads * n_q * n_k);
+    let bias = run.tensor(&numbers, [1, n_heads, n_q, n_k]);
+    let [q, k, v] = tensors(run, qkv, sizes);
+    let made = attention(q, k, v, Mask::Bias(bias));
+    let expected = attended(qkv, sizes, &|[_, head, i, j]| {
+        Some(f64::from(numbers[(head * n_q + i) * n_k + j]))
+    });
+    run.compare("attention_bias", made, &expected).await
+}
+
+async fn relative(
+    run: &mut Run<'_>,
+    sizes: AttentionSizes,
+    qkv: &[Vec<f32>; 3],
+) -> Result<(), KernelError> {
+    let AttentionSizes { n_heads, n_q, .. } = sizes;
+    let (side, rows) = (sizes.n_k.isqrt(), n_heads * n_q);
+    let (by_row, by_column) = (run.values(rows * side), run.values(rows * side));
+    let both = by_row.chunks(side).zip(by_column.chunks(side));
+    let both = both.flat_map(|(row, column)| [row, column].concat());
+    let both: Vec<f32> = both.collect();
+    let mask = Mask::Relative(run.tensor(&both, [1, n_heads, n_q, 2 * side]));
+    let [q, k, v] = tensors(run, qkv, sizes);
+    let made = attention(q, k, v, mask);
+    let expected = attended(qkv, sizes, &|[_, head, i, j]| {
+        let at = (head * n_q + i) * side;
+        Some(f64::from(by_row[at + j / side]) + f64::from(by_column[at + j % side]))
+    });
+    run.compare("attention_relative", made, &expected).await
+}
+
+/// Two tokens one after the other: the second attends to both, with its rotary embedding.
+pub(super) async fn cache(run: &mut Run<'_>) -> Result<(), KernelError> {
+    const D: usize = 6;
+    const THETA: f64 = 100.0;
+    let (mut layer, mut rotary) = (KvLayer::default(), Rotary::new(THETA, D));
+    let tokens = [0, 1].map(|_| [0, 1, 2].map(|_| run.values(D)));
+    let mut last = Tensor::<3>::zeros([1, 1, D], run.device);
+    for (start, token) in tokens.iter().enumerate() {
+        let qkv = token.each_ref().map(|x| run.tensor(x, [1, 1, 1, D]));
+        last = layer.attend(qkv, &mut rotary, start);
+    }
+    let sizes = AttentionSizes {
+        n_heads: 1,
+        ..sizes([1, 2, D])
+    };
+    let q = reference::rope(&tokens[1][0], 1, THETA);
+    let keys = [0, 1].map(|at| reference::rope(&tokens[at][1], at, THETA));
+    let values = [tokens[0][2].clone(), tokens[1][2].clone()];
+    let qkv = [q, keys.concat(), values.concat()];
+    let expected = attended(&qkv, sizes, &|_| Some(0.0));
+    run.compare("rope_append", last, &expected).await
+}
+
+fn attended(
+    qkv: &[Vec<f32>; 3],
+    sizes: AttentionSizes,
+    bias: &dyn Fn([usize; 4]) -> Option<f64>,
+) -> Vec<f32> {
+    reference::attention(qkv.each_ref().map(|x| &x[..]), sizes, bias)
+}
+
+fn heads(sizes: AttentionSizes, run: &mut Run<'_>) -> [Vec<f32>; 3] {
     [
         sizes.n_heads * sizes.n_q * sizes.d_head,
         sizes.n_kv_heads * sizes.n_k * sizes.d_head,
         sizes.n_kv_heads * sizes.n_k * sizes.d_value,
     ]
-    .map(|n| values(n, seed))
+    .map(|n| run.values(n))
 }
 
-fn tensors([q, k, v]: [&[f32]; 3], sizes: AttentionSizes, device: &Device) -> [Tensor<4>; 3] {
+fn tensors(run: &Run<'_>, [q, k, v]: &[Vec<f32>; 3], sizes: AttentionSizes) -> [Tensor<4>; 3] {
     let AttentionSizes {
         n_heads,
         n_kv_heads,
@@ -95,12 +153,9 @@ fn tensors([q, k, v]: [&[f32]; 3], sizes: AttentionSizes, device: &Device) -> [T
         d_value,
         ..
     } = sizes;
-    let tensor = |x: &[f32], shape: [usize; 4]| {
-        Tensor::from_data(TensorData::new(x.to_vec(), shape), device)
-    };
     [
-        tensor(q, [1, n_heads, n_q, d_head]),
-        tensor(k, [1, n_kv_heads, n_k, d_head]),
-        tensor(v, [1, n_kv_heads, n_k, d_value]),
+        run.tensor(q, [1, n_heads, n_q, d_head]),
+        run.tensor(k, [1, n_kv_heads, n_k, d_head]),
+        run.tensor(v, [1, n_kv_heads, n_k, d_value]),
     ]
 }

@@ -6,6 +6,8 @@ use rand::{Rng, SeedableRng};
 use vmad_kernels::reference::{self, AttentionSizes};
 use vmad_kernels::{Mask, attention, cpu_device, relative_positions};
 
+use crate::poison::poison;
+
 /// Scores are sums of up to 128 products of values below one, over √128: off by less than
 /// 128 · 2⁻²⁴ / 11; their exponentials and the sums over keys add about as much again. Drivers may
 /// compute `exp` within 3 + 2·|x| units in the last place, which for scores of up to 4 is 7e-7.
@@ -73,6 +75,7 @@ impl Case {
         let what = format!("{:?} {mask:?}", self.sizes);
         let inputs = [&self.q[..], &self.k, &self.v];
         let expected = reference::attention(inputs, self.sizes, &bias);
+        poison(device);
         let [q, k, v] = self.tensors(device);
         let made = attention(q.clone(), k.clone(), v.clone(), mask.clone());
         compare(&what, made, &expected);
@@ -102,34 +105,38 @@ fn compare(what: &str, actual: Tensor<4>, expected: &[f32]) {
 }
 
 fn check_all(device: &Device) {
-    // What was in memory before shows where nothing was written.
-    let poison = Tensor::<1>::full([1 << 20], f32::NAN, device);
-    drop(poison);
-    check_positions(device);
+    for sizes in POSITIONS {
+        check_positions(*sizes, device);
+    }
     for sizes in SIZES {
-        let mut case = Case::new(*sizes);
-        let AttentionSizes {
-            batch,
-            n_heads,
-            n_q,
-            n_k,
-            ..
-        } = case.sizes;
-        case.check(Mask::None, device, |_| Some(0.0));
-        if n_k >= n_q {
-            let start = n_k - n_q;
-            case.check(Mask::Causal { start }, device, |[.., i, j]| {
-                (j <= start + i).then_some(0.0)
-            });
-        }
-        let bias = numbers(n_heads * n_q * n_k, 3.0, &mut case.rng);
-        let mask = Mask::Bias(tensor(&bias, [1, n_heads, n_q, n_k], device));
-        case.check(mask, device, |[_, head, i, j]| {
-            Some(f64::from(bias[(head * n_q + i) * n_k + j]))
+        check_masks(*sizes, device);
+    }
+}
+
+/// Attention of one set of sizes with every mask.
+pub fn check_masks(sizes: [usize; 7], device: &Device) {
+    let mut case = Case::new(sizes);
+    let AttentionSizes {
+        batch,
+        n_heads,
+        n_q,
+        n_k,
+        ..
+    } = case.sizes;
+    case.check(Mask::None, device, |_| Some(0.0));
+    if n_k >= n_q {
+        let start = n_k - n_q;
+        case.check(Mask::Causal { start }, device, |[.., i, j]| {
+            (j <= start + i).then_some(0.0)
         });
-        if case.sizes.n_kv_heads == n_heads {
-            check_relative(case, batch * n_heads * n_q, device);
-        }
+    }
+    let bias = numbers(n_heads * n_q * n_k, 3.0, &mut case.rng);
+    let mask = Mask::Bias(tensor(&bias, [1, n_heads, n_q, n_k], device));
+    case.check(mask, device, |[_, head, i, j]| {
+        Some(f64::from(bias[(head * n_q + i) * n_k + j]))
+    });
+    if case.sizes.n_kv_heads == n_heads {
+        check_relative(case, batch * n_heads * n_q, device);
     }
 }
 
@@ -156,9 +163,12 @@ fn check_relative(mut case: Case, n_rows: usize, device: &Device) {
     });
 }
 
-fn check_positions(device: &Device) {
+/// Batch, heads, side of the grid, width.
+const POSITIONS: &[[usize; 4]] = &[[1, 1, 1, 1], [2, 3, 3, 5], [1, 4, 8, 32], [3, 2, 14, 80]];
+
+pub fn check_positions([batch, n_heads, side, d]: [usize; 4], device: &Device) {
     let mut rng = StdRng::seed_from_u64(23);
-    for [batch, n_heads, side, d] in [[1, 1, 1, 1], [2, 3, 3, 5], [1, 4, 8, 32], [3, 2, 14, 80]] {
+    {
         let n = side * side;
         let q = numbers(batch * n_heads * n * d, 1.0, &mut rng);
         let tables = [0, 1].map(|_| numbers((2 * side - 1) * d, 1.0, &mut rng));
@@ -171,6 +181,7 @@ fn check_positions(device: &Device) {
             Tensor::<2>::from_data(TensorData::new(table.clone(), shape), device)
         });
         let q = tensor(&q, [batch, n_heads, n, d], device);
+        poison(device);
         let made = relative_positions(q.clone(), rows.clone(), columns.clone());
         compare(&format!("{side}² of {d}"), made, &expected);
         // The same through a view of a projection that holds tokens before heads.

@@ -1,4 +1,4 @@
-//! Products and convolutions of floats on every backend against `reference`.
+//! f32 products and convolutions on every backend against `reference`.
 
 use burn::tensor::module::conv_transpose2d;
 use burn::tensor::ops::ConvTransposeOptions;
@@ -6,7 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::reference::{self, ConvSizes};
-use vmad_kernels::{Stepping, conv2d, cpu_device, matmul, upsample_2x};
+use vmad_kernels::{Conv2dOptions, conv2d, cpu_device, matmul, upsample_2x};
+
+use crate::poison::poison;
 
 fn numbers(n: usize, rng: &mut StdRng) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
@@ -30,7 +32,7 @@ fn compare<const D: usize>(
     crate::compare::compare(what, actual, expected, |_| tolerance);
 }
 
-fn turned(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let at = |i: usize| x[i % rows * columns + i / rows];
     (0..rows * columns).map(at).collect()
 }
@@ -46,20 +48,28 @@ const SIZES: &[[usize; 3]] = &[
     [200, 7, 130],
 ];
 
-fn check_products(device: &Device) {
-    let mut rng = StdRng::seed_from_u64(21);
-    for [m, k, n] in SIZES.iter().copied() {
-        let what = format!("{m} × {k} × {n}");
-        let (a, b) = (numbers(m * k, &mut rng), numbers(k * n, &mut rng));
-        let expected = reference::matmul(&a, &b, [m, k, n]);
-        let (left, right) = (|| tensor(&a, [m, k], device), || tensor(&b, [k, n], device));
-        compare(&what, matmul(left(), right()), [m, n], (&expected, k));
-        // Either side as it lies when it was turned around, as weights are.
-        let other = || tensor(&turned(&a, m, k), [k, m], device).transpose();
-        compare(&what, matmul(other(), right()), [m, n], (&expected, k));
-        let lying = tensor(&turned(&b, k, n), [n, k], device).transpose();
-        compare(&what, matmul(other(), lying), [m, n], (&expected, k));
-    }
+pub fn check_product([m, k, n]: [usize; 3], rng: &mut StdRng, device: &Device) {
+    poison(device);
+    let what = format!("{m} × {k} × {n}");
+    let (a, b) = (numbers(m * k, rng), numbers(k * n, rng));
+    let expected = reference::matmul(&a, &b, [m, k, n]);
+    let (left, right) = (|| tensor(&a, [m, k], device), || tensor(&b, [k, n], device));
+    compare(&what, matmul(left(), right()), [m, n], (&expected, k));
+    // Either side as a transposed view, as weights are.
+    let transposed_left = || tensor(&transposed(&a, m, k), [k, m], device).transpose();
+    compare(
+        &what,
+        matmul(transposed_left(), right()),
+        [m, n],
+        (&expected, k),
+    );
+    let transposed_right = tensor(&transposed(&b, k, n), [n, k], device).transpose();
+    compare(
+        &what,
+        matmul(transposed_left(), transposed_right),
+        [m, n],
+        (&expected, k),
+    );
 }
 
 fn check_batches(device: &Device) {
@@ -100,14 +110,16 @@ fn check_batches(device: &Device) {
     let mut expected = Vec::new();
     for picture in 0..2 {
         let rows = &x[(picture * 9 + 1) * k..][..m * k];
-        expected.extend(reference::matmul(rows, &turned(rows, m, k), [m, k, m]));
+        expected.extend(reference::matmul(rows, &transposed(rows, m, k), [m, k, m]));
     }
     let squares = matmul(part.clone(), part.transpose());
     compare("with itself", squares, [2, m, m], (&expected, k));
 }
 
 /// Images, channels in and out, height and width, kernel; stride, padding, groups; bias.
-const CONVOLUTIONS: &[([usize; 6], [usize; 3], bool)] = &[
+pub type Convolution = ([usize; 6], [usize; 3], bool);
+
+const CONVOLUTIONS: &[Convolution] = &[
     ([1, 1, 1, 1, 1, 1], [1, 0, 1], true),
     ([2, 3, 10, 17, 9, 3], [2, 1, 1], false),
     ([1, 64, 65, 8, 8, 3], [1, 1, 1], true),
@@ -117,73 +129,82 @@ const CONVOLUTIONS: &[([usize; 6], [usize; 3], bool)] = &[
     ([1, 5, 2, 40, 33, 1], [1, 0, 1], true),
 ];
 
-fn check_convolutions(device: &Device) {
-    let mut rng = StdRng::seed_from_u64(23);
-    for &([batch, c_in, c_out, height, width, kernel], stepping, with_bias) in CONVOLUTIONS {
-        let [stride, padding, groups] = stepping;
-        let stepping = Stepping {
-            stride,
-            padding,
-            groups,
-        };
-        let sizes = ConvSizes {
-            batch,
-            c_in,
-            c_out,
-            size: [height, width],
-            kernel,
-        };
-        let x = numbers(batch * c_in * height * width, &mut rng);
-        let shape = [c_out, c_in / groups, kernel, kernel];
-        let weight = numbers(shape.iter().product(), &mut rng);
-        let bias = numbers(if with_bias { c_out } else { 0 }, &mut rng);
-        let expected = reference::conv2d([&x, &weight, &bias], sizes, stepping);
-        let made = conv2d(
-            tensor(&x, [batch, c_in, height, width], device),
-            tensor(&weight, shape, device),
-            with_bias.then(|| tensor(&bias, [c_out], device)),
-            stepping,
-        );
-        let along = |size: usize| (size + 2 * padding - kernel) / stride + 1;
-        let shape = [batch, c_out, along(height), along(width)];
-        let terms = c_in / groups * kernel * kernel + 1;
-        let what = format!("{sizes:?} {stepping:?}");
-        compare(&what, made, shape, (&expected, terms));
-    }
+pub fn check_convolution(
+    ([batch, c_in, c_out, height, width, kernel], options, with_bias): Convolution,
+    rng: &mut StdRng,
+    device: &Device,
+) {
+    poison(device);
+    let [stride, padding, groups] = options;
+    let options = Conv2dOptions {
+        stride,
+        padding,
+        groups,
+    };
+    let sizes = ConvSizes {
+        batch,
+        c_in,
+        c_out,
+        size: [height, width],
+        kernel,
+    };
+    let x = numbers(batch * c_in * height * width, rng);
+    let shape = [c_out, c_in / groups, kernel, kernel];
+    let weight = numbers(shape.iter().product(), rng);
+    let bias = numbers(if with_bias { c_out } else { 0 }, rng);
+    let expected = reference::conv2d([&x, &weight, &bias], sizes, options);
+    let made = conv2d(
+        tensor(&x, [batch, c_in, height, width], device),
+        tensor(&weight, shape, device),
+        with_bias.then(|| tensor(&bias, [c_out], device)),
+        options,
+    );
+    let along = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+    let shape = [batch, c_out, along(height), along(width)];
+    let terms = c_in / groups * kernel * kernel + 1;
+    let what = format!("{sizes:?} {options:?}");
+    compare(&what, made, shape, (&expected, terms));
 }
 
 /// Against burn's own, on the CPU.
-fn check_upsampling(device: &Device) {
-    let mut rng = StdRng::seed_from_u64(24);
-    for [batch, c_in, c_out, height, width] in
-        [[1, 1, 1, 1, 1], [2, 5, 3, 4, 7], [1, 64, 16, 16, 16]]
-    {
-        let x = numbers(batch * c_in * height * width, &mut rng);
-        let weight = numbers(c_in * c_out * 4, &mut rng);
-        let bias = numbers(c_out, &mut rng);
-        let all = |device: &Device| {
-            (
-                tensor(&x, [batch, c_in, height, width], device),
-                tensor(&weight, [c_in, c_out, 2, 2], device),
-                tensor(&bias, [c_out], device),
-            )
-        };
-        let (image, kernel, added) = all(&cpu_device());
-        let options = ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1);
-        let expected = conv_transpose2d(image, kernel, Some(added), options);
-        let expected = expected.into_data().try_to_vec::<f32>().unwrap();
-        let (image, kernel, added) = all(device);
-        let made = upsample_2x(image, kernel, added);
-        let shape = [batch, c_out, 2 * height, 2 * width];
-        compare(&format!("{shape:?}"), made, shape, (&expected, c_in + 1));
-    }
+pub fn check_upsampling(
+    [batch, c_in, c_out, height, width]: [usize; 5],
+    rng: &mut StdRng,
+    device: &Device,
+) {
+    poison(device);
+    let x = numbers(batch * c_in * height * width, rng);
+    let weight = numbers(c_in * c_out * 4, rng);
+    let bias = numbers(c_out, rng);
+    let all = |device: &Device| {
+        (
+            tensor(&x, [batch, c_in, height, width], device),
+            tensor(&weight, [c_in, c_out, 2, 2], device),
+            tensor(&bias, [c_out], device),
+        )
+    };
+    let (image, kernel, added) = all(&cpu_device());
+    let options = ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1);
+    let expected = conv_transpose2d(image, kernel, Some(added), options);
+    let expected = expected.into_data().try_to_vec::<f32>().unwrap();
+    let (image, kernel, added) = all(device);
+    let made = upsample_2x(image, kernel, added);
+    let shape = [batch, c_out, 2 * height, 2 * width];
+    compare(&format!("{shape:?}"), made, shape, (&expected, c_in + 1));
 }
 
 fn check_all(device: &Device) {
-    check_products(device);
+    let mut rng = StdRng::seed_from_u64(21);
+    for sizes in SIZES {
+        check_product(*sizes, &mut rng, device);
+    }
     check_batches(device);
-    check_convolutions(device);
-    check_upsampling(device);
+    for convolution in CONVOLUTIONS {
+        check_convolution(*convolution, &mut rng, device);
+    }
+    for sizes in [[1, 1, 1, 1, 1], [2, 5, 3, 4, 7], [1, 64, 16, 16, 16]] {
+        check_upsampling(sizes, &mut rng, device);
+    }
 }
 
 #[test]

@@ -7,12 +7,12 @@ use vmad_kernels::Features;
 pub fn on_gpu(check: impl Fn(&Device)) {
     match pollster::block_on(vmad_kernels::gpu_device()) {
         Ok((device, info)) => {
-            // Tests of one process would switch each other's features.
+            // Tests of one process share the enabled features.
             static SWITCH: std::sync::Mutex<()> = std::sync::Mutex::new(());
             let guard = SWITCH.lock();
             for features in variants(info.features) {
                 println!("with {features}");
-                features.use_them();
+                features.enable();
                 check(&device);
             }
             drop(guard);

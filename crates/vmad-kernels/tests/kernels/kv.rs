@@ -6,6 +6,8 @@ use rand::{Rng, SeedableRng};
 use vmad_kernels::reference::{self, AttentionSizes};
 use vmad_kernels::{KvLayer, Rotary, cpu_device};
 
+use crate::poison::poison;
+
 /// As attention's; the cosines and sines are rounded to f32 once more.
 const TOLERANCE: f32 = 1e-5;
 
@@ -18,7 +20,7 @@ struct Sizes {
     d_head: usize,
 }
 
-/// Tokens of one sequence, before any turning: queries, keys, values.
+/// Tokens of one sequence before the rotary embedding: queries, keys, values.
 #[derive(Clone, Default)]
 struct Tokens([Vec<f32>; 3]);
 
@@ -102,7 +104,7 @@ impl Tokens {
     }
 }
 
-struct Sequence {
+pub struct Sequence {
     sizes: Sizes,
     layer: KvLayer,
     rotary: Rotary,
@@ -110,9 +112,25 @@ struct Sequence {
 }
 
 impl Sequence {
-    fn push(&mut self, n: usize, rng: &mut StdRng, device: &Device) {
+    /// An empty one of `n_heads`, `n_kv_heads`, `d_head`.
+    pub fn new((n_heads, n_kv_heads, d_head): (usize, usize, usize)) -> Self {
+        Self {
+            sizes: Sizes {
+                n_heads,
+                n_kv_heads,
+                d_head,
+            },
+            layer: KvLayer::default(),
+            rotary: Rotary::new(THETA, d_head),
+            tokens: Tokens::default(),
+        }
+    }
+
+    /// Appends `n` random tokens and checks what they attend to.
+    pub fn push(&mut self, n: usize, rng: &mut StdRng, device: &Device) {
         let new = Tokens::random(n, self.sizes, rng);
         let start = self.tokens.len(self.sizes);
+        poison(device);
         let tensors = new.tensors(self.sizes, device);
         let made = self.layer.attend(tensors, &mut self.rotary, start);
         self.tokens.extend(&new);
@@ -129,7 +147,7 @@ impl Sequence {
         }
     }
 
-    fn truncate(&mut self, n: usize) {
+    pub fn truncate(&mut self, n: usize) {
         self.layer.truncate(n);
         self.tokens.truncate(n, self.sizes);
     }
@@ -146,22 +164,13 @@ impl Sequence {
 
 fn check_all(device: &Device) {
     let mut rng = StdRng::seed_from_u64(11);
-    for (n_heads, n_kv_heads, d_head) in [(4, 2, 32), (2, 2, 128), (3, 1, 10)] {
-        let mut sequence = Sequence {
-            sizes: Sizes {
-                n_heads,
-                n_kv_heads,
-                d_head,
-            },
-            layer: KvLayer::default(),
-            rotary: Rotary::new(THETA, d_head),
-            tokens: Tokens::default(),
-        };
+    for sizes in [(4, 2, 32), (2, 2, 128), (3, 1, 10)] {
+        let mut sequence = Sequence::new(sizes);
         // A prompt, decoding, a second turn that needs more room, decoding at its border.
         for n in [40, 1, 1, 213, 1, 1, 2, 60] {
             sequence.push(n, &mut rng, device);
         }
-        // What two continuations of one conversation append does not meet.
+        // Two continuations of one conversation do not share what they append.
         let mut other = sequence.copy();
         sequence.push(1, &mut rng, device);
         other.push(1, &mut rng, device);
@@ -172,7 +181,7 @@ fn check_all(device: &Device) {
         sequence.push(3, &mut rng, device);
         sequence.truncate(0);
         sequence.push(2, &mut rng, device);
-        assert!(sequence.layer.bytes() >= 2 * 2 * n_kv_heads * d_head * 4);
+        assert!(sequence.layer.bytes() >= 2 * 2 * sizes.1 * sizes.2 * 4);
     }
 }
 

@@ -5,6 +5,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::{cpu_device, layer_norm, layer_norm_image, reference, rms_norm};
 
+use crate::poison::poison;
+
 /// Of results of up to about 10: sums of up to 4,096 squares in lanes of 64 partial sums, a division and
 /// an inverse square root of at most 2 units in the last place.
 const TOLERANCE: f32 = 1e-5;
@@ -45,40 +47,45 @@ fn compare<const D: usize>(what: &str, actual: Tensor<D>, expected: &[f32], spre
 
 fn check_all(device: &Device) {
     let mut rng = StdRng::seed_from_u64(5);
-    for [rows, columns] in SIZES.iter().copied() {
-        let x = numbers(rows * columns, &mut rng);
-        let (weight, bias) = (numbers(columns, &mut rng), numbers(columns, &mut rng));
-        let (w, b) = (
-            tensor(&weight, [columns], device),
-            tensor(&bias, [columns], device),
-        );
-        let ones = vec![1.0; columns];
-        let unit = reference::layer_norm(&x, &ones, &vec![0.0; columns], EPS);
-        let spread = |row: usize| {
-            let at = row * columns..(row + 1) * columns;
-            // What the norm multiplies differences by.
-            let range = |values: &[f32]| {
-                let most = values.iter().copied().fold(f32::MIN, f32::max);
-                f64::from(most - values.iter().copied().fold(f32::MAX, f32::min))
-            };
-            range(&unit[at.clone()]) / range(&x[at]).max(1e-30)
-        };
-        let spread: Vec<f64> = (0..rows).map(spread).collect();
-        let layered = reference::layer_norm(&x, &weight, &bias, EPS);
-        let input = tensor(&x, [rows, columns], device);
-        let what = format!("{rows}×{columns}");
-        let made = layer_norm(input.clone(), w.clone(), b.clone(), EPS);
-        compare(&format!("layer_norm {what}"), made, &layered, &spread);
-        let made = rms_norm(input.clone(), w.clone(), EPS);
-        let expected = reference::rms_norm(&x, &weight, EPS);
-        compare(&format!("rms_norm {what}"), made, &expected, &[0.0]);
-        // Channels before pixels, of one picture or two.
-        let batch = if rows.is_multiple_of(2) { 2 } else { 1 };
-        let image = input.reshape([batch, rows / batch, 1, columns]);
-        let image = image.permute([0, 3, 1, 2]).mul_scalar(1.0);
-        let made = layer_norm_image(image, w, b, EPS).permute([0, 2, 3, 1]);
-        compare(&format!("layer_norm_image {what}"), made, &layered, &spread);
+    for sizes in SIZES {
+        check_norms(*sizes, &mut rng, device);
     }
+}
+
+pub fn check_norms([rows, columns]: [usize; 2], rng: &mut StdRng, device: &Device) {
+    poison(device);
+    let x = numbers(rows * columns, rng);
+    let (weight, bias) = (numbers(columns, rng), numbers(columns, rng));
+    let (w, b) = (
+        tensor(&weight, [columns], device),
+        tensor(&bias, [columns], device),
+    );
+    let ones = vec![1.0; columns];
+    let unit = reference::layer_norm(&x, &ones, &vec![0.0; columns], EPS);
+    let spread = |row: usize| {
+        let at = row * columns..(row + 1) * columns;
+        // What the norm multiplies differences by.
+        let range = |values: &[f32]| {
+            let most = values.iter().copied().fold(f32::MIN, f32::max);
+            f64::from(most - values.iter().copied().fold(f32::MAX, f32::min))
+        };
+        range(&unit[at.clone()]) / range(&x[at]).max(1e-30)
+    };
+    let spread: Vec<f64> = (0..rows).map(spread).collect();
+    let layered = reference::layer_norm(&x, &weight, &bias, EPS);
+    let input = tensor(&x, [rows, columns], device);
+    let what = format!("{rows}×{columns}");
+    let made = layer_norm(input.clone(), w.clone(), b.clone(), EPS);
+    compare(&format!("layer_norm {what}"), made, &layered, &spread);
+    let made = rms_norm(input.clone(), w.clone(), EPS);
+    let expected = reference::rms_norm(&x, &weight, EPS);
+    compare(&format!("rms_norm {what}"), made, &expected, &[0.0]);
+    // Channels before pixels, of one picture or two.
+    let batch = if rows.is_multiple_of(2) { 2 } else { 1 };
+    let image = input.reshape([batch, rows / batch, 1, columns]);
+    let image = image.permute([0, 3, 1, 2]).mul_scalar(1.0);
+    let made = layer_norm_image(image, w, b, EPS).permute([0, 2, 3, 1]);
+    compare(&format!("layer_norm_image {what}"), made, &layered, &spread);
 }
 
 #[test]

@@ -9,6 +9,8 @@ use vmad_kernels::{
 };
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
 
+use crate::poison::poison;
+
 /// How far a result may be from the reference, which sums in f64.
 #[derive(Clone, Copy)]
 struct Tolerance {
@@ -46,7 +48,7 @@ const SHAPES: &[(usize, usize, usize)] = &[
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub enum Kind {
     Q8,
     Q4,
 }
@@ -122,34 +124,38 @@ fn assert_close(what: &str, actual: &[f32], expected: &[f32], scale: &[f32], wit
     }
 }
 
-fn check_matmul(kind: Kind, device: &Device) {
-    for (seed, &(rows, cols, tokens)) in (0..).zip(SHAPES) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let reference = Reference::new(kind, rows, cols, &mut rng);
-        let x = random(tokens * cols, &mut rng);
-        let w = reference.upload(device);
-        let input = Tensor::<2>::from_data(TensorData::new(x.clone(), [tokens, cols]), device);
+/// A product of a matrix of `rows` × `cols` with some tokens.
+pub fn check_matmul(
+    kind: Kind,
+    (rows, cols, tokens): (usize, usize, usize),
+    rng: &mut StdRng,
+    device: &Device,
+) {
+    poison(device);
+    let reference = Reference::new(kind, rows, cols, rng);
+    let x = random(tokens * cols, rng);
+    let w = reference.upload(device);
+    let input = Tensor::<2>::from_data(TensorData::new(x.clone(), [tokens, cols]), device);
 
-        let what = format!("matmul {kind:?} {rows}×{cols}, {tokens} tokens");
-        let expected = reference.matmul(&x);
-        let magnitude = magnitudes(&x, &reference.dequantize(), cols);
-        let actual = read(matmul_quant(input.clone(), &w));
-        let within = Tolerance {
-            // Of inputs and of weights.
-            rel: F32_SUM.rel + 2.0 * Features::used().rounding(),
-            ..F32_SUM
-        };
-        assert_close(&what, &actual, &expected, &magnitude, within);
+    let what = format!("matmul {kind:?} {rows}×{cols}, {tokens} tokens");
+    let expected = reference.matmul(&x);
+    let magnitude = magnitudes(&x, &reference.dequantize(), cols);
+    let actual = read(matmul_quant(input.clone(), &w));
+    let within = Tolerance {
+        // Of inputs and of weights.
+        rel: F32_SUM.rel + 2.0 * Features::enabled().rounding(),
+        ..F32_SUM
+    };
+    assert_close(&what, &actual, &expected, &magnitude, within);
 
-        // The same numbers through a view that is neither contiguous nor at offset zero.
-        let view = Tensor::cat(vec![input.ones_like().slice(s![0..1, ..]), input], 0)
-            .transpose()
-            .mul_scalar(1.0)
-            .transpose()
-            .slice(s![1.., ..]);
-        let actual = read(matmul_quant(view, &w));
-        assert_close(&what, &actual, &expected, &magnitude, within);
-    }
+    // The same numbers through a view that is neither contiguous nor at offset zero.
+    let view = Tensor::cat(vec![input.ones_like().slice(s![0..1, ..]), input], 0)
+        .transpose()
+        .mul_scalar(1.0)
+        .transpose()
+        .slice(s![1.., ..]);
+    let actual = read(matmul_quant(view, &w));
+    assert_close(&what, &actual, &expected, &magnitude, within);
 }
 
 /// Σ |x| |w| of every result.
@@ -162,20 +168,24 @@ fn magnitudes(x: &[f32], w: &[f32], cols: usize) -> Vec<f32> {
         .collect()
 }
 
-fn check_gather(kind: Kind, device: &Device) {
-    for (seed, &(rows, cols, tokens)) in (0..).zip(SHAPES) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let reference = Reference::new(kind, rows, cols, &mut rng);
-        let ids: Vec<u32> = (0..tokens)
-            .map(|_| rng.random_range(0..rows as u32))
-            .collect();
-        let expected = reference.gather(&ids);
-        let ids: Vec<i32> = ids.into_iter().map(u32::cast_signed).collect();
-        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens]), device);
-        let actual = read(gather_quant(&reference.upload(device), ids));
-        let what = format!("gather {kind:?} {rows}×{cols}, {tokens} tokens");
-        assert_close(&what, &actual, &expected, &expected, EXACT);
-    }
+/// The look-up of some rows of a table of `rows` × `cols`.
+pub fn check_gather(
+    kind: Kind,
+    (rows, cols, tokens): (usize, usize, usize),
+    rng: &mut StdRng,
+    device: &Device,
+) {
+    poison(device);
+    let reference = Reference::new(kind, rows, cols, rng);
+    let ids: Vec<u32> = (0..tokens)
+        .map(|_| rng.random_range(0..rows as u32))
+        .collect();
+    let expected = reference.gather(&ids);
+    let ids: Vec<i32> = ids.into_iter().map(u32::cast_signed).collect();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens]), device);
+    let actual = read(gather_quant(&reference.upload(device), ids));
+    let what = format!("gather {kind:?} {rows}×{cols}, {tokens} tokens");
+    assert_close(&what, &actual, &expected, &expected, EXACT);
 }
 
 fn check_outside_ids(kind: Kind, device: &Device) {
@@ -194,8 +204,10 @@ fn check_empty(kind: Kind, device: &Device) {
 }
 
 fn check_all(kind: Kind, device: &Device) {
-    check_matmul(kind, device);
-    check_gather(kind, device);
+    for (seed, shape) in (0..).zip(SHAPES) {
+        check_matmul(kind, *shape, &mut StdRng::seed_from_u64(seed), device);
+        check_gather(kind, *shape, &mut StdRng::seed_from_u64(seed), device);
+    }
     check_outside_ids(kind, device);
     check_empty(kind, device);
 }

@@ -4,10 +4,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::{
-    Activation, Features, LinearEnd, QuantWeight, RmsScale, cpu_device, linear_f32, matmul_gated,
+    Activation, Epilogue, Features, QuantWeight, RmsScale, cpu_device, linear_f32, matmul_gated,
     matmul_linear, matmul_normed, matmul_parts, matmul_quant, reference,
 };
 use vmad_quant::{Q4Matrix, Q8Matrix, quantize_q4, quantize_q8};
+
+use crate::poison::poison;
 
 /// Of results of size 1: products of up to 4,096 normed columns with weights of spread 1 / √cols, summed in
 /// f32 by eight lanes; relative to results that are larger.
@@ -32,7 +34,7 @@ const SHAPES: &[[usize; 3]] = &[
 ];
 
 /// Bias, activation, residual.
-const ENDS: [(bool, Option<Activation>, bool); 6] = [
+const EPILOGUES: [(bool, Option<Activation>, bool); 6] = [
     (false, None, false),
     (true, None, false),
     (true, Some(Activation::Gelu), false),
@@ -88,7 +90,7 @@ fn numbers(n: usize, rng: &mut StdRng) -> Vec<f32> {
 
 /// With what an optional feature of the adapter rounds: of terms as large as the result, some in one direction.
 fn tolerance() -> f32 {
-    TOLERANCE + 4.0 * Features::used().rounding()
+    TOLERANCE + 4.0 * Features::enabled().rounding()
 }
 
 fn compare(what: &str, actual: Tensor<2>, expected: &[f32]) {
@@ -103,79 +105,87 @@ fn compare_within(what: &str, actual: Tensor<2>, expected: &[f32], tolerance: f3
 
 fn check_all(device: &Device) {
     let mut rng = StdRng::seed_from_u64(17);
-    for ([rows, cols, tokens], is_q4) in SHAPES.iter().flat_map(|s| [(*s, false), (*s, true)]) {
-        let what = format!("{rows}×{cols}, {tokens} tokens, int4: {is_q4}");
-        let tensor = |values: &[f32], width: usize| {
-            let data = TensorData::new(values.to_vec(), [values.len() / width, width]);
-            Tensor::<2>::from_data(data, device)
-        };
-        let w = Matrix::random(is_q4, rows, cols, &mut rng);
-        let packed = w.upload(device);
-        let (x, more) = (
-            numbers(tokens * cols, &mut rng),
-            numbers(tokens * rows, &mut rng),
-        );
-        let weight = numbers(rows * cols, &mut rng);
-        let transposed: Vec<f32> = (0..rows * cols)
-            .map(|i| weight[i % rows * cols + i / rows])
-            .collect();
-        let of_floats = reference::matmul(&x, &transposed, [tokens, cols, rows]);
-        // These grow with the columns, as the weights do not shrink.
-        let of_floats_within = tolerance() * (cols as f32).sqrt();
-        let of_packed = w.times(&x);
-        for (with_bias, activation, with_residual) in ENDS {
-            let bias = numbers(rows, &mut rng);
-            let end = LinearEnd {
-                bias: with_bias
-                    .then(|| Tensor::from_data(TensorData::new(bias.clone(), [rows]), device)),
-                activation,
-                residual: with_residual.then(|| tensor(&more, rows)),
-            };
-            let finish = |(i, y): (usize, &f32)| {
-                let y = if with_bias { y + bias[i % rows] } else { *y };
-                let y = activation.map_or(y, |activation| reference::activated(activation, y));
-                if with_residual { y + more[i] } else { y }
-            };
-            let finished =
-                |product: &[f32]| -> Vec<f32> { product.iter().enumerate().map(finish).collect() };
-            let what = format!("bias {with_bias}, {activation:?}, residual {with_residual} {what}");
-            let made = matmul_linear(tensor(&x, cols), &packed, end.clone());
-            compare(&what, made, &finished(&of_packed));
-            let made = linear_f32(tensor(&x, cols), tensor(&weight, cols), end);
-            let expected = finished(&of_floats);
-            compare_within(
-                &format!("floats, {what}"),
-                made,
-                &expected,
-                of_floats_within,
-            );
-        }
-
-        let norm = numbers(cols, &mut rng);
-        let scale = || RmsScale {
-            weight: Tensor::from_data(TensorData::new(norm.clone(), [cols]), device),
-            eps: EPS,
-        };
-        let h = reference::rms_norm(&x, &norm, EPS);
-        let made = matmul_normed(tensor(&x, cols), scale(), &packed);
-        compare(&format!("normed {what}"), made, &w.times(&h));
-
-        let up = Matrix::random(is_q4, rows, cols, &mut rng);
-        let both = QuantWeight::stacked(&[&packed, &up.upload(device)]).unwrap();
-        assert_eq!((both.rows(), both.cols()), (2 * rows, cols));
-        let bias = numbers(2 * rows, &mut rng);
-        let of_all = Tensor::from_data(TensorData::new(bias.clone(), [2 * rows]), device);
-        let parts = matmul_parts(tensor(&x, cols), &both, Some(of_all), 2);
-        for ((part, w), bias) in parts.into_iter().zip([&w, &up]).zip(bias.chunks(rows)) {
-            let biased = |(i, y): (usize, f32)| y + bias[i % rows];
-            let expected: Vec<f32> = w.times(&x).into_iter().enumerate().map(biased).collect();
-            compare(&format!("a part of {what}"), part, &expected);
-        }
-
-        let made = matmul_gated(tensor(&x, cols), scale(), &both);
-        let expected = reference::gated(&w.times(&h), &up.times(&h));
-        compare(&format!("gated {what}"), made, &expected);
+    for (shape, is_q4) in SHAPES.iter().flat_map(|s| [(*s, false), (*s, true)]) {
+        check_shape(shape, is_q4, &mut rng, device);
     }
+}
+
+/// All products of a weight of `rows` × `cols`, an even number of rows or of blocks in each, with some tokens.
+pub fn check_shape(
+    [rows, cols, tokens]: [usize; 3],
+    is_q4: bool,
+    rng: &mut StdRng,
+    device: &Device,
+) {
+    poison(device);
+    let what = format!("{rows}×{cols}, {tokens} tokens, int4: {is_q4}");
+    let tensor = |values: &[f32], width: usize| {
+        let data = TensorData::new(values.to_vec(), [values.len() / width, width]);
+        Tensor::<2>::from_data(data, device)
+    };
+    let w = Matrix::random(is_q4, rows, cols, rng);
+    let packed = w.upload(device);
+    let (x, more) = (numbers(tokens * cols, rng), numbers(tokens * rows, rng));
+    let weight = numbers(rows * cols, rng);
+    let transposed: Vec<f32> = (0..rows * cols)
+        .map(|i| weight[i % rows * cols + i / rows])
+        .collect();
+    let of_floats = reference::matmul(&x, &transposed, [tokens, cols, rows]);
+    // These grow with the columns, as the weights do not shrink.
+    let of_floats_within = tolerance() * (cols as f32).sqrt();
+    let of_packed = w.times(&x);
+    for (with_bias, activation, with_residual) in EPILOGUES {
+        let bias = numbers(rows, rng);
+        let end = Epilogue {
+            bias: with_bias
+                .then(|| Tensor::from_data(TensorData::new(bias.clone(), [rows]), device)),
+            activation,
+            residual: with_residual.then(|| tensor(&more, rows)),
+        };
+        let finish = |(i, y): (usize, &f32)| {
+            let y = if with_bias { y + bias[i % rows] } else { *y };
+            let y = activation.map_or(y, |activation| reference::activated(activation, y));
+            if with_residual { y + more[i] } else { y }
+        };
+        let finished =
+            |product: &[f32]| -> Vec<f32> { product.iter().enumerate().map(finish).collect() };
+        let what = format!("bias {with_bias}, {activation:?}, residual {with_residual} {what}");
+        let made = matmul_linear(tensor(&x, cols), &packed, end.clone());
+        compare(&what, made, &finished(&of_packed));
+        let made = linear_f32(tensor(&x, cols), tensor(&weight, cols), end);
+        let expected = finished(&of_floats);
+        compare_within(
+            &format!("floats, {what}"),
+            made,
+            &expected,
+            of_floats_within,
+        );
+    }
+
+    let norm = numbers(cols, rng);
+    let scale = || RmsScale {
+        weight: Tensor::from_data(TensorData::new(norm.clone(), [cols]), device),
+        eps: EPS,
+    };
+    let h = reference::rms_norm(&x, &norm, EPS);
+    let made = matmul_normed(tensor(&x, cols), scale(), &packed);
+    compare(&format!("normed {what}"), made, &w.times(&h));
+
+    let up = Matrix::random(is_q4, rows, cols, rng);
+    let both = QuantWeight::stacked(&[&packed, &up.upload(device)]).unwrap();
+    assert_eq!((both.rows(), both.cols()), (2 * rows, cols));
+    let bias = numbers(2 * rows, rng);
+    let of_all = Tensor::from_data(TensorData::new(bias.clone(), [2 * rows]), device);
+    let parts = matmul_parts(tensor(&x, cols), &both, Some(of_all), 2);
+    for ((part, w), bias) in parts.into_iter().zip([&w, &up]).zip(bias.chunks(rows)) {
+        let biased = |(i, y): (usize, f32)| y + bias[i % rows];
+        let expected: Vec<f32> = w.times(&x).into_iter().enumerate().map(biased).collect();
+        compare(&format!("a part of {what}"), part, &expected);
+    }
+
+    let made = matmul_gated(tensor(&x, cols), scale(), &both);
+    let expected = reference::gated(&w.times(&h), &up.times(&h));
+    compare(&format!("gated {what}"), made, &expected);
 }
 
 #[test]
@@ -229,7 +239,7 @@ fn weights_that_differ_are_not_stacked() {
     assert!(QuantWeight::stacked(&[]).is_none());
 }
 
-/// Not a wrong result, nor what lies behind the weight.
+/// Neither a wrong result nor a read past the end of the weight.
 #[test]
 fn inputs_of_another_width_are_refused() {
     let device = cpu_device();
@@ -237,7 +247,7 @@ fn inputs_of_another_width_are_refused() {
     let refused = |width: usize| {
         let x = Tensor::<2>::zeros([5, width], &device);
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            matmul_linear(x, &w, LinearEnd::default())
+            matmul_linear(x, &w, Epilogue::default())
         }))
         .is_err()
     };

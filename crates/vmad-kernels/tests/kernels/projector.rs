@@ -1,10 +1,12 @@
-//! What LTC looks at, on every backend against `reference`.
+//! LTC's deformable and region attention on every backend against `reference`.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::reference::{self, DeformableSizes};
 use vmad_kernels::{Points, cpu_device, deformable_attention, region_attention};
+
+use crate::poison::poison;
 
 /// Means of at most 64 values below 1.5 by weights that are exponentials, and shares of cells up to 24 away
 /// from the corner, each rounded to f32.
@@ -33,37 +35,39 @@ const DEFORMABLE: &[([usize; 6], f32)] = &[
     ([1, 5, 2, 3, 4, 6], 1e12),
 ];
 
-fn check_deformable(device: &Device) {
-    let mut rng = StdRng::seed_from_u64(11);
-    for &([batch, n, n_heads, n_points, d_head, side], far) in DEFORMABLE {
-        let sizes = DeformableSizes {
-            batch,
-            n,
-            n_heads,
-            n_points,
-            d_head,
-            side,
-        };
-        let (d, samples) = (n_heads * d_head, n_heads * n_points);
-        let value = numbers(batch * side * side * d, 1.5, &mut rng);
-        let mut offsets = numbers(batch * n * samples * 2, far, &mut rng);
-        // Some on a cell's centre, where two cells take over from each other.
-        offsets.iter_mut().step_by(5).for_each(|x| *x = x.round());
-        let weights = numbers(batch * n * samples, 5.0, &mut rng);
-        let centres: Vec<f32> = (0..n * 2)
-            .map(|_| rng.random_range(0..side) as f32 + 0.5)
-            .collect();
-        let points = Points {
-            offsets: tensor(&offsets, [batch, n, samples * 2], device),
-            weights: tensor(&weights, [batch, n, samples], device),
-            centres: tensor(&centres, [n, 2], device),
-            n_heads,
-        };
-        let made = deformable_attention(tensor(&value, [batch, side * side, d], device), points);
-        let all = [&value[..], &offsets, &weights, &centres];
-        let expected = reference::deformable_attention(all, sizes);
-        compare(&format!("{sizes:?}, {far} away"), made, &expected);
-    }
+pub fn check_deformable(
+    ([batch, n, n_heads, n_points, d_head, side], far): ([usize; 6], f32),
+    rng: &mut StdRng,
+    device: &Device,
+) {
+    poison(device);
+    let sizes = DeformableSizes {
+        batch,
+        n,
+        n_heads,
+        n_points,
+        d_head,
+        side,
+    };
+    let (d, samples) = (n_heads * d_head, n_heads * n_points);
+    let value = numbers(batch * side * side * d, 1.5, rng);
+    let mut offsets = numbers(batch * n * samples * 2, far, rng);
+    // Some on a cell's centre, where two cells take over from each other.
+    offsets.iter_mut().step_by(5).for_each(|x| *x = x.round());
+    let weights = numbers(batch * n * samples, 5.0, rng);
+    let centres: Vec<f32> = (0..n * 2)
+        .map(|_| rng.random_range(0..side) as f32 + 0.5)
+        .collect();
+    let points = Points {
+        offsets: tensor(&offsets, [batch, n, samples * 2], device),
+        weights: tensor(&weights, [batch, n, samples], device),
+        centres: tensor(&centres, [n, 2], device),
+        n_heads,
+    };
+    let made = deformable_attention(tensor(&value, [batch, side * side, d], device), points);
+    let all = [&value[..], &offsets, &weights, &centres];
+    let expected = reference::deformable_attention(all, sizes);
+    compare(&format!("{sizes:?}, {far} away"), made, &expected);
 }
 
 /// Side, stride, heads, channels of a head; the widest go through the plain attention.
@@ -77,42 +81,50 @@ const REGIONS: &[[usize; 4]] = &[
     [4, 2, 1, 130],
 ];
 
-fn check_regions(device: &Device) {
-    let mut rng = StdRng::seed_from_u64(12);
-    for [side, stride, n_heads, d_head] in REGIONS.iter().copied() {
-        let (d, batch) = (n_heads * d_head, 2);
-        let (n, n_cells) = ((side / stride).pow(2), side * side);
-        let q = numbers(batch * n * d, 1.5, &mut rng);
-        let k = numbers(batch * n_cells * d, 1.5, &mut rng);
-        let v = numbers(batch * n_cells * d, 1.5, &mut rng);
-        let whole = |x: &[f32], n: usize| tensor(x, [batch, n, d], device);
-        let qkv = [whole(&q, n), whole(&k, n_cells), whole(&v, n_cells)];
-        let made = region_attention(qkv, n_heads, stride);
-        let of = |b: usize| {
-            let part = |x: &[f32]| x[b * x.len() / batch..(b + 1) * x.len() / batch].to_vec();
-            let (q, k, v) = (part(&q), part(&k), part(&v));
-            reference::region_attention([&q, &k, &v], [side, stride], [n_heads, d_head])
-        };
-        let expected: Vec<f32> = (0..batch).flat_map(of).collect();
-        compare(
-            &format!("{side}² cells, {stride}² a region, {n_heads} × {d_head}"),
-            made,
-            &expected,
-        );
+pub fn check_regions(
+    [side, stride, n_heads, d_head]: [usize; 4],
+    rng: &mut StdRng,
+    device: &Device,
+) {
+    poison(device);
+    let (d, batch) = (n_heads * d_head, 2);
+    let (n, n_cells) = ((side / stride).pow(2), side * side);
+    let q = numbers(batch * n * d, 1.5, rng);
+    let k = numbers(batch * n_cells * d, 1.5, rng);
+    let v = numbers(batch * n_cells * d, 1.5, rng);
+    let whole = |x: &[f32], n: usize| tensor(x, [batch, n, d], device);
+    let qkv = [whole(&q, n), whole(&k, n_cells), whole(&v, n_cells)];
+    let made = region_attention(qkv, n_heads, stride);
+    let of = |b: usize| {
+        let part = |x: &[f32]| x[b * x.len() / batch..(b + 1) * x.len() / batch].to_vec();
+        let (q, k, v) = (part(&q), part(&k), part(&v));
+        reference::region_attention([&q, &k, &v], [side, stride], [n_heads, d_head])
+    };
+    let expected: Vec<f32> = (0..batch).flat_map(of).collect();
+    compare(
+        &format!("{side}² cells, {stride}² a region, {n_heads} × {d_head}"),
+        made,
+        &expected,
+    );
+}
+
+fn check_all(device: &Device) {
+    let mut rng = StdRng::seed_from_u64(11);
+    for sizes in DEFORMABLE {
+        check_deformable(*sizes, &mut rng, device);
+    }
+    for sizes in REGIONS {
+        check_regions(*sizes, &mut rng, device);
     }
 }
 
 #[test]
-fn cpu_looks_as_the_reference() {
-    check_deformable(&cpu_device());
-    check_regions(&cpu_device());
+fn projector_flex() {
+    check_all(&cpu_device());
 }
 
 #[cfg(feature = "wgpu")]
 #[test]
-fn gpu_looks_as_the_reference() {
-    crate::gpu::on_gpu(|device| {
-        check_deformable(device);
-        check_regions(device);
-    });
+fn projector_gpu() {
+    crate::gpu::on_gpu(check_all);
 }

@@ -1,10 +1,12 @@
-//! The choice of a token on every backend against `reference`.
+//! Sampling on every backend against `reference`.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vmad_kernels::reference::sample;
-use vmad_kernels::{Answer, Draw, cpu_device};
+use vmad_kernels::{Draw, SampledTokens, cpu_device};
+
+use crate::poison::poison;
 
 /// Up to this share of probability a token may lie beside the one that is drawn in double precision: sums of
 /// up to 32,000 weights in f32, in 256 lanes.
@@ -15,7 +17,7 @@ const GREEDY: Draw = Draw::GREEDY;
 /// Around 256 lanes, and as many as LLaMA's.
 const VOCABULARIES: [usize; 8] = [1, 2, 5, 255, 256, 257, 1024, 32_000];
 
-fn next(answer: &mut Answer, scores: &[f32], draw: Draw, device: &Device) -> [i32; 2] {
+fn next(answer: &mut SampledTokens, scores: &[f32], draw: Draw, device: &Device) -> [i32; 2] {
     let logits = TensorData::new(scores.to_vec(), [1, scores.len()]);
     let token = answer.next(Tensor::<2>::from_data(logits, device), draw);
     let data = pollster::block_on(token.into_data_async()).unwrap();
@@ -23,7 +25,7 @@ fn next(answer: &mut Answer, scores: &[f32], draw: Draw, device: &Device) -> [i3
 }
 
 /// Tokens that rounding may choose.
-fn allowed(scores: &[f32], said: &[i32], draw: Draw) -> Vec<usize> {
+fn allowed(scores: &[f32], sampled: &[i32], draw: Draw) -> Vec<usize> {
     let by = [-TOLERANCE, 0.0, TOLERANCE];
     let near = by.iter().flat_map(|u| by.iter().map(move |p| (u, p)));
     near.map(|(u, p)| {
@@ -38,44 +40,49 @@ fn allowed(scores: &[f32], said: &[i32], draw: Draw) -> Vec<usize> {
             uniform,
             ..draw
         };
-        sample(scores, said, &draw)
+        sample(scores, sampled, &draw)
     })
     .collect()
 }
 
-/// Random scores, some of them equal, drawn in random ways, token after token.
 fn check_all(device: &Device) {
     let mut rng = StdRng::seed_from_u64(3);
     for vocab in VOCABULARIES {
-        let mut answer = Answer::new(24, device);
-        let mut said: Vec<i32> = Vec::new();
-        for step in 0..24 {
-            let whole = step % 4 == 0;
-            let scores: Vec<f32> = (0..vocab)
-                .map(|_| rng.random_range(-6.0..6.0))
-                .map(|score: f32| if whole { score.round() } else { score })
-                .collect();
-            let draw = Draw {
-                temperature: [0.0, 0.3, 1.0, 5.0][step % 4],
-                top_k: [0, 1, 7, 300][rng.random_range(0..4)],
-                top_p: [1.0, 0.9, 0.5, 0.01][rng.random_range(0..4)],
-                repetition_penalty: [1.0, 1.0, 1.3, 4.0][rng.random_range(0..4)],
-                uniform: [rng.random(), 0.0, 0.999_999_9][rng.random_range(0..3)],
-            };
-            let [token, mark] = next(&mut answer, &scores, draw, device);
-            let allowed = allowed(&scores, &said, draw);
-            let what = format!("{vocab} tokens, {draw:?}, step {step}");
-            assert_eq!(mark, 0, "{what}");
-            let id = usize::try_from(token).unwrap();
-            assert!(allowed.contains(&id), "{what}: {token}, not of {allowed:?}");
-            said.push(token);
-        }
+        check_vocabulary(vocab, 24, &mut rng, device);
     }
 }
 
-/// A number that is none is told, and what was said can be taken back.
+/// Random logits, some of them equal, sampled with random parameters, token after token.
+pub fn check_vocabulary(vocab: usize, steps: usize, rng: &mut StdRng, device: &Device) {
+    poison(device);
+    let mut answer = SampledTokens::new(steps, device);
+    let mut sampled: Vec<i32> = Vec::new();
+    for step in 0..steps {
+        let whole = step % 4 == 0;
+        let scores: Vec<f32> = (0..vocab)
+            .map(|_| rng.random_range(-6.0..6.0))
+            .map(|score: f32| if whole { score.round() } else { score })
+            .collect();
+        let draw = Draw {
+            temperature: [0.0, 0.3, 1.0, 5.0][step % 4],
+            top_k: [0, 1, 7, 300][rng.random_range(0..4)],
+            top_p: [1.0, 0.9, 0.5, 0.01][rng.random_range(0..4)],
+            repetition_penalty: [1.0, 1.0, 1.3, 4.0][rng.random_range(0..4)],
+            uniform: [rng.random(), 0.0, 0.999_999_9][rng.random_range(0..3)],
+        };
+        let [token, mark] = next(&mut answer, &scores, draw, device);
+        let allowed = allowed(&scores, &sampled, draw);
+        let what = format!("{vocab} tokens, {draw:?}, step {step}");
+        assert_eq!(mark, 0, "{what}");
+        let id = usize::try_from(token).unwrap();
+        assert!(allowed.contains(&id), "{what}: {token}, not of {allowed:?}");
+        sampled.push(token);
+    }
+}
+
+/// A logit that is not finite sets the flag, and sampled tokens can be taken back.
 fn check_marks_and_truncation(device: &Device) {
-    let mut answer = Answer::new(2, device);
+    let mut answer = SampledTokens::new(2, device);
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut scores = vec![0.0; 300];
         scores[290] = bad;
@@ -89,24 +96,32 @@ fn check_marks_and_truncation(device: &Device) {
         ..GREEDY
     };
     let scores = [2.0, 1.5, -1.0];
-    let say = |answer: &mut Answer| next(answer, &scores, penalised, device)[0];
-    assert_eq!(say(&mut answer), 0);
-    assert_eq!(say(&mut answer), 1, "2.0 was said, so that it counts 1.0");
+    let sample_next = |answer: &mut SampledTokens| next(answer, &scores, penalised, device)[0];
+    assert_eq!(sample_next(&mut answer), 0);
+    assert_eq!(
+        sample_next(&mut answer),
+        1,
+        "2.0 was sampled, which halves it"
+    );
     answer.truncate(1);
-    assert_eq!(say(&mut answer), 1, "the second token was taken back");
+    assert_eq!(
+        sample_next(&mut answer),
+        1,
+        "the second token was taken back"
+    );
     answer.truncate(0);
-    assert_eq!(say(&mut answer), 0);
+    assert_eq!(sample_next(&mut answer), 0);
 }
 
 #[test]
-fn cpu_draws_as_the_reference() {
+fn sample_flex() {
     check_all(&cpu_device());
     check_marks_and_truncation(&cpu_device());
 }
 
 #[cfg(feature = "wgpu")]
 #[test]
-fn gpu_draws_as_the_reference() {
+fn sample_gpu() {
     crate::gpu::on_gpu(|device| {
         check_all(device);
         check_marks_and_truncation(device);
@@ -119,8 +134,8 @@ fn greedy_takes_the_first_of_the_highest() {
     assert_eq!(sample(&[], &[], &GREEDY), 0);
 }
 
-/// Tokens that are met when the number drawn goes through [0, 1).
-fn met(scores: &[f32], draw: Draw) -> Vec<usize> {
+/// The tokens that are sampled as the uniform number goes through [0, 1).
+fn tokens_of(scores: &[f32], draw: Draw) -> Vec<usize> {
     let n: u16 = 4000;
     let drawn = |i: u16| Draw {
         uniform: f32::from(i) / f32::from(n),
@@ -150,9 +165,9 @@ fn top_k_and_top_p_cut_the_tail() {
         ),
         (all, &[0, 1, 2, 3]),
     ] {
-        let met = met(&scores, draw);
+        let found = tokens_of(&scores, draw);
         for id in 0..4 {
-            assert_eq!(met.contains(&id), allowed.contains(&id), "{id} {draw:?}");
+            assert_eq!(found.contains(&id), allowed.contains(&id), "{id} {draw:?}");
         }
     }
 }
@@ -164,8 +179,8 @@ fn shares_follow_the_probabilities() {
         ..GREEDY
     };
     // At temperature 2 these are 0.75 and 0.25.
-    let met = met(&[2.0 * 3f32.ln(), 0.0], draw);
-    let share = met.iter().filter(|id| **id == 0).count() as f64 / met.len() as f64;
+    let found = tokens_of(&[2.0 * 3f32.ln(), 0.0], draw);
+    let share = found.iter().filter(|id| **id == 0).count() as f64 / found.len() as f64;
     assert!((share - 0.75).abs() < 0.001, "{share}");
 }
 

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Stepping, conv2d, upsample_2x};
+use vmad_kernels::{Conv2dOptions, conv2d, upsample_2x};
 
 use crate::ModelError;
 use crate::weights::{Builder, Init};
@@ -75,7 +75,7 @@ impl Conv2d {
     /// - output: `[batch, d_out, height', width']`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let bias = self.bias.as_ref().map(Param::val);
-        let stepping = Stepping {
+        let stepping = Conv2dOptions {
             stride: self.stride,
             padding: self.padding,
             groups: self.groups,

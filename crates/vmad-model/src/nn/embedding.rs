@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use vmad_kernels::{LinearEnd, gather_quant};
+use vmad_kernels::{Epilogue, gather_quant};
 
 use super::weight::Weight;
 use crate::ModelError;
@@ -44,6 +44,6 @@ impl Embedding {
 
     /// The table as an output head: `[m, d_model]` to logits `[m, vocab_size]`.
     pub fn as_head(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.weight.matmul(hidden, LinearEnd::default())
+        self.weight.matmul(hidden, Epilogue::default())
     }
 }

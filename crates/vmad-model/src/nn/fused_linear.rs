@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use vmad_kernels::{LinearEnd, QuantWeight, matmul_gated, matmul_linear, matmul_normed};
+use vmad_kernels::{Epilogue, QuantWeight, matmul_gated, matmul_linear, matmul_normed};
 
 use super::layout::silu;
 use super::linear::{Linear, matmul_parts_nd};
@@ -61,9 +61,9 @@ impl FusedLinear {
             return matmul_parts_nd(x, fused, self.bias.clone(), self.widths.len());
         }
         let [batch, n, d] = x.dims();
-        let end = LinearEnd {
+        let end = Epilogue {
             bias: self.bias.clone(),
-            ..LinearEnd::default()
+            ..Epilogue::default()
         };
         let all = matmul_linear(x.reshape([batch * n, d]), fused, end);
         let all = all.reshape([batch, n, fused.rows()]);

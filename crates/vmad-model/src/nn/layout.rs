@@ -5,7 +5,7 @@ use vmad_kernels::Activation;
 
 /// The exact, erf-based GELU.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Activation::Gelu.of(x)
+    Activation::Gelu.apply(x)
 }
 
 /// x·σ(x).

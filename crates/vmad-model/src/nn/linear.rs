@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{Activation, LinearEnd, QuantWeight, matmul_parts};
+use vmad_kernels::{Activation, Epilogue, QuantWeight, matmul_parts};
 
 use super::weight::Weight;
 use crate::ModelError;
@@ -148,7 +148,7 @@ impl Linear {
         let d_in = shape[D - 1];
         let rows: usize = shape[..D - 1].iter().product();
         shape[D - 1] = self.d_out;
-        let end = LinearEnd {
+        let end = Epilogue {
             bias: self.bias.as_ref().map(Param::val),
             activation,
             residual: residual.map(|residual| residual.reshape([rows, self.d_out])),

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use vmad_kernels::{LinearEnd, QuantWeight, linear_f32, matmul_linear};
+use vmad_kernels::{Epilogue, QuantWeight, linear_f32, matmul_linear};
 
 use crate::weights::Matrix;
 
@@ -36,7 +36,7 @@ impl Weight {
     /// # Shapes
     /// - x: `[m, cols]`
     /// - output: `[m, rows]`
-    pub fn matmul(&self, x: Tensor<2>, end: LinearEnd) -> Tensor<2> {
+    pub fn matmul(&self, x: Tensor<2>, end: Epilogue) -> Tensor<2> {
         match (&self.dense, &self.quant) {
             (Some(dense), _) => linear_f32(x, dense.val(), end),
             (None, Some(quant)) => matmul_linear(x, quant, end),

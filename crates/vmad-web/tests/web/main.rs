@@ -8,7 +8,7 @@
 mod browser;
 mod composed;
 mod errors;
-mod rehearsal;
+mod precompile;
 mod session;
 mod variants;
 

@@ -1,6 +1,6 @@
 //! The shaders' variants, on what the browser's adapter has.
 
-use vmad_kernels::{Features, gpu_device, self_test, settle};
+use vmad_kernels::{Features, gpu_device, select_features, self_test};
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
 use crate::browser::has_gpu;
@@ -24,15 +24,15 @@ async fn every_variant_computes_what_the_cpu_computes() {
         ..exact
     };
     for features in [packed, f16, exact, Features::NONE] {
-        features.use_them();
+        features.enable();
         let outcome = self_test(&device).await;
         assert!(outcome.is_ok(), "with {features}: {outcome:?}");
     }
-    // An emulated adapter is spared the trial, so that what rounds stays off.
-    let settled = settle(&device, &adapter).await.unwrap();
-    assert_eq!(Features::used(), settled);
-    assert_eq!(settled.exact(), exact);
+    // On an emulated adapter nothing is measured, so that the features that round stay off.
+    let selected = select_features(&device, &adapter).await.unwrap();
+    assert_eq!(Features::enabled(), selected);
+    assert_eq!(selected.exact(), exact);
     if adapter.software {
-        assert_eq!(settled, exact);
+        assert_eq!(selected, exact);
     }
 }

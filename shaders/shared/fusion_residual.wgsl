@@ -1,0 +1,9 @@
+// `matvec_*` with a residual that is added to the result.
+//#include shared/input_plain.wgsl
+@group(0) @binding(3) var<storage, read_write> residual: array<f32>; // [tokens, rows]
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;      // [tokens, rows]
+@group(0) @binding(5) var<uniform> params: MatvecParams;
+
+fn finish(token: u32, row: u32, sums: vec3<f32>) -> f32 {
+    return sums.x + residual[token * params.n_rows + row];
+}
