@@ -20,8 +20,8 @@ interface ModelEntry {
 interface Manifest {
   name?: string;
   description?: string;
-  tokenizer?: { bytes?: number };
-  shards?: { bytes?: number; sha256?: string }[];
+  tokenizer?: { file?: string; bytes?: number };
+  shards?: { file?: string; bytes?: number; sha256?: string }[];
   threshold?: { temperature?: number };
 }
 
@@ -54,6 +54,17 @@ function listModels(): ModelEntry[] {
         fingerprint: fingerprintOf(manifest),
       };
     });
+}
+
+/** The files of one package, and its model card. */
+function packageFiles(id: string): string[] {
+  const manifest = JSON.parse(
+    readFileSync(join(modelsFolder, id, MODEL_JSON), "utf8"),
+  ) as Manifest;
+  const names = [manifest.tokenizer, ...(manifest.shards ?? [])].map((entry) => entry?.file);
+  return [MODEL_JSON, "README.md", ...names].filter(
+    (name): name is string => name !== undefined && existsSync(join(modelsFolder, id, name)),
+  );
 }
 
 /** Serves the repository's `models/` beside the page in development and copies it into a build. */
@@ -93,7 +104,10 @@ function models(): Plugin {
     },
     writeBundle() {
       for (const { id } of listModels()) {
-        cpSync(join(modelsFolder, id), join(outFolder, id), { recursive: true });
+        // Not what training needs, such as runs.toml.
+        for (const file of packageFiles(id)) {
+          cpSync(join(modelsFolder, id, file), join(outFolder, id, file));
+        }
       }
     },
   };

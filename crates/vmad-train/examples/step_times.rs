@@ -1,6 +1,6 @@
 //! Where the time of a training step goes, part by part.
 //!
-//! `cargo run --release -p vmad-train -p vmad-cli --example step_times -- models/tiny.toml [BATCH]`
+//! `cargo run --release -p vmad-train -p vmad-cli --example step_times [-- PLAN RUN BATCH]`
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,16 +9,23 @@ use burn::tensor::{Device, Distribution, Tensor};
 use vmad_model::config::ClipConfig;
 use vmad_model::llama::KvCache;
 use vmad_model::{RandomWeights, Vmad};
-use vmad_train::TrainConfig;
+use vmad_train::Plan;
 
 /// Length of a dialogue without its visual tokens.
 const N_WORDS: usize = 110;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let path = args.next().unwrap_or_else(|| "models/tiny.toml".to_owned());
+    let path = args
+        .next()
+        .unwrap_or_else(|| "models/tiny/runs.toml".to_owned());
+    let run = args.next().unwrap_or_else(|| "tiny".to_owned());
     let n: usize = args.next().map_or(Ok(8), |n| n.parse())?;
-    let config = TrainConfig::read(Path::new(&path))?.model;
+    let config = Plan::read(Path::new(&path))?
+        .run(&run)?
+        .config
+        .model
+        .clone();
     let device = Device::flex().autodiff();
     let (model, _) = Vmad::new(&config, &mut RandomWeights::new(&device, 1))?;
     let random =

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::dssl::{DsslConfig, Memory};
-use crate::step::Trainee;
+use crate::train_model::TrainModel;
 
 /// DSSL's memory, beside the weights.
 const MEMORY: &str = "memory.safetensors";
 
-/// Where a run stands.
+/// Progress of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Optimiser steps taken.
@@ -61,7 +61,7 @@ impl RunFolder {
         vmad_data::write_whole(&path, content).map_err(|source| TrainError::Io { path, source })
     }
 
-    /// Where the run stands, or `None` for a new one.
+    /// The progress of the run; `None` for a new one.
     ///
     /// # Errors
     /// An unreadable or damaged `progress.json`.
@@ -88,7 +88,7 @@ impl RunFolder {
     /// The file system's or the recorder's.
     pub fn save(
         &self,
-        trainee: &Trainee,
+        train_model: &TrainModel,
         optimiser: &ModuleOptimizer,
         memory: Option<&Memory>,
         progress: &mut Progress,
@@ -108,7 +108,7 @@ impl RunFolder {
             message,
         };
         let weights = dir.join("weights.bpk");
-        trainee
+        train_model
             .clone()
             .into_record()
             .save(&weights)
@@ -148,21 +148,21 @@ impl RunFolder {
     pub fn load(
         &self,
         progress: &Progress,
-        trainee: Trainee,
+        train_model: TrainModel,
         optimiser: ModuleOptimizer,
-    ) -> Result<(Trainee, ModuleOptimizer), TrainError> {
+    ) -> Result<(TrainModel, ModuleOptimizer), TrainError> {
         let weights = self.path(&progress.folder).join("weights.bpk");
         let state = self.path(&progress.folder).join("optimiser.bpk");
         let failed = |path: &Path, message: String| TrainError::Checkpoint {
             path: path.to_owned(),
             message,
         };
-        let trainee = trainee
+        let train_model = train_model
             .try_load_file(&weights)
             .map_err(|error| failed(&weights, error.to_string()))?;
         let optimiser = optimiser
             .load(&state)
             .map_err(|error| failed(&state, error.to_string()))?;
-        Ok((trainee, optimiser))
+        Ok((train_model, optimiser))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use vmad_package::Sha256;
+
 /// An error of the training crate.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -10,7 +12,7 @@ pub enum TrainError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The run's configuration cannot be used.
@@ -70,7 +72,7 @@ pub enum TrainError {
     #[error(transparent)]
     Data(#[from] vmad_data::DataError),
     /// No photograph of a data set can be learned from.
-    #[error("{tries} photographs in a row have no mask or cannot be read; look at data.folders")]
+    #[error("{tries} photographs in a row have no mask or cannot be read; check data.folders")]
     NoScene {
         /// Photographs that were tried.
         tries: usize,
@@ -81,9 +83,43 @@ pub enum TrainError {
     /// The tokenizer could not be learned.
     #[error(transparent)]
     Tokenizer(#[from] crate::TokenizerError),
-    /// The package could not be written.
+    /// The package could not be read or written.
     #[error(transparent)]
-    Package(#[from] vmad_package::PackageError),
+    PackageFormat(#[from] vmad_package::PackageError),
+    /// A package cannot be used.
+    #[error("{path}: {message}")]
+    Package {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A checkpoint was made on another base.
+    #[error(
+        "checkpoint {checkpoint}: its base {base} has weights {actual}, and it was made on {expected}; \
+         restore that version of {base}"
+    )]
+    WrongBase {
+        /// The checkpoint's folder.
+        checkpoint: PathBuf,
+        /// The base's folder.
+        base: PathBuf,
+        /// Hash of the weights that the checkpoint was made on.
+        expected: Sha256,
+        /// Hash of the base's weights.
+        actual: Sha256,
+    },
+    /// A tensor that the run uses has no values in the checkpoint that it starts from.
+    #[error(
+        "start: {package} has no values for {name}; name it in start.reinitialise, or a package that has \
+         them in start.parts"
+    )]
+    AbsentTensor {
+        /// The tensor.
+        name: String,
+        /// The checkpoint's folder.
+        package: PathBuf,
+    },
     /// Reading from the device failed.
     #[error("reading from the device: {0}")]
     Readback(String),

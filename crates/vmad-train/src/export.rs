@@ -12,19 +12,19 @@ use vmad_package::{Manifest, PackageMeta, PackageWriter, Threshold};
 use crate::TrainError;
 use crate::config::TrainConfig;
 
-/// What a package says beside its weights.
+/// The metadata of a package.
 #[derive(Clone, Debug)]
 pub struct ExportOptions {
     /// One sentence for people.
     pub description: String,
-    /// Where the model comes from.
+    /// How the model was made.
     pub provenance: BTreeMap<String, String>,
     /// Default thresholds.
     pub threshold: Threshold,
 }
 
 /// Bytes of a shard at the most; small enough for a browser to load in pieces.
-const SHARD_BYTES: u64 = 8 << 20;
+pub const SHARD_BYTES: u64 = 8 << 20;
 
 /// Collects parameters by id.
 struct Collector {

@@ -1,4 +1,4 @@
-//! What frozen encoders make of each view: computed once, kept in memory and on disk.
+//! Features of frozen encoders: computed once for each view, kept in memory and on disk.
 //!
 //! A folder of features belongs to one set of encoder weights, data and preparation; its name is
 //! their hash, so runs that share these share the features, and no others can be taken for them.
@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn::module::ParamId;
 use burn::tensor::{Device, Tensor};
 use half::f16;
 use rayon::prelude::*;
@@ -16,25 +17,28 @@ use sha2::{Digest, Sha256};
 use vmad_data::DefectKind;
 
 use crate::TrainError;
+use crate::checkpoint::RunFolder;
 use crate::config::TrainConfig;
 use crate::dssl::PatchBox;
-use crate::samples::{ClipSide, Pool, SamSide, Truth, View, ViewId};
-use crate::step::Trainee;
-use crate::told::Told;
+use crate::export::weights_hash;
+use crate::pool::{Pool, ViewId};
+use crate::scene_text::SceneText;
+use crate::stage::frozen;
+use crate::targets::Targets;
+use crate::train_model::TrainModel;
+use crate::view::{ClipSource, SamSource, View};
 
-/// Which encoders are frozen whole.
+/// The encoders that are frozen whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frozen {
-    /// CLIP's.
-    pub clip: bool,
-    /// SAM's.
-    pub sam: bool,
+struct FrozenEncoders {
+    clip: bool,
+    sam: bool,
 }
 
-/// What features are computed with.
+/// The encoders that compute features.
 pub struct Encoders {
-    /// The encoders, without gradients.
-    pub trainee: Trainee,
+    /// The model, without gradients.
+    pub train_model: TrainModel,
     /// Where they are.
     pub device: Device,
 }
@@ -42,7 +46,7 @@ pub struct Encoders {
 /// The features of a run.
 pub struct FeatureStore {
     folder: PathBuf,
-    frozen: Frozen,
+    frozen: FrozenEncoders,
     views: HashMap<ViewId, Arc<View>>,
 }
 
@@ -62,33 +66,69 @@ impl PhotoSize {
     }
 }
 
-/// Everything of a view but its tensors.
+/// A view without its tensors.
 #[derive(Serialize, Deserialize)]
 struct Head {
     /// The key of old files is `frame`.
     #[serde(alias = "frame")]
     photo_size: PhotoSize,
     object: usize,
-    placed: bool,
-    told: Told,
+    /// The key of old files is `placed`.
+    #[serde(alias = "placed")]
+    has_true_places: bool,
+    /// The key of old files is `told`.
+    #[serde(alias = "told")]
+    text: SceneText,
     kinds: Vec<DefectKind>,
     boxes: Vec<[u32; 4]>,
 }
 
 impl FeatureStore {
-    /// The store of a run whose encoders `frozen` hold `weights` (their hash).
-    pub fn new(config: &TrainConfig, parent: &Path, frozen: Frozen, weights: &[u8]) -> Self {
+    /// The store of a run; `None` where no encoder is frozen whole, or each view is a new one.
+    ///
+    /// # Errors
+    /// A pattern of `freeze` that matches no parameter.
+    pub fn of_run(
+        config: &TrainConfig,
+        folder: &RunFolder,
+        names: &[(String, ParamId)],
+        train_model: &TrainModel,
+    ) -> Result<Option<Self>, TrainError> {
+        let ids = frozen(config).ids(names)?;
+        let is_frozen = |part: &str| {
+            let mut of_part = names.iter().filter(|(name, _)| name.starts_with(part));
+            of_part.all(|(_, id)| ids.contains(id))
+        };
+        let encoders = FrozenEncoders {
+            clip: is_frozen("clip."),
+            sam: is_frozen("sam.image_encoder."),
+        };
+        if config.data.views_per_scene == 0 || !(encoders.clip || encoders.sam) {
+            return Ok(None);
+        }
+        let weights = weights_hash(&train_model.model, names, |name| {
+            name.starts_with("clip.") || name.starts_with("sam.image_encoder.")
+        });
+        let parent = match &config.features {
+            Some(folder) => folder.clone(),
+            None => folder.path("features"),
+        };
+        Ok(Some(Self::new(config, &parent, encoders, &weights)))
+    }
+
+    /// The store of encoders that hold `weights` (their hash).
+    fn new(config: &TrainConfig, parent: &Path, frozen: FrozenEncoders, weights: &[u8]) -> Self {
         let mut hash = Sha256::new();
         hash.update(weights);
         let model = &config.model;
-        let n_boxes = config.dssl.as_ref().map(|dssl| dssl.n_boxes);
-        let said = (
+        let n_boxes = config.ablation.dssl.as_ref().map(|dssl| dssl.n_boxes);
+        let identity = (
             (&model.clip, &model.sam, model.clip_mode),
             (&config.data, config.data_seed()),
             (n_boxes, frozen.clip, frozen.sam),
         );
         // A configuration that was read from TOML can be written as JSON.
-        hash.update(serde_json::to_vec(&said).unwrap_or_default());
+        hash.update(serde_json::to_vec(&identity).unwrap_or_default());
         let name: String = hash.finalize()[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -100,7 +140,7 @@ impl FeatureStore {
         }
     }
 
-    /// Views with what the frozen encoders make of them.
+    /// Views with the features of the frozen encoders.
     ///
     /// # Errors
     /// The file system's, a damaged file, or the device's.
@@ -124,13 +164,13 @@ impl FeatureStore {
             }
         }
         if !missing.is_empty() {
-            let looked = missing.par_iter().map(|id| {
+            let new = missing.par_iter().map(|id| {
                 let view = self.freeze(pool.view(*id)?, encoders, config)?;
                 self.write(*id, &view, config)?;
                 Ok((*id, Arc::new(view)))
             });
-            let looked: Vec<_> = looked.collect::<Result<_, TrainError>>()?;
-            self.views.extend(looked);
+            let new: Vec<_> = new.collect::<Result<_, TrainError>>()?;
+            self.views.extend(new);
         }
         Ok(ids
             .iter()
@@ -142,15 +182,18 @@ impl FeatureStore {
     fn freeze(
         &self,
         mut view: View,
-        Encoders { trainee, device }: &Encoders,
+        Encoders {
+            train_model,
+            device,
+        }: &Encoders,
         config: &TrainConfig,
     ) -> Result<View, TrainError> {
         let model = &config.model;
         if self.frozen.clip {
-            let taps = |side: &ClipSide| -> Result<ClipSide, TrainError> {
-                let taps = trainee.clip_taps(model, &[side], device);
+            let taps = |side: &ClipSource| -> Result<ClipSource, TrainError> {
+                let taps = train_model.clip_taps(model, &[side], device);
                 let taps = taps.into_iter().map(halves).collect::<Result<_, _>>()?;
-                Ok(ClipSide::Taps(taps))
+                Ok(ClipSource::Taps(taps))
             };
             view.clip = taps(&view.clip)?;
             for (_, side) in &mut view.crops {
@@ -158,8 +201,8 @@ impl FeatureStore {
             }
         }
         if self.frozen.sam {
-            let image = trainee.sam_embedding(model, &[&view], device);
-            view.sam = SamSide::Embedding(halves(image)?);
+            let image = train_model.sam_embedding(model, &[&view], device);
+            view.sam = SamSource::Embedding(halves(image)?);
         }
         // As it is kept, so that it is the same when it is read again.
         for value in &mut view.sam_prior {
@@ -172,8 +215,7 @@ impl FeatureStore {
         file_of(&self.folder, id)
     }
 
-    /// Whether all `n_variants` views of a scene lie on disk, as a question that another thread can
-    /// ask.
+    /// A function, for any thread, that returns whether all `n_variants` views of a scene lie on disk.
     pub fn kept(&self, n_variants: u64) -> impl Fn(usize) -> bool + Send + 'static {
         let folder = self.folder.clone();
         move |scene| {
@@ -183,8 +225,9 @@ impl FeatureStore {
 
     /// Keeps a view. Pixels of an encoder that learns are not kept: they are made anew.
     fn write(&self, id: ViewId, view: &View, config: &TrainConfig) -> Result<(), TrainError> {
-        // Without both encoders' features a file would save nothing: pixels come from the scene.
-        let (ClipSide::Taps(taps), SamSide::Embedding(embedding)) = (&view.clip, &view.sam) else {
+        // Without the features of both encoders a file saves nothing: the pixels come from the scene.
+        let (ClipSource::Taps(taps), SamSource::Embedding(embedding)) = (&view.clip, &view.sam)
+        else {
             return Ok(());
         };
         let io = |source| TrainError::Io {
@@ -197,7 +240,7 @@ impl FeatureStore {
             tensors.halves(format!("clip.{i}"), &clip, tap);
         }
         for (k, (_, side)) in view.crops.iter().enumerate() {
-            if let ClipSide::Taps(taps) = side {
+            if let ClipSource::Taps(taps) = side {
                 for (i, tap) in taps.iter().enumerate() {
                     tensors.halves(format!("crop.{k}.{i}"), &clip, tap);
                 }
@@ -211,17 +254,17 @@ impl FeatureStore {
         );
         let prior: Vec<f16> = view.sam_prior.iter().map(|v| f16::from_f32(*v)).collect();
         tensors.halves("prior".to_owned(), &[prior.len()], &prior);
-        tensors.bytes("patches".to_owned(), view.truth.patches.clone());
-        tensors.bytes("cells".to_owned(), view.truth.cells.clone());
-        for (i, (_, mask)) in view.truth.masks.iter().enumerate() {
+        tensors.bytes("patches".to_owned(), view.targets.patches.clone());
+        tensors.bytes("cells".to_owned(), view.targets.cells.clone());
+        for (i, (_, mask)) in view.targets.masks.iter().enumerate() {
             tensors.bytes(format!("mask.{i}"), mask.clone());
         }
         let head = Head {
             photo_size: PhotoSize::Size(view.frame.photo_size),
-            object: view.truth.object,
-            placed: view.truth.placed,
-            told: view.truth.told.clone(),
-            kinds: view.truth.masks.iter().map(|(kind, _)| *kind).collect(),
+            object: view.targets.object,
+            has_true_places: view.targets.has_true_places,
+            text: view.targets.text.clone(),
+            kinds: view.targets.masks.iter().map(|(kind, _)| *kind).collect(),
             boxes: view
                 .crops
                 .iter()
@@ -250,7 +293,7 @@ impl FeatureStore {
         let fail = |error: safetensors::SafeTensorError| damaged(error.to_string());
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(fail)?;
         let head = metadata.metadata().as_ref().and_then(|m| m.get("view"));
-        let head = head.ok_or_else(|| damaged("it says nothing of its view".to_owned()))?;
+        let head = head.ok_or_else(|| damaged("its metadata has no view".to_owned()))?;
         let head: Head = serde_json::from_str(head).map_err(|e| damaged(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(fail)?;
         let data = |name: &str| file.tensor(name).map(|t| t.data().to_vec()).map_err(fail);
@@ -261,9 +304,9 @@ impl FeatureStore {
                 .map(|pair| f16::from_le_bytes([pair[0], pair[1]]))
                 .collect())
         };
-        let taps = |prefix: &str| -> Result<ClipSide, TrainError> {
+        let taps = |prefix: &str| -> Result<ClipSource, TrainError> {
             let taps = (0..config.model.clip.taps.len()).map(|i| halves(&format!("{prefix}.{i}")));
-            Ok(ClipSide::Taps(taps.collect::<Result<_, _>>()?))
+            Ok(ClipSource::Taps(taps.collect::<Result<_, _>>()?))
         };
         let mut crops = Vec::new();
         for (k, [x, y, width, height]) in head.boxes.into_iter().enumerate() {
@@ -281,17 +324,17 @@ impl FeatureStore {
         }
         Ok(Some(View {
             clip: taps("clip")?,
-            sam: SamSide::Embedding(halves("sam")?),
+            sam: SamSource::Embedding(halves("sam")?),
             sam_prior: halves("prior")?.into_iter().map(f16::to_f32).collect(),
             frame: config.model.photo_frame(head.photo_size.get()),
             crops,
-            truth: Truth {
+            targets: Targets {
                 masks,
                 patches: data("patches")?,
                 cells: data("cells")?,
                 object: head.object,
-                placed: head.placed,
-                told: head.told,
+                has_true_places: head.has_true_places,
+                text: head.text,
             },
         }))
     }

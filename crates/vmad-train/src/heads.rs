@@ -1,35 +1,37 @@
-//! Linear heads that only training has. They stand in for the pre-training that the paper's CLIP
-//! and projector bring along (an extension of ours), and are thrown away.
+//! Linear heads that only training has, for auxiliary losses (an extension of ours). They stand in for the
+//! pre-training of the paper's CLIP and projector, and are not exported.
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
-use vmad_data::DefectKind;
 use vmad_model::nn::{Linear, to_channels_last};
 use vmad_model::{Builder, Init, ModelError, VmadConfig};
 
 use crate::config::{Stage, TrainConfig};
-use crate::facts::Facts;
-use crate::loss::{cross_entropy, weighted_cross_entropy};
-use crate::samples::{NORMAL_PATCH, PATCH_CLASSES, Truth, UNKNOWN_PATCH};
+use crate::loss_functions::{cross_entropy, weighted_cross_entropy};
+use crate::patch_classes::{
+    NORMAL_PATCH, PATCH_CLASSES, UNKNOWN_PATCH, cells_by_kind, downsampled,
+};
+use crate::scene_embedding::SceneEmbedding;
+use crate::targets::Targets;
 use crate::worlds::Worlds;
 
 /// Weight of the object beside the defect kinds in the tokens' loss.
 const OBJECT_SHARE: f64 = 0.3;
 
-/// The heads.
+/// The heads. Checkpoints contain the names of the fields.
 #[derive(Module, Debug)]
-pub struct Heads {
+pub struct TrainHeads {
     patch: Linear,
     cell: Linear,
     token: Linear,
     object: Linear,
     evidence: Linear,
     criterion: Linear,
-    facts: Facts,
+    facts: SceneEmbedding,
 }
 
-impl Heads {
-    /// Heads as wide as the model asks for.
+impl TrainHeads {
+    /// TrainHeads as wide as the model asks for.
     ///
     /// # Errors
     /// As the weight source's.
@@ -45,14 +47,14 @@ impl Heads {
             object: head("object_head", d_text, Worlds::N_OBJECTS)?,
             evidence: head("evidence_head", d_text, PATCH_CLASSES)?,
             criterion: head("criterion_head", d_text, PATCH_CLASSES)?,
-            facts: Facts::new(&mut b.at("facts"), config)?,
+            facts: SceneEmbedding::new(&mut b.at("facts"), config)?,
         })
     }
 
     /// The heads with those that `run` has no loss for frozen.
     #[must_use]
     pub fn for_run(mut self, run: &TrainConfig) -> Self {
-        if !run.learns_kinds() {
+        if !run.learns_patches() {
             self.patch = self.patch.no_grad();
         }
         if run.loss.cell == 0.0 {
@@ -70,14 +72,14 @@ impl Heads {
         if run.loss.criterion == 0.0 {
             self.criterion = self.criterion.no_grad();
         }
-        if run.stage != Stage::Talk {
+        if run.stage != Stage::Language {
             self.facts = self.facts.no_grad();
         }
         self
     }
 
-    /// What stands in for pictures while the language model learns alone.
-    pub fn facts(&self) -> &Facts {
+    /// The embedding that replaces pictures in the language stage.
+    pub fn scene_embedding(&self) -> &SceneEmbedding {
         &self.facts
     }
 
@@ -104,10 +106,10 @@ impl Heads {
     ///
     /// # Shapes
     /// - image: `[n, d_out, grid, grid]`
-    pub fn cell_loss(&self, image: Tensor<4>, truths: &[&Truth]) -> Tensor<1> {
+    pub fn cell_loss(&self, image: Tensor<4>, targets: &[&Targets]) -> Tensor<1> {
         let logits = self.cell_classes(image);
-        let classes = |truth: &&Truth| truth.cells.clone();
-        let classes: Vec<Vec<u8>> = truths.iter().map(classes).collect();
+        let classes = |targets: &&Targets| targets.cells.clone();
+        let classes: Vec<Vec<u8>> = targets.iter().map(classes).collect();
         let classes: Vec<&[u8]> = classes.iter().map(Vec::as_slice).collect();
         let whole = kind_loss(logits.clone(), &classes);
         let cells = patch_loss(logits, &classes);
@@ -126,27 +128,35 @@ impl Heads {
         self.token.forward(normed(visual))
     }
 
-    /// Cross-entropy of the defect kind of each visual token and of the object of them all, on
-    /// tokens as the language model's first norm leaves them.
+    /// Cross-entropy of the defect kind of each visual token and of the picture's object, on
+    /// RMS-normalised tokens.
     ///
     /// # Shapes
     /// - visual: `[n, n_visual, d_text]`
     /// - logits: `[n, n_visual, PATCH_CLASSES]`
-    pub fn token_loss(&self, visual: Tensor<3>, logits: Tensor<3>, truths: &[&Truth]) -> Tensor<1> {
+    pub fn token_loss(
+        &self,
+        visual: Tensor<3>,
+        logits: Tensor<3>,
+        targets: &[&Targets],
+    ) -> Tensor<1> {
         let [n, n_visual, d] = visual.dims();
         let device = visual.device();
         let side = n_visual.isqrt();
-        let classes = truths
+        let classes = targets
             .iter()
-            .flat_map(|truth| coarser(&truth.patches, side));
+            .flat_map(|targets| downsampled(&targets.patches, side));
         let kinds = balanced_cross_entropy(logits.flatten::<2>(0, 1), classes.collect());
-        let objects = truths.iter().map(|truth| truth.object as i32).collect();
+        let objects = targets
+            .iter()
+            .map(|targets| targets.object as i32)
+            .collect();
         let objects: Tensor<1, Int> = Tensor::from_data(TensorData::new(objects, [n]), &device);
         let mean = normed(visual).mean_dim(1).reshape([n, d]);
         kinds + cross_entropy(self.object.forward(mean), objects) * OBJECT_SHARE
     }
 
-    /// Cross-entropy of the class of what each mask holds. `None` where no class is known.
+    /// Cross-entropy of the class of each mask's defect, from its evidence. `None` where no class is known.
     ///
     /// # Shapes
     /// - evidence: `[n, d_text]`
@@ -155,8 +165,8 @@ impl Heads {
         known_cross_entropy(self.evidence.forward(evidence), classes)
     }
 
-    /// Cross-entropy of the kind of defect that each conversation allows, or of none, read off the state
-    /// that prompts its mask. `None` without such states.
+    /// Cross-entropy of the kind of defect that each conversation allows, or of none, from the hidden state
+    /// that prompts its mask. `None` where no class is known.
     ///
     /// # Shapes
     /// - states: `[n, d_text]`, after the language model's last norm
@@ -227,15 +237,15 @@ pub fn kind_loss(logits: Tensor<3>, pictures: &[&[u8]]) -> Option<Tensor<1>> {
     Some(cross_entropy(of_kinds, kinds))
 }
 
-/// Tokens as the language model's first norm leaves them.
+/// RMS-normalised tokens, as the language model's first norm makes them but for its weight.
 fn normed(visual: Tensor<3>) -> Tensor<3> {
     const EPS: f64 = 1e-6;
     let power = visual.clone().square().mean_dim(2) + EPS;
     visual / power.sqrt()
 }
 
-/// Cross-entropy in which the defective patches weigh as much as all others together, and unknown
-/// ones nothing.
+/// Cross-entropy with the same total weight for defective and for normal patches, and none for unknown
+/// ones.
 fn balanced_cross_entropy(logits: Tensor<2>, mut classes: Vec<i32>) -> Tensor<1> {
     let device = logits.device();
     let (normal, unknown) = (i32::from(NORMAL_PATCH), i32::from(UNKNOWN_PATCH));
@@ -260,32 +270,6 @@ fn balanced_cross_entropy(logits: Tensor<2>, mut classes: Vec<i32>) -> Tensor<1>
     weighted_cross_entropy(logits, targets, weights)
 }
 
-/// The kinds of defect that are known in a square of patches, each with the cells that it covers once
-/// the square is brought to `side`².
-pub(crate) fn cells_by_kind(patches: &[u8], side: usize) -> Vec<(DefectKind, Vec<usize>)> {
-    let classes = coarser(patches, side);
-    let cells = |kind: DefectKind| {
-        let class = kind.id() as i32 + 1;
-        let numbered = classes.iter().enumerate();
-        let covered = numbered.filter(|(_, c)| **c == class).map(|(cell, _)| cell);
-        (kind, covered.collect::<Vec<_>>())
-    };
-    let all = DefectKind::ALL.into_iter().map(cells);
-    all.filter(|(_, cells)| !cells.is_empty()).collect()
-}
-
-/// Classes of a square of patches brought to `side`²: of each region the defect's, if it has one.
-pub(crate) fn coarser(patches: &[u8], side: usize) -> Vec<i32> {
-    let grid = patches.len().isqrt();
-    let mut classes = vec![NORMAL_PATCH; side * side];
-    for (i, class) in patches.iter().enumerate() {
-        let (row, column) = (i / grid * side / grid, i % grid * side / grid);
-        let kept = &mut classes[row * side + column];
-        *kept = (*kept).max(*class);
-    }
-    classes.into_iter().map(i32::from).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,10 +288,10 @@ mod tests {
     }
 
     #[test]
-    fn a_defect_is_read_off_all_its_cells() {
-        // A crack (class 2) on two cells, of which one says so; a good part and one of unknown kinds.
+    fn the_kind_of_a_defect_is_read_from_all_its_cells() {
+        // A crack (class 2) on two cells, one of them with a logit for it; a normal part; unknown kinds.
         let pictures: [&[u8]; 3] = [&[0, 2, 2, 0], &[0; 4], &[UNKNOWN_PATCH; 4]];
-        // What is said of normal, or off the defect, does not matter.
+        // Logits for normal, or of cells without the defect, do not count.
         let logits = logits(3, &[(0, 1, 2, 3.0), (0, 1, 0, 9.0), (0, 0, 5, 9.0)]);
         let mean = 3.0_f32 / 2.0;
         let expected = (mean.exp() + 14.0).ln() - mean;

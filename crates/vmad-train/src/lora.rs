@@ -110,7 +110,7 @@ fn base_name(layer: usize, projection: Projection) -> String {
 }
 
 impl Lora {
-    /// Builds the factors from the root of the names: they stand beside their base weights, as
+    /// Builds the factors from the root of the names: each is named after its base weight, as
     /// `llm.layers.0.self_attn.q_proj.lora_A.weight`, PEFT's names under a package's prefix.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ fn kept(rng: &mut ChaCha8Rng, shape: [usize; 3], share: f64) -> TensorData {
     TensorData::new(values.collect::<Vec<f32>>(), shape)
 }
 
-/// Adds what belongs to each parameter, and keeps what found none.
+/// Adds each delta to its parameter; deltas without a parameter remain.
 struct Merge {
     deltas: HashMap<ParamId, (String, Tensor<2>)>,
 }

@@ -1,89 +1,90 @@
-//! Weights to start from: those of a package, or random ones.
-
-use std::path::Path;
+//! Weights to start from: those of packages, or random ones.
 
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor, TensorData};
-use vmad_model::{DeviceWeights, Init, LoadedWeight, ModelError, RandomWeights, WeightSource};
-use vmad_package::{Joiner, MANIFEST_FILE, Manifest, ShardReader, name_matches};
+use vmad_model::{
+    DeviceWeights, Init, LoadedWeight, ModelError, RandomWeights, Vmad, WeightSource,
+};
+use vmad_package::name_matches;
 
 use crate::TrainError;
-use crate::config::StartConfig;
+use crate::config::TrainConfig;
+use crate::package_weights::PackageWeights;
+use crate::stage::stage_of;
 
-/// A package's tensors in f32, and its tokenizer.
-pub(crate) struct Start {
-    weights: DeviceWeights,
-    /// `tokenizer.json`
-    pub tokenizer_json: Vec<u8>,
-}
-
-impl Start {
-    /// Reads and checks a package; its weights go to `device`.
-    pub fn read(folder: &Path, device: &Device) -> Result<Self, TrainError> {
-        let read = |file: &str| {
-            let path = folder.join(file);
-            std::fs::read(&path).map_err(|source| TrainError::Io { path, source })
-        };
-        let manifest = Manifest::parse(&read(MANIFEST_FILE)?)?;
-        let tokenizer_json = read(&manifest.tokenizer().file)?;
-        manifest.tokenizer().verify(&tokenizer_json)?;
-        let mut joiner = Joiner::default();
-        let mut weights = DeviceWeights::default();
-        for (index, file) in manifest.shards().iter().enumerate() {
-            let bytes = read(&file.file)?;
-            for piece in ShardReader::verify_and_parse(&manifest, index, &bytes)? {
-                if let Some(tensor) = joiner.push(piece)? {
-                    let values = tensor
-                        .to_f32()
-                        .map_err(|error| TrainError::Readback(error.to_string()))?;
-                    let flat = TensorData::new(values, [tensor.shape.iter().product::<usize>()]);
-                    let flat = Tensor::from_data(flat, device);
-                    weights.insert(tensor.name, LoadedWeight::Dense(flat, tensor.shape));
-                }
-            }
-        }
-        joiner.finish()?;
-        Ok(Self {
-            weights,
-            tokenizer_json,
-        })
-    }
-}
-
-/// Random weights, but for those that packages give.
-pub(crate) struct StartWeights {
+/// Weights of packages; random ones for the tensors that the run initialises anew.
+pub struct StartWeights {
     random: RandomWeights,
-    fresh: Vec<String>,
-    /// Patterns of tensor names, each with what gives them; the first that matches does.
-    given: Vec<(String, DeviceWeights)>,
+    reinitialise: Vec<String>,
+    /// Patterns of tensor names, each with the package that gives them; the first that matches is used.
+    sources: Vec<(String, DeviceWeights)>,
+    /// Tensors without values that no loss of the run reaches.
+    unused: Vec<String>,
 }
 
 impl StartWeights {
-    /// `start` is what `config` names.
+    /// The weights that a run starts from: those of `package` and of other packages for `start.parts`.
     ///
     /// # Errors
-    /// Another of the named packages cannot be read.
+    /// Another package that cannot be read, or a tensor that the run uses and its package has no values for.
     pub fn new(
         device: &Device,
-        seed: u64,
-        start: Option<(Start, &StartConfig)>,
+        run: &TrainConfig,
+        package: Option<PackageWeights>,
     ) -> Result<Self, TrainError> {
         let mut weights = Self {
-            random: RandomWeights::new(device, seed),
-            fresh: Vec::new(),
-            given: Vec::new(),
+            random: RandomWeights::new(device, run.seed),
+            reinitialise: Vec::new(),
+            sources: Vec::new(),
+            unused: Vec::new(),
         };
-        if let Some((start, config)) = start {
-            for (pattern, package) in &config.parts {
-                let part = Start::read(package, device)?;
-                weights.given.push((pattern.clone(), part.weights));
-            }
-            weights.given.push(("*".to_owned(), start.weights));
-            weights.fresh.clone_from(&config.fresh);
+        let (Some(package), Some(start)) = (package, &run.start) else {
+            return Ok(weights);
+        };
+        let mut packages = Vec::new();
+        for (pattern, folder) in &start.parts {
+            packages.push((pattern.clone(), PackageWeights::read(folder)?));
         }
+        packages.push(("*".to_owned(), package));
+        weights.reinitialise.clone_from(&start.reinitialise);
+        let unused = stage_of(run).unused(run);
+        let matches = |patterns: &[String], name: &str| {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| name_matches(pattern, name))
+        };
+        for (name, _) in Vmad::shapes(&run.model)? {
+            let source = packages.iter().find(|(p, _)| name_matches(p, &name));
+            let is_absent = source.is_some_and(|(_, package)| package.is_absent(&name));
+            if !is_absent || matches(&start.reinitialise, &name) {
+                continue;
+            }
+            if let Some((_, package)) = source
+                && !matches(&unused, &name)
+            {
+                return Err(TrainError::AbsentTensor {
+                    name,
+                    package: package.folder.clone(),
+                });
+            }
+            weights.unused.push(name);
+        }
+        weights.sources = packages
+            .into_iter()
+            .map(|(pattern, package)| (pattern, on_device(package, device)))
+            .collect();
         Ok(weights)
     }
+}
+
+fn on_device(package: PackageWeights, device: &Device) -> DeviceWeights {
+    let mut weights = DeviceWeights::default();
+    for (name, (values, shape)) in package.tensors {
+        let flat = TensorData::new(values, [shape.iter().product::<usize>()]);
+        let flat = Tensor::from_data(flat, device);
+        weights.insert(name, LoadedWeight::Dense(flat, shape));
+    }
+    weights
 }
 
 impl WeightSource for StartWeights {
@@ -93,12 +94,17 @@ impl WeightSource for StartWeights {
         shape: &[usize],
         init: Init,
     ) -> Result<LoadedWeight, ModelError> {
-        let is_fresh = self.fresh.iter().any(|pattern| name_matches(pattern, name));
-        let mut given = self.given.iter_mut();
-        match given.find(|(pattern, _)| !is_fresh && name_matches(pattern, name)) {
+        if self.unused.iter().any(|unused| unused == name) {
+            // Nothing is drawn, so that the other tensors get the same random values.
+            return self.random.take(name, shape, Init::Zeros);
+        }
+        let mut patterns = self.reinitialise.iter();
+        let is_new = patterns.any(|pattern| name_matches(pattern, name));
+        let mut sources = self.sources.iter_mut();
+        match sources.find(|(pattern, _)| !is_new && name_matches(pattern, name)) {
             Some((_, weights)) => {
                 if let Some(weight) = weights.remove(name) {
-                    weights.insert(name.to_owned(), fitted(name, weight, shape));
+                    weights.insert(name.to_owned(), resized(name, weight, shape));
                 }
                 weights.take(name, shape, init)
             }
@@ -107,17 +113,15 @@ impl WeightSource for StartWeights {
     }
 }
 
-/// A weight whose place depends on the picture's size, resampled where a run's pictures are of another
-/// size than those of its start; any other weight as it is.
+/// Position embeddings resampled to the run's image size; any other weight as it is.
 ///
-/// CLIP's position embeddings (the class token's row stays), SAM's, and, as SAM does it itself, those of
-/// relative positions.
-fn fitted(name: &str, weight: LoadedWeight, shape: &[usize]) -> LoadedWeight {
+/// These are CLIP's (the class token's row stays), SAM's, and SAM's relative positions, as SAM itself does.
+fn resized(name: &str, weight: LoadedWeight, shape: &[usize]) -> LoadedWeight {
     let LoadedWeight::Dense(flat, actual) = weight else {
         return weight;
     };
     let is_square = |cells: usize| cells.isqrt().pow(2) == cells;
-    let fitted = match (name, &actual[..], shape) {
+    let resized = match (name, &actual[..], shape) {
         (_, actual, wanted) if actual == wanted => None,
         (name, [m, d], [n, _]) if name.ends_with(".position_embedding.weight") => {
             (is_square(m - 1) && is_square(n - 1)).then(|| {
@@ -136,8 +140,8 @@ fn fitted(name: &str, weight: LoadedWeight, shape: &[usize]) -> LoadedWeight {
         }
         _ => None,
     };
-    match fitted {
-        Some(fitted) => LoadedWeight::Dense(fitted, shape.to_vec()),
+    match resized {
+        Some(flat) => LoadedWeight::Dense(flat, shape.to_vec()),
         None => LoadedWeight::Dense(flat, actual),
     }
 }
@@ -161,7 +165,7 @@ mod tests {
     }
 
     fn check(name: &str, from: LoadedWeight, shape: &[usize], expected: &[f32]) {
-        let LoadedWeight::Dense(flat, actual) = fitted(name, from, shape) else {
+        let LoadedWeight::Dense(flat, actual) = resized(name, from, shape) else {
             panic!("{name} is dense");
         };
         assert_eq!(actual, shape, "{name}");
@@ -188,7 +192,7 @@ mod tests {
     #[test]
     fn nothing_else_is_resampled() {
         let weight = dense(&[0.0, 4.0], &[2, 1]);
-        let LoadedWeight::Dense(_, shape) = fitted("llm.norm.weight", weight, &[4, 1]) else {
+        let LoadedWeight::Dense(_, shape) = resized("llm.norm.weight", weight, &[4, 1]) else {
             panic!("it is dense");
         };
         assert_eq!(shape, [2, 1]);

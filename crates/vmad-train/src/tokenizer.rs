@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 pub enum TokenizerError {
     /// The vocabulary has no room for what every tokenizer needs.
     #[error(
-        "a vocabulary of {asked} tokens is too small: special tokens, bytes and the {n_characters} \
+        "a vocabulary of {requested} tokens is too small: special tokens, bytes and the {n_characters} \
          characters of the corpus take {needed}"
     )]
     VocabularyTooSmall {
-        /// Size that was asked for.
-        asked: usize,
+        /// The requested size.
+        requested: usize,
         /// Smallest size for this corpus.
         needed: usize,
         /// Number of different characters in the corpus.
@@ -28,7 +28,7 @@ pub enum TokenizerError {
     /// The file could not be written as JSON.
     #[error("writing the tokenizer file failed: {message}")]
     Write {
-        /// What the writer said.
+        /// The writer's message.
         message: String,
     },
 }
@@ -37,7 +37,7 @@ pub enum TokenizerError {
 const BASE: [&str; 3] = ["<unk>", "<s>", "</s>"];
 /// Last ids, in this order.
 const ADDED: [&str; 3] = ["[SEG]", "<im_start>", "<im_end>"];
-/// A token longer than this is a phrase learned by heart.
+/// Longest token; longer ones are whole phrases of the corpus.
 const MAX_TOKEN_CHARS: usize = 16;
 
 type Pair = (u32, u32);
@@ -69,7 +69,7 @@ pub fn train_tokenizer(
     let needed = vocab.len() + ADDED.len();
     if vocab_size < needed {
         return Err(TokenizerError::VocabularyTooSmall {
-            asked: vocab_size,
+            requested: vocab_size,
             needed,
             n_characters: characters.len(),
         });
@@ -82,7 +82,7 @@ pub fn train_tokenizer(
 
 /// Units within which tokens may grow: words with the space before them, runs of punctuation,
 /// single digits, white space other than the space.
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     #[derive(PartialEq, Clone, Copy)]
     enum Kind {
         Letter,
@@ -112,7 +112,7 @@ fn words(text: &str) -> Vec<String> {
             _ => words.push(c.to_string()),
         }
         last = Some(if now == Kind::Space && c != '▁' {
-            // A line break stands alone.
+            // A line break is a word of its own.
             Kind::Digit
         } else {
             now
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(
             train_tokenizer(["ab".to_owned()].into_iter(), 264),
             Err(TokenizerError::VocabularyTooSmall {
-                asked: 264,
+                requested: 264,
                 needed: 265,
                 n_characters: 3
             })

@@ -1,50 +1,41 @@
-//! The loop: draws a batch, steps, reports, saves, resumes.
+//! The training loop: draw a batch, step, report, save, resume. What a step computes depends on the stage.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::grad_clipping::GradientClippingConfig;
-use burn::lr_scheduler::LrSchedulerConfig;
-use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedulerConfig};
-use burn::module::{Module, ParamGroup, ParamId};
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{AdamWConfig, AdjustLrFn, GradientsAccumulator, ModuleOptimizer, MuonConfig};
-use burn::tensor::{Device, Tensor, TensorData};
-use rayon::prelude::*;
+use burn::module::{Module, ParamId};
+use burn::optim::{GradientsAccumulator, ModuleOptimizer};
+use burn::tensor::Device;
 use vmad_model::{Builder, RandomWeights, Vmad};
 use vmad_package::Manifest;
 use vmad_prep::Tokenizer;
 
 use crate::TrainError;
+use crate::batch::Batch;
+use crate::batch_statistics::with_batch_statistics;
 use crate::checkpoint::{Progress, RunFolder};
-use crate::config::{Stage, Tasks, TrainConfig};
-use crate::conversation::{Dialogue, Interviewer, PHRASES};
+use crate::config::{Tasks, TrainConfig};
+use crate::corpus::corpus;
+use crate::dialogue::{Dialogue, DialogueBuilder};
 use crate::dssl::{DsslHeads, Memory};
-use crate::export::{ExportOptions, export, weights_hash};
-use crate::features::{Encoders, FeatureStore, Frozen};
-use crate::freeze::Freeze;
-use crate::heads::Heads;
+use crate::export::{ExportOptions, export};
+use crate::features::{Encoders, FeatureStore};
+use crate::heads::TrainHeads;
 use crate::lora::Lora;
-use crate::losses::Losses;
-use crate::naming::{MODIFIERS, NOUNS};
-use crate::parallel::side_by_side;
-use crate::samples::{ClipSide, Pool, SamSide, View, ViewId};
-use crate::start::{Start, StartWeights};
-use crate::step::{Batch, Trainee};
+use crate::loss_parts::Losses;
+use crate::micro_batches::in_parallel;
+use crate::optimiser::{RateGroups, optimiser};
+use crate::package_weights::PackageWeights;
+use crate::pool::{Pool, ViewId};
+use crate::stage::{frozen, stage_of};
+use crate::start::StartWeights;
 use crate::tokenizer::train_tokenizer;
-use crate::validation::{Glance, HeldOut, glance};
-use crate::worlds::{Use, Worlds};
+use crate::train_model::TrainModel;
+use crate::validation::{HeldOut, Preview, preview};
+use crate::view::View;
 
-/// Scenes whose words the tokenizer is learned from.
-const TOKENIZER_SCENES: usize = 1500;
-/// Their side, pixels: nobody looks at them.
-const TOKENIZER_SCENE_SIZE: u32 = 64;
-
-/// Batches whose statistics batch norms are given.
-const SETTLING_BATCHES: u64 = 4;
-
-/// What happened in a step.
+/// Losses of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepReport {
     /// Steps taken so far.
@@ -60,10 +51,9 @@ pub struct Trainer {
     config: TrainConfig,
     folder: RunFolder,
     device: Device,
-    trainee: Option<Trainee>,
+    train_model: Option<TrainModel>,
     optimiser: ModuleOptimizer,
-    /// Parameters with a learning rate of their own, as a multiple of the run's.
-    groups: Vec<(ParamGroup, f64)>,
+    groups: RateGroups,
     names: Vec<(String, ParamId)>,
     tokenizer: Tokenizer,
     tokenizer_json: Vec<u8>,
@@ -84,113 +74,33 @@ impl Trainer {
     pub fn open(config: TrainConfig, dir: &Path, device: Device) -> Result<Self, TrainError> {
         let folder = RunFolder::new(dir)?;
         let progress = folder.progress()?;
-        let text = toml::to_string(&config).map_err(|error| TrainError::Config {
-            path: folder.path("run.toml"),
-            message: error.to_string(),
-        })?;
-        let start = match &config.start {
-            Some(start) if progress.is_none() => {
-                Some((Start::read(&start.package, &device)?, start))
-            }
+        let package = match &config.start {
+            Some(start) if progress.is_none() => Some(PackageWeights::read(&start.package)?),
             _ => None,
         };
-        let tokenizer_json = if progress.is_some() {
-            let path = folder.path("run.toml");
-            let kept = std::fs::read_to_string(&path).map_err(|source| TrainError::Io {
-                path: path.clone(),
-                source,
-            })?;
-            if kept != text {
-                return Err(TrainError::Config {
-                    path,
-                    message: "differs from the given configuration; a run keeps the one it \
-                              started with"
-                        .to_owned(),
-                });
-            }
-            let path = folder.path("tokenizer.json");
-            std::fs::read(&path).map_err(|source| TrainError::Io { path, source })?
-        } else {
-            let json = match &start {
-                Some((start, how)) if !how.fresh_tokenizer => start.tokenizer_json.clone(),
-                _ => train_tokenizer(corpus(&config)?.into_iter(), config.vocab_size)?,
-            };
-            folder.write("run.toml", text.as_bytes())?;
-            folder.write("tokenizer.json", &json)?;
-            json
+        let tokenizer_json = match progress.is_some() {
+            true => kept_tokenizer(&folder, &config)?,
+            false => new_tokenizer(&folder, &config, package.as_ref())?,
         };
         let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
-        let mut source = StartWeights::new(&device, config.seed, start)?;
-        let (model, names) = Vmad::new(&config.model, &mut source)?;
-        let mut source = RandomWeights::new(&device, config.seed);
-        let mut head_names = Vec::new();
-        let mut builder = Builder::new(&mut source, &mut head_names);
-        let heads = Heads::new(&mut builder, &config.model)?.for_run(&config);
-        let dssl = match &config.dssl {
-            Some(dssl) => Some(DsslHeads::new(
-                &mut builder.at("dssl"),
-                dssl,
-                &config.model,
-            )?),
-            None => None,
-        };
-        let o = &config.optimiser;
-        let clipping = GradientClippingConfig::Norm(o.clip_norm);
-        let mut optimiser = AdamWConfig::new()
-            .with_beta_2(o.beta_2)
-            .with_epsilon(1e-8)
-            .with_weight_decay(o.weight_decay)
-            .with_grad_clipping(Some(clipping.clone()))
-            .init();
-        let named = |patterns: &[String]| {
-            let patterns = patterns.to_vec();
-            Freeze { patterns }.ids(&names)
-        };
-        let mut groups = Vec::new();
-        for (pattern, rate) in &o.rates {
-            let ids = named(std::slice::from_ref(pattern))?;
-            groups.push((ParamGroup::from_ids(ids), *rate));
+        let (train_model, names) = build_model(&config, package, &device)?;
+        let (mut optimiser, groups) = optimiser(&config.optimiser, &names)?;
+        let mut train_model = train_model;
+        if let Some(progress) = &progress {
+            (train_model, optimiser) = folder.load(progress, train_model, optimiser)?;
         }
-        if let Some(muon) = &o.muon {
-            let group = ParamGroup::from_ids(named(&muon.matrices)?);
-            groups.push((group.clone(), muon.rate));
-            let muon = MuonConfig::new()
-                .with_weight_decay(Some(WeightDecayConfig::new(o.weight_decay)))
-                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-                .build();
-            optimiser = optimiser.with_group(group, muon, Some(clipping.init()));
-        }
-        let mut lora_names = Vec::new();
-        let mut builder = Builder::new(&mut source, &mut lora_names);
-        let lora = match &config.lora {
-            Some(lora) => Some(Lora::new(&mut builder, &config.model.llm, lora)?),
-            None => None,
-        };
-        let model = config.frozen().apply(model, &names)?;
-        let trainee = Trainee {
-            model,
-            heads,
-            dssl,
-            lora,
-        };
-        let (trainee, optimiser, progress) = match progress {
-            Some(progress) => {
-                let (trainee, optimiser) = folder.load(&progress, trainee, optimiser)?;
-                (trainee, optimiser, progress)
-            }
-            None => (trainee, optimiser, Progress::default()),
-        };
-        let memory = match &config.dssl {
+        let progress = progress.unwrap_or_default();
+        let memory = match &config.ablation.dssl {
             Some(dssl) => Some(folder.load_memory(&progress, dssl)?),
             None => None,
         };
         let pool = Arc::new(Pool::new(&config)?);
         Ok(Self {
-            features: features_of(&config, &folder, &names, &trainee)?,
+            features: FeatureStore::of_run(&config, &folder, &names, &train_model)?,
             memory,
             folder,
             device,
-            trainee: Some(trainee),
+            train_model: Some(train_model),
             optimiser,
             groups,
             names,
@@ -209,11 +119,11 @@ impl Trainer {
         self.progress.step
     }
 
-    /// Renders the pool's scenes, for a thread of the caller's. Those whose features are kept are not
-    /// looked at any more.
+    /// A function that renders the pool's scenes, for another thread. Scenes whose features are kept are left
+    /// out.
     pub fn render_ahead(&self) -> impl FnOnce() + Send + 'static {
         let pool = Arc::clone(&self.pool);
-        let n_variants = self.config.data.variants;
+        let n_variants = self.config.data.views_per_scene;
         let kept = self.features.as_ref().map(|f| f.kept(n_variants));
         move || pool.render_ahead(|scene| kept.as_ref().is_some_and(|kept| kept(scene)))
     }
@@ -224,17 +134,22 @@ impl Trainer {
     /// A loss that is not finite, or the model's.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let step = self.progress.step;
-        let Some(trainee) = self.trainee.take() else {
+        let Some(train_model) = self.train_model.take() else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let ids = self.pool.choose(step);
-        let views = self.views(&ids, &trainee)?;
+        let ids = self.pool.view_ids(step);
+        let views = self.views(&ids, &train_model)?;
         let views: Vec<&View> = views.iter().map(Arc::as_ref).collect();
         let dialogues = self.dialogues(step, &views, &self.config.tasks)?;
         let scenes: Vec<u64> = ids.iter().map(|id| id.scene as u64).collect();
         let descriptions = self.descriptions(&views)?;
         let counts = |memory| {
-            let counts = self.config.dssl.as_ref().is_some_and(|d| d.counts_at(step));
+            let counts = self
+                .config
+                .ablation
+                .dssl
+                .as_ref()
+                .is_some_and(|d| d.counts_at(step));
             (memory, counts)
         };
         let batch = Batch {
@@ -245,18 +160,18 @@ impl Trainer {
             dropout: Some(self.config.seed ^ step << 16),
             memory: self.memory.as_ref().map(counts),
         };
-        let parts = side_by_side(&self.config, &self.device, &trainee, &batch)?;
+        let parts = in_parallel(&self.config, &self.device, &train_model, &batch)?;
         let mut losses = Losses::default();
         let mut gradients = GradientsAccumulator::new();
         let mut observations = Vec::new();
         for part in parts {
             losses = losses.plus(&part.losses, 1.0 / self.config.micro_batches as f32);
-            gradients.accumulate(&trainee, part.gradients);
+            gradients.accumulate(&train_model, part.gradients);
             observations.extend(part.observations);
         }
         let gradients = gradients.grads();
         if !losses.total.is_finite() {
-            self.trainee = Some(trainee);
+            self.train_model = Some(train_model);
             return Err(TrainError::NotFinite {
                 step,
                 loss: losses.total,
@@ -265,9 +180,13 @@ impl Trainer {
         if let Some(memory) = &mut self.memory {
             observations.into_iter().for_each(|seen| memory.push(seen));
         }
-        let learning_rate = self.config.learning_rate(step);
-        let rates = self.rates(learning_rate)?;
-        self.trainee = Some(self.optimiser.step(rates, trainee, gradients));
+        let learning_rate = self.config.optimiser.learning_rate(step, self.config.steps);
+        let rates = self.groups.rates(learning_rate);
+        let rates = rates.map_err(|message| TrainError::Config {
+            path: self.folder.path("run.toml"),
+            message,
+        })?;
+        self.train_model = Some(self.optimiser.step(rates, train_model, gradients));
         self.progress.step = step + 1;
         Ok(StepReport {
             step: step + 1,
@@ -276,73 +195,32 @@ impl Trainer {
         })
     }
 
-    /// The learning rate of each group of parameters.
-    fn rates(&self, learning_rate: f64) -> Result<ModuleLearningRate, TrainError> {
-        let constant = |share: f64| LrSchedulerConfig::Constant(learning_rate * share);
-        let mut rates = ModuleLrSchedulerConfig::new(constant(1.0));
-        for (group, share) in &self.groups {
-            rates = rates.with_group(group.clone(), constant(*share));
-        }
-        let mut rates = rates.init().map_err(|message| TrainError::Config {
-            path: self.folder.path("run.toml"),
-            message,
-        })?;
-        Ok(rates.step())
-    }
-
-    /// Sets the statistics of batch norms that learn, from views that no step has.
-    fn settle(&mut self) -> Result<(), TrainError> {
-        let frozen = self.config.frozen().ids(&self.names)?;
-        let learns = |part: &str| {
-            let mut of_stem = self.names.iter().filter(|(name, _)| {
-                name.starts_with(part) && name.contains(".stem.") && name.contains(".norm.")
-            });
-            of_stem
-                .clone()
-                .any(|(name, _)| name.ends_with(".running_mean"))
-                && of_stem.any(|(name, id)| name.ends_with(".weight") && !frozen.contains(id))
-        };
-        let (clip_learns, sam_learns) = (learns("clip."), learns("sam."));
-        if !clip_learns && !sam_learns {
-            return Ok(());
-        }
-        let (mut clip, mut sam) = (Vec::new(), Vec::new());
-        for step in 0..SETTLING_BATCHES {
-            for view in self.pool.views(&self.pool.choose(u64::MAX - step))? {
-                if let ClipSide::Pixels { pixels, .. } = view.clip {
-                    clip.extend(pixels);
-                }
-                if let SamSide::Pixels(pixels) = view.sam {
-                    sam.extend(pixels);
-                }
-            }
-        }
-        let image = |pixels: Vec<f32>, side: usize| {
-            let n = pixels.len() / (3 * side * side);
-            Tensor::from_data(TensorData::new(pixels, [n, 3, side, side]), &self.device)
-        };
-        let Some(mut trainee) = self.trainee.take() else {
+    /// Sets the statistics of batch norms that learn.
+    fn update_batch_statistics(&mut self) -> Result<(), TrainError> {
+        let Some(train_model) = self.train_model.take() else {
             return Ok(());
         };
-        let (model, config) = (&mut trainee.model, &self.config.model);
-        if clip_learns {
-            let pixels = image(clip, config.clip.image_size);
-            model.clip = model.clip.clone().with_batch_statistics(pixels);
-        }
-        if sam_learns {
-            let pixels = image(sam, config.sam.image_size);
-            model.sam_encoder = model.sam_encoder.clone().with_batch_statistics(pixels);
-        }
-        self.trainee = Some(trainee);
-        Ok(())
+        let before = train_model.clone();
+        let (config, names) = (&self.config, &self.names);
+        let updated = with_batch_statistics(train_model, config, names, &self.pool, &self.device);
+        let (train_model, result) = match updated {
+            Ok(updated) => (updated, Ok(())),
+            Err(error) => (before, Err(error)),
+        };
+        self.train_model = Some(train_model);
+        result
     }
 
-    /// Looks at scenes, through what is kept of them where encoders are frozen.
-    fn views(&mut self, ids: &[ViewId], trainee: &Trainee) -> Result<Vec<Arc<View>>, TrainError> {
+    /// The views, with features of frozen encoders where these are kept.
+    fn views(
+        &mut self,
+        ids: &[ViewId],
+        train_model: &TrainModel,
+    ) -> Result<Vec<Arc<View>>, TrainError> {
         match &mut self.features {
             Some(features) => {
                 let encoders = Encoders {
-                    trainee: trainee.valid(),
+                    train_model: train_model.valid(),
                     device: self.device.clone().inner(),
                 };
                 features.views(ids, &self.pool, &encoders, &self.config)
@@ -354,8 +232,8 @@ impl Trainer {
     /// Token ids of each view's description of the normal scene; empty without DSSL.
     fn descriptions(&self, views: &[&View]) -> Result<Vec<Vec<i32>>, TrainError> {
         let encode = |view: &&View| {
-            let text = &view.truth.told.normal_description;
-            match self.config.dssl {
+            let text = &view.targets.text.normal_description;
+            match self.config.ablation.dssl {
                 Some(_) if !text.is_empty() => self.tokenizer.encode(text, false),
                 _ => Ok(Vec::new()),
             }
@@ -363,35 +241,34 @@ impl Trainer {
         Ok(views.iter().map(encode).collect::<Result<_, _>>()?)
     }
 
-    /// What is said about the views of a step; nothing where the stage has no words.
+    /// The dialogues about the views of a step; none in a stage without dialogues.
     fn dialogues(
         &self,
         step: u64,
         views: &[&View],
         tasks: &Tasks,
     ) -> Result<Vec<Dialogue>, TrainError> {
-        if self.config.stage == Stage::See {
+        if !stage_of(&self.config).has_dialogues() {
             return Ok(Vec::new());
         }
-        let interviewer = Interviewer {
+        let builder = DialogueBuilder {
             tokenizer: &self.tokenizer,
             conversation: &self.config.conversation,
             templates: &self.config.templates,
             tasks,
         };
-        let truths = views.iter().map(|view| &view.truth);
-        self.pool.dialogues(step, truths, &interviewer)
+        let targets = views.iter().map(|view| &view.targets);
+        self.pool.dialogues(step, targets, &builder)
     }
 
-    /// Scenes that the run does not learn from, the first `n`.
+    /// The first `n` scenes that the run does not learn from; none in a stage without pictures.
     ///
     /// # Errors
     /// A data set that cannot be read.
     pub fn held_out(&self, n: usize) -> Result<Vec<HeldOut>, TrainError> {
-        match self.config.stage {
-            // There are no pictures to look at.
-            Stage::Talk => Ok(Vec::new()),
-            Stage::See | Stage::Speak => HeldOut::first(&self.config, n),
+        match stage_of(&self.config).has_pictures() {
+            true => HeldOut::first(&self.config, n),
+            false => Ok(Vec::new()),
         }
     }
 
@@ -401,30 +278,18 @@ impl Trainer {
         self.pool.skipped()
     }
 
-    /// What the model makes of held-out scenes as it stands.
+    /// The model's predictions for held-out scenes.
     ///
     /// # Errors
     /// The model's.
-    pub fn glance(&self, scenes: &[HeldOut]) -> Result<Vec<Glance>, TrainError> {
-        let Some(trainee) = &self.trainee else {
+    pub fn preview(&self, scenes: &[HeldOut]) -> Result<Vec<Preview>, TrainError> {
+        let Some(train_model) = &self.train_model else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let tasks = Tasks {
-            segment: 1.0,
-            answer: 0.0,
-            question: 0.0,
-            second_turn: 0.0,
-            normal_description: 0.0,
-            criteria: 0.0,
-            renamed: 0.0,
-            invented: 0.0,
-            places: 0.0,
-            swapped: 0.0,
-        };
         let views: Vec<&View> = scenes.iter().map(|scene| &scene.view).collect();
-        let dialogues = self.dialogues(0, &views, &tasks)?;
+        let dialogues = self.dialogues(0, &views, &Tasks::segment_only())?;
         let device = self.device.clone().inner();
-        glance(trainee, &self.config, scenes, &dialogues, &device)
+        preview(train_model, &self.config, scenes, &dialogues, &device)
     }
 
     /// Whether a checkpoint is due now.
@@ -447,10 +312,10 @@ impl Trainer {
     pub fn save(&mut self) -> Result<(), TrainError> {
         self.progress.seconds += self.started.elapsed().as_secs_f64();
         self.started = Instant::now();
-        self.settle()?;
-        match &self.trainee {
-            Some(trainee) => self.folder.save(
-                trainee,
+        self.update_batch_statistics()?;
+        match &self.train_model {
+            Some(train_model) => self.folder.save(
+                train_model,
                 &self.optimiser,
                 self.memory.as_ref(),
                 &mut self.progress,
@@ -459,16 +324,16 @@ impl Trainer {
         }
     }
 
-    /// Writes the model as it stands as a package.
+    /// Writes the current model as a package.
     ///
     /// # Errors
     /// The package writer's.
     pub fn export(&self, options: &ExportOptions, dir: &Path) -> Result<Manifest, TrainError> {
-        let Some(trainee) = &self.trainee else {
+        let Some(train_model) = &self.train_model else {
             return Err(TrainError::Readback("an earlier step failed".to_owned()));
         };
-        let mut model = trainee.model.valid();
-        if let Some(lora) = &trainee.lora {
+        let mut model = train_model.model.valid();
+        if let Some(lora) = &train_model.lora {
             model = lora.valid().merge(model, &self.names)?;
         }
         export(
@@ -500,67 +365,78 @@ impl Drop for Trainer {
     }
 }
 
-/// The store of frozen encoders' features, where a run has any.
-fn features_of(
-    config: &TrainConfig,
-    folder: &RunFolder,
-    names: &[(String, ParamId)],
-    trainee: &Trainee,
-) -> Result<Option<FeatureStore>, TrainError> {
-    let ids = config.frozen().ids(names)?;
-    let is_frozen = |part: &str| {
-        let mut of_part = names.iter().filter(|(name, _)| name.starts_with(part));
-        of_part.all(|(_, id)| ids.contains(id))
-    };
-    let frozen = Frozen {
-        clip: is_frozen("clip."),
-        sam: is_frozen("sam.image_encoder."),
-    };
-    // Features of looks that do not come again are not worth keeping.
-    if config.data.variants == 0 || !(frozen.clip || frozen.sam) {
-        return Ok(None);
+/// The tokenizer of a run that is resumed.
+///
+/// # Errors
+/// `config` differs from the run's.
+fn kept_tokenizer(folder: &RunFolder, config: &TrainConfig) -> Result<Vec<u8>, TrainError> {
+    let kept = TrainConfig::read(&folder.path("run.toml"))?;
+    if kept != *config {
+        return Err(TrainError::Config {
+            path: folder.path("run.toml"),
+            message: "differs from the given configuration; a run keeps the one it started with"
+                .to_owned(),
+        });
     }
-    let weights = weights_hash(&trainee.model, names, |name| {
-        name.starts_with("clip.") || name.starts_with("sam.image_encoder.")
-    });
-    let parent = match &config.features {
-        Some(folder) => folder.clone(),
-        None => folder.path("features"),
-    };
-    Ok(Some(FeatureStore::new(config, &parent, frozen, &weights)))
+    let path = folder.path("tokenizer.json");
+    std::fs::read(&path).map_err(|source| TrainError::Io { path, source })
 }
 
-/// What the tokenizer is learned from: the frame, the questions, and what is said about scenes of
-/// the run's worlds. Nothing of the categories that training does not see is among it.
-fn corpus(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
-    let frame = [
-        config.conversation.system.clone(),
-        format!(
-            "{}: {}:",
-            config.conversation.user, config.conversation.assistant
-        ),
-        config.templates.segment.clone(),
-        config.templates.segment_answer.clone(),
-        config.templates.queries.description.clone(),
-        config.templates.queries.impact.clone(),
-        config.templates.queries.suggestion.clone(),
-        config.templates.answer_prefix.clone(),
-    ];
-    let phrases = PHRASES
-        .iter()
-        .chain(NOUNS.iter())
-        .chain(&MODIFIERS)
-        .map(|text| (*text).to_owned());
-    let worlds = Worlds::new(config, Use::Learn)?;
-    let n_scenes = TOKENIZER_SCENES.min(config.data.pool);
-    let said = (0..n_scenes).into_par_iter().map(|index| {
-        let sample = worlds.scene(index, TOKENIZER_SCENE_SIZE)?;
-        let answers = sample.qa.into_iter().map(|qa| qa.answer);
-        Ok(answers
-            .chain([sample.object, sample.normal_description])
-            .collect())
-    });
-    let said: Vec<Vec<String>> = said.collect::<Result<_, TrainError>>()?;
-    let said = said.into_iter().flatten();
-    Ok(frame.into_iter().chain(phrases).chain(said).collect())
+/// The tokenizer of a new run: that of the package it starts from, or a new one.
+fn new_tokenizer(
+    folder: &RunFolder,
+    config: &TrainConfig,
+    package: Option<&PackageWeights>,
+) -> Result<Vec<u8>, TrainError> {
+    let is_new = config
+        .start
+        .as_ref()
+        .is_none_or(|start| start.new_tokenizer);
+    let json = match package.filter(|_| !is_new) {
+        Some(package) => package.tokenizer_json.clone(),
+        None => train_tokenizer(corpus(config)?.into_iter(), config.vocab_size)?,
+    };
+    let text = toml::to_string(config).map_err(|error| TrainError::Config {
+        path: folder.path("run.toml"),
+        message: error.to_string(),
+    })?;
+    folder.write("run.toml", text.as_bytes())?;
+    folder.write("tokenizer.json", &json)?;
+    Ok(json)
+}
+
+/// The model with its heads, and the names of the exported parameters. `package` gives the weights that it starts
+/// from.
+fn build_model(
+    config: &TrainConfig,
+    package: Option<PackageWeights>,
+    device: &Device,
+) -> Result<(TrainModel, Vec<(String, ParamId)>), TrainError> {
+    let mut source = StartWeights::new(device, config, package)?;
+    let (model, names) = Vmad::new(&config.model, &mut source)?;
+    // Seeded anew, so that the heads do not depend on what the model drew.
+    let mut source = RandomWeights::new(device, config.seed);
+    let mut head_names = Vec::new();
+    let mut builder = Builder::new(&mut source, &mut head_names);
+    let heads = TrainHeads::new(&mut builder, &config.model)?.for_run(config);
+    let dssl = match &config.ablation.dssl {
+        Some(dssl) => Some(DsslHeads::new(
+            &mut builder.at("dssl"),
+            dssl,
+            &config.model,
+        )?),
+        None => None,
+    };
+    let lora = match &config.ablation.lora {
+        Some(lora) => Some(Lora::new(&mut builder, &config.model.llm, lora)?),
+        None => None,
+    };
+    let model = frozen(config).apply(model, &names)?;
+    let train_model = TrainModel {
+        model,
+        heads,
+        dssl,
+        lora,
+    };
+    Ok((train_model, names))
 }

@@ -33,11 +33,11 @@ enum Source {
     Folder(Vec<Record>),
 }
 
-/// Which of a data set's photographs are meant.
+/// A subset of a data set's photographs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// Those to learn from.
-    Learn,
+pub enum Subset {
+    /// Those that runs learn from.
+    Train,
     /// Those held out.
     HeldOut,
 }
@@ -47,13 +47,13 @@ impl Worlds {
     ///
     /// # Errors
     /// A data set that cannot be read, or has nothing to learn from.
-    pub fn new(config: &TrainConfig, purpose: Use) -> Result<Self, TrainError> {
+    pub fn new(config: &TrainConfig, subset: Subset) -> Result<Self, TrainError> {
         let mut sources = Vec::new();
         for (world, share) in &config.data.worlds {
             sources.push((Source::Generator(*world), *share));
         }
         for folder in &config.data.folders {
-            let records = records_of(folder, purpose)?;
+            let records = records_of(folder, subset)?;
             sources.push((Source::Folder(records), folder.share));
         }
         Ok(Self {
@@ -162,8 +162,8 @@ impl Worlds {
     }
 }
 
-/// The photographs of a folder that serve a purpose.
-fn records_of(folder: &FolderConfig, purpose: Use) -> Result<Vec<Record>, TrainError> {
+/// The photographs of a folder in a subset.
+fn records_of(folder: &FolderConfig, subset: Subset) -> Result<Vec<Record>, TrainError> {
     let invalid = |message: String| TrainError::Config {
         path: folder.path.clone(),
         message,
@@ -181,7 +181,7 @@ fn records_of(folder: &FolderConfig, purpose: Use) -> Result<Vec<Record>, TrainE
         None => dataset.records.iter().collect(),
     };
     let is_held_out = |i: usize| i % HOLD_OUT == HOLD_OUT - 1;
-    let wanted = purpose == Use::HeldOut;
+    let wanted = subset == Subset::HeldOut;
     let numbered = chosen.iter().enumerate();
     let mut records: Vec<Record> = numbered
         .filter(|(i, _)| is_held_out(*i) == wanted)

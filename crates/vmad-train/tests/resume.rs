@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use vmad_package::{Manifest, Threshold};
-use vmad_train::{ExportOptions, Part, TrainConfig, TrainError, Trainer};
+use vmad_train::{ExportOptions, LossPart, TrainConfig, TrainError, Trainer};
 
 const CONFIG: &str = r#"
 name = "resume"
@@ -150,7 +150,7 @@ fn with(top: &str, tables: &str) -> String {
 #[test]
 fn resuming_continues_exactly() {
     check_resumption("the whole model", CONFIG);
-    check_resumption("seeing only", &with("stage = \"see\"", ""));
+    check_resumption("vision", &with("stage = \"vision\"", ""));
     let worlds = "worlds = { workshop = 1.0 }\naugment = true\n";
     let other_data = CONFIG.replacen("[data]\n", &format!("[data]\n{worlds}"), 1);
     check_resumption("another world, augmented", &other_data);
@@ -158,9 +158,9 @@ fn resuming_continues_exactly() {
 
 /// Batch norms take their statistics at a checkpoint; that changes no step.
 #[test]
-fn resuming_continues_exactly_with_muon_batch_norms_and_close_looks() {
+fn resuming_continues_exactly_with_muon_batch_norms_and_crops() {
     let muon = "muon = { matrices = [\"clip.encoder.layers.*.mlp.*.weight\"], rate = 4.0 }\n";
-    let config = with("stage = \"see\"", "")
+    let config = with("stage = \"vision\"", "")
         .replacen("[optimiser]\n", &format!("[optimiser]\n{muon}"), 1)
         .replacen("[data]\n", "[data]\ncrop = 0.5\ndefective = 0.9\n", 1)
         .replacen("patch = 0.5\n", "patch = 0.5\nkind = 0.5\n", 1)
@@ -174,7 +174,7 @@ fn resuming_continues_exactly_with_muon_batch_norms_and_close_looks() {
             "taps = [1, 2]\nstem = \"overlap_batch\"\n",
             1,
         );
-    check_resumption("Muon, batch norms, close looks", &config);
+    check_resumption("Muon, batch norms, crops", &config);
 
     let dir = tempfile::tempdir().unwrap();
     let mut trainer = open_with(dir.path(), &config).unwrap();
@@ -185,10 +185,10 @@ fn resuming_continues_exactly_with_muon_batch_norms_and_close_looks() {
     trainer.save().unwrap();
     export(&trainer, &after);
     assert_ne!(stored(&before, name), stored(&after, name));
-    // With learning over, so is the batch's say: a glance is the same alone and in company.
+    // Outside of training a preview does not depend on the other views of its batch.
     let scenes = trainer.held_out(3).unwrap();
-    let together = trainer.glance(&scenes).unwrap();
-    let alone = trainer.glance(&scenes[..1]).unwrap();
+    let together = trainer.preview(&scenes).unwrap();
+    let alone = trainer.preview(&scenes[..1]).unwrap();
     assert_eq!(alone[0].kinds, together[0].kinds);
     let gap = alone[0].map.iter().zip(&together[0].map);
     assert!(gap.map(|(a, b)| (a - b).abs()).all(|gap| gap < 1e-5));
@@ -198,21 +198,22 @@ fn resuming_continues_exactly_with_muon_batch_norms_and_close_looks() {
 #[test]
 fn resuming_continues_exactly_with_frozen_encoders_dssl_and_lora() {
     let frozen = "freeze = [\"clip.*\", \"sam.image_encoder.*\"]";
-    let tables = "[lora]\nrank = 2\n\n[dssl]\nwarmup_steps = 1\nn_boxes = 2\nmin_normal = 1\n\
+    let tables = "[ablation.lora]\nrank = 2\n\n[ablation.dssl]\nwarmup_steps = 1\nn_boxes = 2\nmin_normal = 1\n\
                   class_key = \"any\"\n";
-    // Looks that come again, so that features are kept.
-    let config = with(frozen, tables).replacen("[data]\n", "[data]\nvariants = 1\n", 1);
+    // Views that come again, so that features are kept.
+    let config = with(frozen, tables).replacen("[data]\n", "[data]\nviews_per_scene = 1\n", 1);
     check_resumption("frozen, DSSL, LoRA", &config);
 }
 
 #[test]
 fn dssl_has_a_loss_once_its_memory_is_filled() {
-    let tables = "[dssl]\nwarmup_steps = 0\nn_boxes = 2\nmin_normal = 1\nclass_key = \"any\"\n";
+    let tables =
+        "[ablation.dssl]\nwarmup_steps = 0\nn_boxes = 2\nmin_normal = 1\nclass_key = \"any\"\n";
     let config = with("", tables).replace("steps = 3", "steps = 6");
     let dir = tempfile::tempdir().unwrap();
     let mut trainer = open_with(dir.path(), &config).unwrap();
     let losses: Vec<f32> = (0..6)
-        .map(|_| trainer.step().unwrap().losses.part(Part::Dssl))
+        .map(|_| trainer.step().unwrap().losses.part(LossPart::Dssl))
         .collect();
     assert_eq!(losses[0], 0.0, "an empty memory: {losses:?}");
     assert!(losses.iter().any(|loss| *loss > 0.0), "{losses:?}");
@@ -227,8 +228,8 @@ fn frozen_encoders_give_the_same_step_as_encoders_that_run() {
         trainer.step().unwrap().losses.total
     };
     let frozen = "freeze = [\"clip.*\", \"sam.image_encoder.*\"]";
-    let kept = step(frozen, "variants = 1\n");
-    let computed = step("", "variants = 1\n");
+    let kept = step(frozen, "views_per_scene = 1\n");
+    let computed = step("", "views_per_scene = 1\n");
     // Features are kept as f16: 2⁻¹¹ relative, over a few layers.
     assert!(
         (kept - computed).abs() < 5e-3 * computed,
@@ -239,7 +240,7 @@ fn frozen_encoders_give_the_same_step_as_encoders_that_run() {
 #[test]
 fn lora_trains_its_factors_and_is_merged_on_export() {
     let dir = tempfile::tempdir().unwrap();
-    let config = with("", "[lora]\nrank = 2\ndropout = 0.0\n");
+    let config = with("", "[ablation.lora]\nrank = 2\ndropout = 0.0\n");
     let mut trainer = open_with(dir.path(), &config).unwrap();
     let (before, after) = (dir.path().join("before"), dir.path().join("after"));
     export(&trainer, &before);
@@ -256,20 +257,20 @@ fn lora_trains_its_factors_and_is_merged_on_export() {
 }
 
 #[test]
-fn a_glance_at_held_out_scenes_changes_nothing() {
+fn a_preview_of_held_out_scenes_changes_nothing() {
     let (watched, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut trainer = open(watched.path()).unwrap();
     let scenes = trainer.held_out(3).unwrap();
-    let glances = trainer.glance(&scenes).unwrap();
-    assert_eq!(glances.len(), 3);
-    for glance in &glances {
-        assert_eq!(glance.map.len(), glance.side * glance.side);
-        assert_eq!(glance.truth.len(), glance.map.len());
-        assert!(glance.map.iter().all(|p| (0.0..=1.0).contains(p)));
+    let previews = trainer.preview(&scenes).unwrap();
+    assert_eq!(previews.len(), 3);
+    for preview in &previews {
+        assert_eq!(preview.map.len(), preview.side * preview.side);
+        assert_eq!(preview.target.len(), preview.map.len());
+        assert!(preview.map.iter().all(|p| (0.0..=1.0).contains(p)));
     }
-    let with_glance = trainer.step().unwrap().losses;
+    let with_preview = trainer.step().unwrap().losses;
     let without = open(plain.path()).unwrap().step().unwrap().losses;
-    assert_eq!(with_glance, without);
+    assert_eq!(with_preview, without);
 }
 
 /// A data set of ten small scenes.
@@ -367,7 +368,8 @@ fn a_second_stage_starts_from_a_package() {
     let config = CONFIG.replace("seed = 3", "seed = 4");
     assert_ne!(config, CONFIG);
     let start = |package: &Path| {
-        let table = format!("[start]\npackage = {package:?}\nfresh = [\"llm.*\"]\n\n[optimiser]");
+        let table =
+            format!("[start]\npackage = {package:?}\nreinitialise = [\"llm.*\"]\n\n[optimiser]");
         config.replacen("[optimiser]", &table, 1)
     };
     export(&open_with(&stage, &start(&first)).unwrap(), &second);
@@ -416,22 +418,22 @@ fn a_part_starts_from_a_package_of_its_own() {
     assert_ne!(from(&both, name), from(&clip, name));
 }
 
-/// With what masks hold told to the words: as it stands, and where no conversation has a mask.
+/// With the evidence of the masks, and where no dialogue has a mask.
 #[test]
 fn evidence_of_masks_takes_part() {
-    let told = |config: &str| {
+    let with_evidence = |config: &str| {
         let tables = "[model.evidence]\nd_hidden = 8\n";
         let weights = "patch = 0.5\nevidence = 0.5\ncriterion = 0.5\n";
         let losses = config.replacen("patch = 0.5\n", weights, 1);
         format!("{losses}\n{tables}")
     };
     let tasks = |shares: &str| CONFIG.replacen("[tasks]\n", &format!("[tasks]\n{shares}\n"), 1);
-    let rates = "[optimiser]\nrates = { \"sam.mask_decoder.*\" = 0.2 }\n";
+    let rates = "[optimiser]\nrate_factors = { \"sam.mask_decoder.*\" = 0.2 }\n";
     let masks = tasks("segment = 1.0\nanswer = 1.0\nquestion = 0.0");
-    let config = told(&masks).replacen("[optimiser]\n", rates, 1);
+    let config = with_evidence(&masks).replacen("[optimiser]\n", rates, 1);
     check_resumption("evidence", &config);
 
-    let parts = [Part::Evidence, Part::Criterion];
+    let parts = [LossPart::Evidence, LossPart::Criterion];
     let steps = |config: &str| -> Vec<[f32; 2]> {
         let dir = tempfile::tempdir().unwrap();
         let mut trainer = open_with(dir.path(), config).unwrap();
@@ -443,22 +445,22 @@ fn evidence_of_masks_takes_part() {
     let with_masks = steps(&config);
     let are_there = |losses: &[f32; 2]| losses.iter().all(|loss| *loss > 0.0);
     assert!(with_masks.iter().all(are_there), "{with_masks:?}");
-    // Pictures whose places do not hold have a mask all the same.
+    // Crops, whose text has no true places, have a mask all the same.
     let questions = "segment = 0.0\nanswer = 0.0\nquestion = 1.0";
-    let questions = steps(&told(&tasks(questions)));
+    let questions = steps(&with_evidence(&tasks(questions)));
     assert!(questions.contains(&[0.0; 2]), "{questions:?}");
 
     let dir = tempfile::tempdir().unwrap();
-    let seeing = format!("stage = \"see\"\n{}", told(CONFIG));
-    let error = open_with(dir.path(), &seeing).err().unwrap().to_string();
+    let vision = format!("stage = \"vision\"\n{}", with_evidence(CONFIG));
+    let error = open_with(dir.path(), &vision).err().unwrap().to_string();
     assert!(error.contains("loss.evidence"), "{error}");
 }
 
-/// Without pictures: what is known of the scenes reaches the language model, and nothing else learns.
+/// Without pictures only the language model and the parts of the evidence that it reads learn.
 #[test]
-fn talking_needs_no_pictures() {
+fn the_language_stage_needs_no_pictures() {
     let losses = "text = 1.0\ncriterion = 0.5\nbce = 0.0\ndice = 0.0\npatch = 0.0\n";
-    let talk = CONFIG
+    let language = CONFIG
         .replacen(
             "text = 1.0\nbce = 2.0\ndice = 0.5\npatch = 0.5\n",
             losses,
@@ -470,8 +472,8 @@ fn talking_needs_no_pictures() {
             1,
         );
     let evidence = "[model.evidence]\nd_hidden = 8\nplace = true\n";
-    let config = format!("stage = \"talk\"\n{talk}\n{evidence}");
-    check_resumption("talking", &config);
+    let config = format!("stage = \"language\"\n{language}\n{evidence}");
+    check_resumption("language", &config);
 
     let dir = tempfile::tempdir().unwrap();
     let mut trainer = open_with(dir.path(), &config).unwrap();
@@ -495,7 +497,7 @@ fn talking_needs_no_pictures() {
     let masks = config.replacen("bce = 0.0", "bce = 1.0", 1);
     let other = tempfile::tempdir().unwrap();
     let error = open_with(other.path(), &masks).err().unwrap().to_string();
-    assert!(error.contains("talk"), "{error}");
+    assert!(error.contains("language"), "{error}");
 }
 
 #[test]
@@ -507,7 +509,7 @@ fn shares_and_matrices_that_are_none_are_named() {
         CONFIG.replacen("[optimiser]\n", &format!("[optimiser]\n{line}\n"), 1)
     };
     let rates = |rates: &str| {
-        let line = format!("[optimiser]\nrates = {{ {rates} }}\n");
+        let line = format!("[optimiser]\nrate_factors = {{ {rates} }}\n");
         CONFIG.replacen("[optimiser]\n", &line, 1)
     };
     for (config, named) in [
@@ -520,7 +522,7 @@ fn shares_and_matrices_that_are_none_are_named() {
             CONFIG.replacen("second_turn = 0.5", "second_turn = 1.5", 1),
             "tasks.second_turn",
         ),
-        (rates("\"llm.*\" = 0.0"), "optimiser.rates"),
+        (rates("\"llm.*\" = 0.0"), "optimiser.rate_factors"),
         (
             rates("\"llm.*\" = 1.0, \"*.bias\" = 2.0, \"llm.norm.*\" = 1.0"),
             "llm.norm.weight",

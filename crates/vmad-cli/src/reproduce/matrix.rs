@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Table;
 use vmad_data::{Generator, Scenes, Split, Workshop};
-use vmad_train::World;
+use vmad_train::{Plan, World, merge_tables, modernise, remove_key};
 
 /// A file such as models/reproduce.toml.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Matrix {
-    /// The training configuration that all runs have in common, as a path from where the command
-    /// runs.
+    /// The training configuration that all runs have in common, or a plan with it, as a path from where the
+    /// command runs.
     pub base: PathBuf,
+    /// The run of the plan.
+    pub base_run: Option<String>,
     /// Keys of it that no run has unless its variant brings them back, such as `model.evidence`.
     #[serde(default)]
     pub without: Vec<String>,
@@ -141,7 +143,11 @@ impl Matrix {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let matrix: Self = toml::from_str(text)?;
+        let mut matrix: Self = toml::from_str(text)?;
+        let sets = matrix.variants.iter_mut().map(|variant| &mut variant.set);
+        for changes in sets.chain([&mut matrix.common]) {
+            modernise(changes).map_err(anyhow::Error::msg)?;
+        }
         let Evaluation {
             count,
             timed,
@@ -180,7 +186,12 @@ impl Matrix {
     pub fn runs(&self, n_seeds: u64, steps: Option<u64>) -> Result<Vec<Run>> {
         let context = || self.base.display().to_string();
         let text = std::fs::read_to_string(&self.base).with_context(context)?;
-        let base: Table = toml::from_str(&text).with_context(context)?;
+        let base = match &self.base_run {
+            Some(run) => Plan::table_of(&text, run).map_err(anyhow::Error::msg),
+            None => toml::from_str(&text).map_err(anyhow::Error::new),
+        };
+        let mut base: Table = base.with_context(context)?;
+        modernise(&mut base).map_err(anyhow::Error::msg)?;
         let mut runs = Vec::new();
         for seed in 1..=n_seeds {
             for variant in &self.variants {
@@ -205,10 +216,11 @@ impl Matrix {
     ) -> Result<String> {
         let mut config = base.clone();
         for key in &self.without {
-            remove(&mut config, key).with_context(|| format!("without: the base has no {key}"))?;
+            remove_key(&mut config, key)
+                .with_context(|| format!("without: the base has no {key}"))?;
         }
-        merge(&mut config, &self.common);
-        merge(&mut config, &variant.set);
+        merge_tables(&mut config, &self.common);
+        merge_tables(&mut config, &variant.set);
         // Seeds differ in weights and order; the scenes stay those of the base.
         let scenes_seed = match config.get("data").and_then(|data| data.get("seed")) {
             Some(seed) => seed.clone(),
@@ -228,37 +240,9 @@ impl Matrix {
         }
         let data = Table::from_iter([("seed".to_owned(), scenes_seed)]);
         own.insert("data".to_owned(), data.into());
-        merge(&mut config, &own);
+        merge_tables(&mut config, &own);
         Ok(toml::to_string(&config)?)
     }
-}
-
-/// Puts the values of `changes` into `table`. Tables are merged key by key, but one that names
-/// another `kind` than the table it meets takes its place; everything else is replaced.
-fn merge(table: &mut Table, changes: &Table) {
-    for (key, change) in changes {
-        match (table.get_mut(key), change) {
-            (Some(Value::Table(old)), Value::Table(new)) if is_same_kind(old, new) => {
-                merge(old, new);
-            }
-            _ => {
-                table.insert(key.clone(), change.clone());
-            }
-        }
-    }
-}
-
-/// Takes out the value under a dotted key, or gives `None` where there is none.
-fn remove(table: &mut Table, key: &str) -> Option<Value> {
-    match key.split_once('.') {
-        Some((first, rest)) => remove(table.get_mut(first)?.as_table_mut()?, rest),
-        None => table.remove(key),
-    }
-}
-
-fn is_same_kind(old: &Table, new: &Table) -> bool {
-    new.get("kind")
-        .is_none_or(|kind| old.get("kind") == Some(kind))
 }
 
 impl Evaluation {
@@ -287,35 +271,6 @@ mod tests {
 
     fn table(text: &str) -> Table {
         toml::from_str(text).expect("a test's TOML parses")
-    }
-
-    #[test]
-    fn tables_are_merged() {
-        for (base, change, expected) in [
-            ("a = 1\nb = 2", "b = 3\nc = 4", "a = 1\nb = 3\nc = 4"),
-            ("[t]\na = 1\nb = 2", "[t]\nb = 3", "[t]\na = 1\nb = 3"),
-            ("t = 1", "[t]\nb = 3", "[t]\nb = 3"),
-            ("l = [1, 2]", "l = [3]", "l = [3]"),
-            (
-                "[t]\nkind = 'x'\na = 1",
-                "[t]\nkind = 'x'\nb = 2",
-                "[t]\nkind = 'x'\na = 1\nb = 2",
-            ),
-            (
-                "[t]\nkind = 'x'\na = 1",
-                "[t]\nkind = 'y'\nb = 2",
-                "[t]\nkind = 'y'\nb = 2",
-            ),
-            (
-                "[t.u]\nkind = 'x'\na = 1",
-                "[t.u]\na = 2",
-                "[t.u]\nkind = 'x'\na = 2",
-            ),
-        ] {
-            let mut merged = table(base);
-            merge(&mut merged, &table(change));
-            assert_eq!(merged, table(expected), "{base:?} with {change:?}");
-        }
     }
 
     const MATRIX: &str = "
@@ -402,7 +357,7 @@ mod tests {
         assert_eq!(mlp["model"]["projector"].as_table(), Some(&projector));
 
         let mut seen = base.clone();
-        merge(&mut seen, &table("[data]\nseed = 99"));
+        merge_tables(&mut seen, &table("[data]\nseed = 99"));
         let error = |base| {
             let error = matrix.config(base, &matrix.variants[0], 5, None).err();
             error.map(|e| e.to_string()).unwrap_or_default()

@@ -13,14 +13,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use vmad_data::write_dataset;
+use vmad_train::TrainConfig;
 
-use crate::args::{DeviceArg, Usage};
+use crate::args::Usage;
 use crate::bench::machine;
 use crate::files::{create_folder, write_whole};
 use crate::interrupt::Stop;
 use crate::progress;
 use crate::text::{plain, print};
-use crate::train::{Standing, TrainArgs, perform};
+use crate::train::{Compute, RunOutcome, TrainRun};
 use matrix::{Evaluation, Matrix, Run, run_name};
 use measure::{Measured, measure, time};
 
@@ -56,13 +57,8 @@ pub(crate) struct ReproduceArgs {
     /// Train nothing: measure the speed of all finished runs anew, on a machine that does nothing else
     #[arg(long)]
     time: bool,
-    /// Which device computes
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: DeviceArg,
-    /// Train with LibTorch's CPU kernels
-    #[cfg(feature = "libtorch")]
-    #[arg(long)]
-    libtorch: bool,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 /// A run that is finished.
@@ -105,9 +101,7 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
     let workplace = Workplace {
         out: &args.out,
         evaluation: &matrix.evaluation,
-        device: args.device,
-        #[cfg(feature = "libtorch")]
-        libtorch: args.libtorch,
+        compute: args.compute,
         stop: &stop,
     };
     let (mut results, mut todo) = workplace.survey(&runs, &args.only)?;
@@ -184,9 +178,7 @@ fn time_left(results: &[RunResult], n_left: usize) -> String {
 struct Workplace<'a> {
     out: &'a Path,
     evaluation: &'a Evaluation,
-    device: DeviceArg,
-    #[cfg(feature = "libtorch")]
-    libtorch: bool,
+    compute: Compute,
     stop: &'a Stop,
 }
 
@@ -278,28 +270,27 @@ impl Workplace<'_> {
     fn finish(&self, run: &Run) -> Result<Option<RunResult>> {
         let folder = self.folder(run);
         create_folder(&folder)?;
-        let training = TrainArgs {
-            config: folder.join("config.toml"),
-            run: folder.join("run"),
+        let config = folder.join("config.toml");
+        write_whole(&config, run.config.as_bytes())?;
+        let training = TrainRun {
+            config: TrainConfig::read(&config)?,
+            folder: folder.join("run"),
             package: folder.join("package"),
-            device: self.device,
-            #[cfg(feature = "libtorch")]
-            libtorch: self.libtorch,
+            compute: self.compute,
             steps_now: None,
             // Thresholds do not enter the figures.
             calibrate: 0,
             export_only: false,
         };
-        write_whole(&training.config, run.config.as_bytes())?;
-        let seconds = match perform(&training, self.stop)? {
-            Standing::Published { seconds } => seconds,
-            Standing::Stopped { .. } => return Ok(None),
+        let seconds = match training.perform(self.stop)? {
+            RunOutcome::Published { seconds } => seconds,
+            RunOutcome::Stopped { .. } => return Ok(None),
         };
         let measured = measure(
             &training.package,
             &self.scenes(),
             self.evaluation.timed,
-            self.device,
+            self.compute.device,
             self.stop,
         )?;
         let result = RunResult {
@@ -320,7 +311,13 @@ impl Workplace<'_> {
             let folder = self.out.join("runs").join(result.name());
             let package = folder.join("package");
             let n_timed = self.evaluation.timed;
-            match time(&package, &self.scenes(), n_timed, self.device, self.stop) {
+            match time(
+                &package,
+                &self.scenes(),
+                n_timed,
+                self.compute.device,
+                self.stop,
+            ) {
                 Ok(speed) => result.measured.speed = speed,
                 Err(_) if self.stop.is_asked() => break,
                 Err(error) => return Err(error.context(package.display().to_string())),

@@ -163,6 +163,71 @@ fn a_run_is_stopped_resumed_and_exported() {
     );
 }
 
+/// A plan of two runs, the second of which starts from the first.
+fn plan(folder: &Path, seed: i64) -> std::path::PathBuf {
+    let mut base: toml::Table = CONFIG.parse().unwrap();
+    base.remove("name");
+    let runs = folder.join("runs");
+    let text = format!(
+        "[template.mini]\n[[run]]\nname = 'one'\nextends = 'mini'\nsteps = 2\n[[run]]\nname = 'two'\n\
+         extends = 'one'\nsteps = 3\nseed = {seed}\nstart = {{ package = {:?} }}\npackage = {:?}",
+        runs.join("one/package"),
+        folder.join("package"),
+    );
+    let mut plan: toml::Table = text.parse().unwrap();
+    plan["template"]["mini"] = base.into();
+    let path = folder.join("plan.toml");
+    std::fs::write(&path, plan.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn a_plan_is_trained_in_order_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (path, runs) = (plan(folder, 4), folder.join("runs"));
+    let train = |extra: &[&str]| {
+        let (path, runs) = (path.to_str().unwrap(), runs.to_str().unwrap());
+        let arguments = ["train", "--plan", path, "--runs", runs];
+        vmad(&[&arguments[..], extra].concat())
+    };
+    train(&["--only", "three"]).fails_as_usage("there are one, two");
+    let stopped = train(&["--steps-now", "1"]);
+    assert!(
+        stopped
+            .error
+            .contains("run 1 of 2: one: stopped at step 1 of 2"),
+        "{}",
+        stopped.error
+    );
+    stopped.succeeds();
+    train(&["--only", "one"]).succeeds();
+    assert!(!folder.join("package").exists());
+    let rest = train(&[]);
+    assert!(
+        rest.error.contains("run 1 of 2: one: finished"),
+        "{}",
+        rest.error
+    );
+    rest.succeeds();
+    let files = contents(&folder.join("package"));
+    let manifest: Value = serde_json::from_slice(&files[Path::new("model.json")]).unwrap();
+    let made = &manifest["provenance"];
+    assert_eq!(made["runs"], "one, two");
+    assert!(
+        made["start"].as_str().unwrap().starts_with("one (weights "),
+        "{made}"
+    );
+    assert_eq!(made["steps"], "3 of 3");
+    train(&[]).succeeds();
+    assert!(
+        contents(&folder.join("package")) == files,
+        "finished runs stay"
+    );
+    plan(folder, 5);
+    train(&[]).fails_with("another configuration");
+}
+
 #[test]
 fn a_configuration_that_is_none_is_named() {
     let folder = tempfile::tempdir().unwrap();

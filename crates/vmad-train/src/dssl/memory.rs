@@ -81,7 +81,7 @@ impl Memory {
     }
 
     /// Takes a picture in, and drops the oldest of its class and label where there are too many. A
-    /// picture that is held already moves to the end, as it looks now.
+    /// picture that is already in it moves to the end, with its new features.
     pub fn push(&mut self, observation: Observation) {
         let Observation {
             class,
