@@ -1,8 +1,8 @@
 //! Turned, mirrored and differently exposed copies of a labelled image, whose answers stay true.
 
 use crate::defect::{Defect, DefectKind};
-use crate::generator::Sample;
 use crate::math::{Rgb, Rng, lum, mix, mix3};
+use crate::sample::Sample;
 use crate::words;
 use image::{ImageBuffer, Pixel, RgbImage};
 use rand_chacha::rand_core::RngCore;

@@ -11,8 +11,8 @@ use vmad_prep::{Limits, decode};
 use crate::dataset::folder::{io, join_inside, read_json};
 use crate::defect::DefectKind;
 use crate::error::DataError;
-use crate::generator::{Sample, Scenes, Wanted};
 use crate::math::Rng;
+use crate::sample::{Sample, Scenes, Wanted};
 use crate::studio;
 use crate::words;
 
@@ -34,7 +34,7 @@ pub struct Photo {
     /// What a normal one looks like.
     pub normal_description: String,
     /// Whether it gets defects. One that does not is there to be left alone.
-    pub can_be_spoiled: bool,
+    pub may_get_defects: bool,
     /// The pixels, upright.
     pub image: RgbImage,
 }
@@ -83,7 +83,7 @@ pub fn read_photos(folder: &Path) -> Result<Vec<Photo>, DataError> {
             name: line.name,
             object: line.object,
             normal_description: line.normal_description,
-            can_be_spoiled: line.defects,
+            may_get_defects: line.defects,
         });
     }
     Ok(photos)
@@ -142,7 +142,7 @@ impl Composite {
         let mut rng = Rng::new(seed, DEFECT, size, index);
         let defects = match wanted {
             Wanted::Normal => Vec::new(),
-            Wanted::Defect(kind) => studio::spoil(&mut image, None, kind, &mut rng),
+            Wanted::Defect(kind) => studio::add_defects(&mut image, None, kind, &mut rng),
         };
         Sample {
             qa: words::answers(&photo.object, &defects, &mut rng),
@@ -185,17 +185,17 @@ fn view(photo: &Photo, size: u32, rng: &mut Rng) -> RgbImage {
 }
 
 impl Scenes for Composite {
-    /// Half of the views are normal; the others are of photographs that may be spoiled.
+    /// Half of the views are normal; the others are of photographs that may be wants_defect.
     fn sample(&self, index: u64) -> Sample {
         let mut rng = Rng::new(self.seed, CHOICE, self.size.into(), index);
-        let spoiled = rng.chance(0.5);
+        let wants_defect = rng.chance(0.5);
         let kind = DefectKind::ALL[rng.below(DefectKind::ALL.len())];
         let fit: Vec<&Photo> = self
             .photos
             .iter()
-            .filter(|photo| !spoiled || photo.can_be_spoiled)
+            .filter(|photo| !wants_defect || photo.may_get_defects)
             .collect();
-        let (fit, wanted) = if fit.is_empty() || !spoiled {
+        let (fit, wanted) = if fit.is_empty() || !wants_defect {
             (self.photos.iter().collect(), Wanted::Normal)
         } else {
             (fit, Wanted::Defect(kind))

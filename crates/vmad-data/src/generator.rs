@@ -2,67 +2,15 @@
 
 use crate::category::{Category, Split};
 use crate::defect::{Defect, DefectKind};
+use crate::finish_defect::{Contrast, DrawnDefect};
 use crate::math::{Rgb, Rng, mix};
 use crate::paint::Painter;
 use crate::render;
+use crate::sample::{Sample, Scenes, Wanted};
 use crate::scene::{Light, Scene};
-use crate::spoil::{Contrast, Draft, Window};
-use crate::words::{self, Qa};
-use image::{GrayImage, RgbImage};
-
-/// Smallest median contrast of a defect, at any difficulty up to the default.
-pub const MIN_CONTRAST: f32 = 0.12;
-/// Smallest defect area as a fraction of the image.
-pub const MIN_AREA: f32 = 0.0015;
-/// Largest defect area as a fraction of the image.
-pub const MAX_AREA: f32 = 0.12;
-
-/// One image with everything that is known of it.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// The photograph, `size`².
-    pub image: RgbImage,
-    /// The product, as data sets name it, such as `metal_plate`.
-    pub category: String,
-    /// The product's name in sentences.
-    pub object: String,
-    /// What a normal product looks like.
-    pub normal_description: String,
-    /// None for a normal image, otherwise one or two: of the same kind in the catalogue, now and then
-    /// of two kinds in the workshop.
-    pub defects: Vec<Defect>,
-    /// Description, impact and suggestion, in this order. Empty where the kinds of the defects are
-    /// not known, as in some data sets; [`Defect::kind`] then means nothing.
-    pub qa: Vec<Qa>,
-}
-
-impl Sample {
-    /// The union of the defect masks, 0 or 255.
-    pub fn mask(&self) -> GrayImage {
-        let mut out = GrayImage::new(self.image.width(), self.image.height());
-        for d in &self.defects {
-            for (o, m) in out.iter_mut().zip(d.mask.iter()) {
-                *o = (*o).max(*m);
-            }
-        }
-        out
-    }
-}
-
-/// What [`Generator::sample_of`] should show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// No defect.
-    Normal,
-    /// One or two defects of this kind.
-    Defect(DefectKind),
-}
-
-/// A source of scenes: a pure function of its settings and an index.
-pub trait Scenes: Sync {
-    /// The scene with this index; the same bytes every time.
-    fn sample(&self, index: u64) -> Sample;
-}
+use crate::window::Window;
+use crate::words;
+use image::RgbImage;
 
 /// The catalogue: 24 products, each in front of a camera of its own.
 #[derive(Clone, Debug)]
@@ -134,7 +82,7 @@ impl Generator {
         let mut defects = Vec::new();
         if let Wanted::Defect(kind) = wanted {
             let count = if rng.chance(0.25) { 2 } else { 1 };
-            let (p, d) = self.spoil(category, kind, count, &clean, &clean_lit, &light, rng);
+            let (p, d) = self.add_defects(category, kind, count, &clean, &clean_lit, &light, rng);
             picture = p;
             defects = d;
         }
@@ -156,7 +104,7 @@ impl Generator {
         clippy::too_many_arguments,
         reason = "internal; all of it is one image's state"
     )]
-    fn spoil(
+    fn add_defects(
         &self,
         category: Category,
         kind: DefectKind,
@@ -170,7 +118,7 @@ impl Generator {
         let mut lit = clean_lit.to_vec();
         let mut scene = clean.clone();
         let mut alpha = vec![0.0; n * n];
-        let mut spoiled = clean_lit.to_vec();
+        let mut defective = clean_lit.to_vec();
         let mut taken = vec![false; n * n];
         let mut defects: Vec<Defect> = Vec::new();
         let mut kind = kind;
@@ -203,17 +151,17 @@ impl Generator {
                 continue;
             };
             let window = window.grown(Light::SPREAD, n);
-            light.shade(&scene, window, &mut spoiled);
-            let draft = Draft {
+            light.shade(&scene, window, &mut defective);
+            let drawn_defect = DrawnDefect {
                 kind,
                 side: n,
                 clean: clean_lit,
-                spoiled: &spoiled,
+                defective: &defective,
                 alpha: &alpha,
                 window,
                 spread: Light::SPREAD,
             };
-            if let Some(done) = draft.finish(contrast) {
+            if let Some(done) = drawn_defect.finish_defect(contrast) {
                 if done.region.iter().any(|i| taken[*i]) {
                     continue;
                 }

@@ -3,12 +3,12 @@
 use crate::math::{
     atan2, cos, fbm, floor, hash01, length, mix, mix3, noise, rounded_box, scale3, sin, smooth,
 };
-use crate::render::Look;
 use crate::scene::Point;
+use crate::variation::Variation;
 use std::f32::consts::{FRAC_1_SQRT_2, PI, TAU};
 
 /// A part with a bevelled edge: `d` is the signed distance to its outline.
-fn part(l: &Look, d: f32, rgb: [f32; 3], height: f32, gloss: f32, bevel: f32) -> Point {
+fn part(l: &Variation, d: f32, rgb: [f32; 3], height: f32, gloss: f32, bevel: f32) -> Point {
     let t = (-d / bevel).clamp(0.0, 1.0);
     Point {
         rgb: l.tint(rgb),
@@ -24,18 +24,18 @@ fn fold(a: f32, step: f32) -> f32 {
 }
 
 /// Tool marks of turned metal around the centre.
-fn turned(l: &Look, r: f32, a: f32) -> f32 {
+fn turned(l: &Variation, r: f32, a: f32) -> f32 {
     0.90 + 0.14 * noise(l.seed, r * 90.0, 2.0 + 1.2 * cos(a)) + 0.06 * sin(2.0 * a + l.free[0])
 }
 
-pub(crate) fn washer(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn washer(l: &Variation, u: f32, v: f32) -> Point {
     let r = length(u, v);
     let d = (r - 0.76).max(0.36 - r);
     let rgb = scale3([0.60, 0.61, 0.62], turned(l, r, atan2(v, u)));
     part(l, d, rgb, 0.0, 0.30, 0.05)
 }
 
-pub(crate) fn gear(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn gear(l: &Variation, u: f32, v: f32) -> Point {
     let (r, a) = (length(u, v), atan2(v, u));
     let n = 16.0;
     let tooth = smooth(-0.35, 0.35, cos(a * n));
@@ -48,7 +48,7 @@ pub(crate) fn gear(l: &Look, u: f32, v: f32) -> Point {
     part(l, d, rgb, -0.035 * web, 0.30, 0.03)
 }
 
-pub(crate) fn hex_nut(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn hex_nut(l: &Variation, u: f32, v: f32) -> Point {
     let r = length(u, v);
     let mut hex = -1.0f32;
     for k in 0..3 {
@@ -71,7 +71,7 @@ pub(crate) fn hex_nut(l: &Look, u: f32, v: f32) -> Point {
     )
 }
 
-pub(crate) fn bottle_cap(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn bottle_cap(l: &Variation, u: f32, v: f32) -> Point {
     let (r, a) = (length(u, v), atan2(v, u));
     let flute = cos(a * 21.0);
     let d = r - (0.79 + 0.02 * flute);
@@ -91,7 +91,7 @@ pub(crate) fn bottle_cap(l: &Look, u: f32, v: f32) -> Point {
     )
 }
 
-pub(crate) fn capsule(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn capsule(l: &Variation, u: f32, v: f32) -> Point {
     // A cylinder with round ends, lying along the diagonal.
     let (x, y) = ((u + v) * FRAC_1_SQRT_2, (v - u) * FRAC_1_SQRT_2);
     let r = if x < 0.06 { 0.30 } else { 0.285 };
@@ -117,7 +117,7 @@ pub(crate) fn capsule(l: &Look, u: f32, v: f32) -> Point {
     }
 }
 
-pub(crate) fn circuit_board(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn circuit_board(l: &Variation, u: f32, v: f32) -> Point {
     let d = rounded_box(u, v, 0.86, 0.72, 0.04);
     let mut rgb = scale3(
         [0.10, 0.36, 0.20],
@@ -178,7 +178,7 @@ pub(crate) fn circuit_board(l: &Look, u: f32, v: f32) -> Point {
     p
 }
 
-pub(crate) fn button(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn button(l: &Variation, u: f32, v: f32) -> Point {
     let r = length(u, v);
     let eye = length(u.abs() - 0.17, v.abs() - 0.17) - 0.085;
     let d = (r - 0.76).max(-eye);
@@ -188,7 +188,7 @@ pub(crate) fn button(l: &Look, u: f32, v: f32) -> Point {
     part(l, d, rgb, 0.05 * rim, 0.35, 0.025)
 }
 
-pub(crate) fn toy_brick(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn toy_brick(l: &Variation, u: f32, v: f32) -> Point {
     let d = rounded_box(u, v, 0.86, 0.45, 0.03);
     let (x, y) = (fold(u - 0.215, 0.43), fold(v - 0.215, 0.43));
     let stud = length(x, y);
@@ -207,7 +207,7 @@ pub(crate) fn toy_brick(l: &Look, u: f32, v: f32) -> Point {
     )
 }
 
-pub(crate) fn cable_end(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn cable_end(l: &Variation, u: f32, v: f32) -> Point {
     let r = length(u, v);
     let d = r - 0.78;
     let sheath = smooth(0.0, 0.012, r - 0.66);
@@ -243,7 +243,7 @@ pub(crate) fn cable_end(l: &Look, u: f32, v: f32) -> Point {
     part(l, d, scale3(rgb, f), height, gloss, 0.03)
 }
 
-pub(crate) fn bearing(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn bearing(l: &Variation, u: f32, v: f32) -> Point {
     let (r, a) = (length(u, v), atan2(v, u));
     let d = (r - 0.80).max(0.28 - r);
     let race = smooth(0.0, 0.02, r - 0.42) * (1.0 - smooth(0.0, 0.02, r - 0.64));
@@ -259,7 +259,7 @@ pub(crate) fn bearing(l: &Look, u: f32, v: f32) -> Point {
     part(l, d, rgb, height, mix(0.30, 0.45, ball), 0.04)
 }
 
-pub(crate) fn coin(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn coin(l: &Variation, u: f32, v: f32) -> Point {
     let (r, a) = (length(u, v), atan2(v, u));
     let d = r - 0.80;
     let rim = smooth(0.73, 0.75, r);
@@ -282,7 +282,7 @@ pub(crate) fn coin(l: &Look, u: f32, v: f32) -> Point {
     )
 }
 
-pub(crate) fn perforated_plate(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn perforated_plate(l: &Variation, u: f32, v: f32) -> Point {
     let plate = rounded_box(u, v, 0.84, 0.84, 0.08);
     let (x, y) = (fold(u - 0.2, 0.4), fold(v - 0.2, 0.4));
     let bore = if u.abs() < 0.8 && v.abs() < 0.8 {
@@ -296,7 +296,7 @@ pub(crate) fn perforated_plate(l: &Look, u: f32, v: f32) -> Point {
     part(l, d, scale3([0.60, 0.62, 0.64], f), 0.0, 0.26, 0.02)
 }
 
-pub(crate) fn tablet(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn tablet(l: &Variation, u: f32, v: f32) -> Point {
     let r = length(u, v);
     let d = r - 0.72;
     let score = 1.0 - smooth(0.0, 0.045, v.abs());
@@ -313,7 +313,7 @@ pub(crate) fn tablet(l: &Look, u: f32, v: f32) -> Point {
     )
 }
 
-pub(crate) fn bracket(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn bracket(l: &Variation, u: f32, v: f32) -> Point {
     let long = rounded_box(u + 0.42, v - 0.02, 0.28, 0.78, 0.05);
     let foot = rounded_box(u - 0.02, v - 0.52, 0.72, 0.28, 0.05);
     let b1 = 0.11 - length(u + 0.42, v + 0.44);

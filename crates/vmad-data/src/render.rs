@@ -3,34 +3,8 @@
 use crate::category::Category;
 use crate::math::{Rgb, Rng, cos, fbm, hash01, mix, scale3, sin, smooth};
 use crate::scene::{Point, Pose, Scene};
+use crate::variation::Variation;
 use crate::{objects, textures};
-
-/// Per-image variation that every shader receives.
-pub(crate) struct Look {
-    /// Multiplies the albedo per channel.
-    pub tone: Rgb,
-    /// Seed of the surface noise.
-    pub seed: u32,
-    /// Width of one pixel in product units, for antialiasing.
-    pub pixel: f32,
-    /// Four free numbers in −1..1.
-    pub free: [f32; 4],
-}
-
-impl Look {
-    /// Coverage of the inside of a signed distance, antialiased.
-    pub(crate) fn inside(&self, d: f32) -> f32 {
-        (0.5 - d / self.pixel).clamp(0.0, 1.0)
-    }
-
-    pub(crate) fn tint(&self, c: Rgb) -> Rgb {
-        [
-            c[0] * self.tone[0],
-            c[1] * self.tone[1],
-            c[2] * self.tone[2],
-        ]
-    }
-}
 
 /// The normal scene of a category.
 pub(crate) fn render(category: Category, side: usize, rng: &mut Rng) -> Scene {
@@ -56,7 +30,7 @@ pub(crate) fn render(category: Category, side: usize, rng: &mut Rng) -> Scene {
         dy: rng.sym(if texture { 1.0 } else { 0.05 }),
     };
     let value = 1.0 + rng.sym(0.08);
-    let look = Look {
+    let variation = Variation {
         tone: [
             value * (1.0 + rng.sym(0.04)),
             value * (1.0 + rng.sym(0.03)),
@@ -66,7 +40,7 @@ pub(crate) fn render(category: Category, side: usize, rng: &mut Rng) -> Scene {
         pixel: 2.0 / side as f32 / pose.scale,
         free: [rng.sym(1.0), rng.sym(1.0), rng.sym(1.0), rng.sym(1.0)],
     };
-    let l = &look;
+    let l = &variation;
     let back = Background::draw(rng, category);
     let behind = if texture {
         [0.06, 0.055, 0.05]

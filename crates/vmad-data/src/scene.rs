@@ -1,7 +1,7 @@
 //! A scene before the camera: albedo, height, gloss and product coverage per pixel, and its lighting.
 
 use crate::math::{Rgb, Rng, hash, mix, smooth};
-use crate::spoil::Window;
+use crate::window::Window;
 
 /// What a surface shader says of one point.
 #[derive(Clone, Copy)]

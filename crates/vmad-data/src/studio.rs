@@ -2,8 +2,8 @@
 
 mod board;
 mod clean_up;
+mod defect_canvas;
 mod defects;
-mod easel;
 mod families;
 mod gabor;
 mod picture;
@@ -21,7 +21,7 @@ use picture::Layer;
 
 /// Paints one defect of a kind, sometimes two, onto a clean picture. The result is in place; it has
 /// no defects where none could be placed.
-pub(crate) fn spoil(
+pub(crate) fn add_defects(
     image: &mut RgbImage,
     product: Option<&Layer>,
     kind: DefectKind,
@@ -30,16 +30,16 @@ pub(crate) fn spoil(
     let mut defects: Vec<Defect> = Vec::new();
     let count = if rng.chance(0.15) { 2 } else { 1 };
     for _ in 0..count {
-        let Some(spoiled) = defects::spoil(image, product, kind, rng) else {
+        let Some(defective) = defects::add_defect(image, product, kind, rng) else {
             break;
         };
         let overlaps = |other: &Defect| {
-            let pairs = other.mask.iter().zip(spoiled.defect.mask.iter());
+            let pairs = other.mask.iter().zip(defective.defect.mask.iter());
             pairs.into_iter().any(|(a, b)| *a != 0 && *b != 0)
         };
         if !defects.iter().any(overlaps) {
-            *image = spoiled.image;
-            defects.push(spoiled.defect);
+            *image = defective.image;
+            defects.push(defective.defect);
         }
     }
     defects

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::category::Category;
 use crate::defect::{DefectKind, Location};
-use crate::generator::Sample;
 use crate::math::Rng;
 use crate::mmad::{Asked, Question, Subtask};
+use crate::sample::Sample;
 use crate::words;
 
 /// Choices of a question, the right one among them.

@@ -3,10 +3,10 @@
 use crate::math::{
     cells, cos, fbm, floor, hash01, length, mix, mix3, noise, rounded_box, scale3, sin, smooth,
 };
-use crate::render::Look;
 use crate::scene::Point;
+use crate::variation::Variation;
 
-fn solid(l: &Look, rgb: [f32; 3], height: f32, gloss: f32) -> Point {
+fn solid(l: &Variation, rgb: [f32; 3], height: f32, gloss: f32) -> Point {
     Point {
         rgb: l.tint(rgb),
         height,
@@ -15,7 +15,7 @@ fn solid(l: &Look, rgb: [f32; 3], height: f32, gloss: f32) -> Point {
     }
 }
 
-pub(crate) fn leather(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn leather(l: &Variation, u: f32, v: f32) -> Point {
     let (d1, d2) = cells(l.seed, u * 22.0, v * 22.0);
     let crease = smooth(0.0, 0.32, d2 - d1);
     let tone = noise(l.seed ^ 5, u * 3.0, v * 3.0);
@@ -23,7 +23,7 @@ pub(crate) fn leather(l: &Look, u: f32, v: f32) -> Point {
     solid(l, rgb, 0.010 * crease, 0.16)
 }
 
-pub(crate) fn metal(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn metal(l: &Variation, u: f32, v: f32) -> Point {
     let a = noise(l.seed, u * 2.0, v * 95.0);
     let b = noise(l.seed ^ 9, u * 5.0, v * 230.0);
     let wide = noise(l.seed ^ 3, u * 0.7, v * 3.0);
@@ -31,7 +31,7 @@ pub(crate) fn metal(l: &Look, u: f32, v: f32) -> Point {
     solid(l, scale3([0.56, 0.57, 0.59], f), 0.0009 * b, 0.28)
 }
 
-pub(crate) fn wood(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn wood(l: &Variation, u: f32, v: f32) -> Point {
     let warp = fbm(l.seed, u * 0.9, v * 2.2, 2);
     let ring = sin((v * 6.0 + warp * 5.0 + 0.25 * u) * 4.0);
     let pore = noise(l.seed ^ 7, u * 5.0, v * 110.0);
@@ -41,7 +41,7 @@ pub(crate) fn wood(l: &Look, u: f32, v: f32) -> Point {
     solid(l, scale3(base, f), 0.0012 * pore, 0.10)
 }
 
-pub(crate) fn fabric(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn fabric(l: &Variation, u: f32, v: f32) -> Point {
     let n = 19.0;
     let jitter = 0.10 * (noise(l.seed, u * 4.0, v * 4.0) - 0.5);
     let (x, y) = (u * n + jitter, v * n - jitter);
@@ -61,7 +61,7 @@ pub(crate) fn fabric(l: &Look, u: f32, v: f32) -> Point {
     solid(l, scale3([0.36, 0.47, 0.64], f), 0.022 * profile, 0.03)
 }
 
-pub(crate) fn tile(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn tile(l: &Variation, u: f32, v: f32) -> Point {
     let p = 0.78;
     let (x, y) = (u / p, v / p);
     let (ix, iy) = (floor(x), floor(y));
@@ -77,7 +77,7 @@ pub(crate) fn tile(l: &Look, u: f32, v: f32) -> Point {
     solid(l, rgb, 0.016 * bevel, 0.10 + 0.35 * face)
 }
 
-pub(crate) fn carpet(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn carpet(l: &Variation, u: f32, v: f32) -> Point {
     let a = noise(l.seed, u * 62.0, v * 62.0);
     let b = noise(l.seed ^ 1, u * 120.0 + 3.0 * a, v * 120.0);
     let wide = noise(l.seed ^ 6, u * 4.0, v * 4.0);
@@ -86,7 +86,7 @@ pub(crate) fn carpet(l: &Look, u: f32, v: f32) -> Point {
     solid(l, scale3([0.56, 0.24, 0.25], f), 0.014 * h, 0.0)
 }
 
-pub(crate) fn concrete(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn concrete(l: &Variation, u: f32, v: f32) -> Point {
     let cloud = fbm(l.seed, u * 4.0, v * 4.0, 4);
     let grain = noise(l.seed ^ 8, u * 110.0, v * 110.0);
     let (d, _) = cells(l.seed ^ 11, u * 13.0, v * 13.0);
@@ -100,7 +100,7 @@ pub(crate) fn concrete(l: &Look, u: f32, v: f32) -> Point {
     )
 }
 
-pub(crate) fn rubber(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn rubber(l: &Variation, u: f32, v: f32) -> Point {
     let n = 7.0;
     // Rows shifted by half a step.
     let row = floor(v * n);
@@ -120,7 +120,7 @@ pub(crate) fn rubber(l: &Look, u: f32, v: f32) -> Point {
     )
 }
 
-pub(crate) fn cardboard(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn cardboard(l: &Variation, u: f32, v: f32) -> Point {
     let flute = sin(u * 58.0);
     let fibre = noise(l.seed, u * 22.0, v * 90.0);
     let grain = noise(l.seed ^ 3, u * 120.0, v * 60.0);
@@ -129,7 +129,7 @@ pub(crate) fn cardboard(l: &Look, u: f32, v: f32) -> Point {
     solid(l, scale3([0.72, 0.56, 0.39], f), 0.0015 * flute, 0.0)
 }
 
-pub(crate) fn mesh(l: &Look, u: f32, v: f32) -> Point {
+pub(crate) fn mesh(l: &Variation, u: f32, v: f32) -> Point {
     let n = 8.0;
     let (x, y) = (u * n, v * n);
     let (ix, iy) = (floor(x), floor(y));

@@ -4,7 +4,6 @@
 //! model learns what a defect is rather than what a product is.
 
 mod camera;
-mod dress;
 mod families;
 mod feature;
 mod field;
@@ -14,14 +13,16 @@ mod outline;
 mod palette;
 mod part;
 mod pattern;
+mod place_features;
 mod stage;
 
 use crate::defect::{Defect, DefectKind};
-use crate::generator::{Sample, Scenes};
+use crate::sample::{Sample, Scenes};
 
+use crate::finish_defect::{Contrast, DrawnDefect};
 use crate::math::{Rgb, Rng, mix};
 use crate::paint::Painter;
-use crate::spoil::{Contrast, Draft, Window};
+use crate::window::Window;
 use crate::words;
 use camera::Camera;
 use stage::Stage;
@@ -86,7 +87,7 @@ impl Workshop {
         let defects = if kinds.is_empty() {
             Vec::new()
         } else {
-            self.spoil(kinds, &stage, &camera, &mut picture, rng)
+            self.add_defects(kinds, &stage, &camera, &mut picture, rng)
         };
         let qa = words::answers(&stage.object, &defects, rng);
         Sample {
@@ -120,7 +121,7 @@ impl Workshop {
 
     /// Draws one defect of each kind into the lit picture; other places, then other kinds, where
     /// one does not fit.
-    fn spoil(
+    fn add_defects(
         &self,
         kinds: &[DefectKind],
         stage: &Stage,
@@ -130,7 +131,7 @@ impl Workshop {
     ) -> Vec<Defect> {
         let n = self.size as usize;
         let clean = picture.to_vec();
-        let mut spoiled = picture.to_vec();
+        let mut defective = picture.to_vec();
         let mut scene = stage.scene.clone();
         let mut alpha = vec![0.0; n * n];
         let mut taken = vec![false; n * n];
@@ -170,17 +171,17 @@ impl Workshop {
                     continue;
                 };
                 let window = window.grown(spread, n);
-                camera.shade(&scene, window, &mut spoiled);
-                let draft = Draft {
+                camera.shade(&scene, window, &mut defective);
+                let drawn_defect = DrawnDefect {
                     kind,
                     side: n,
                     clean: &clean,
-                    spoiled: &spoiled,
+                    defective: &defective,
                     alpha: &alpha,
                     window,
                     spread,
                 };
-                let Some(done) = draft.finish(contrast) else {
+                let Some(done) = drawn_defect.finish_defect(contrast) else {
                     continue;
                 };
                 if done.region.iter().any(|i| taken[*i]) {

@@ -32,10 +32,10 @@ fn largest_difference(a: &RgbImage, b: &RgbImage) -> Vec<u8> {
 }
 
 /// Compares a picture with the one that it was painted on.
-fn check_masks(what: &str, clean: &Sample, spoiled: &Sample) {
+fn check_masks(what: &str, clean: &Sample, defective: &Sample) {
     assert!(clean.defects.is_empty() && clean.mask().iter().all(|m| *m == 0));
-    let changed = largest_difference(&clean.image, &spoiled.image);
-    let mask = spoiled.mask();
+    let changed = largest_difference(&clean.image, &defective.image);
+    let mask = defective.mask();
     for (i, (d, m)) in changed.iter().zip(mask.iter()).enumerate() {
         let (x, y) = (i as u32 % mask.width(), i as u32 / mask.width());
         assert!(
@@ -43,7 +43,7 @@ fn check_masks(what: &str, clean: &Sample, spoiled: &Sample) {
             "{what}: ({x}, {y}) differs by {d}, not masked"
         );
     }
-    for defect in &spoiled.defects {
+    for defect in &defective.defects {
         let inside: Vec<u8> = changed
             .iter()
             .zip(defect.mask.iter())
@@ -74,9 +74,9 @@ fn check_kinds(what: &str, mut sample: impl FnMut(Wanted, u64) -> Sample) {
     for kind in DefectKind::ALL {
         let what = format!("{} on {what}", kind.name());
         let hit = (0..4).find_map(|index| {
-            let spoiled = sample(Wanted::Defect(kind), index);
-            check_masks(&what, &sample(Wanted::Normal, index), &spoiled);
-            spoiled.defects.first().map(|defect| defect.kind)
+            let defective = sample(Wanted::Defect(kind), index);
+            check_masks(&what, &sample(Wanted::Normal, index), &defective);
+            defective.defects.first().map(|defect| defect.kind)
         });
         assert_eq!(hit, Some(kind), "{what}");
     }
@@ -138,7 +138,7 @@ fn half_is_normal_and_some_photographs_are_left_alone() {
     let studio = Studio::new(9, 64);
     let worlds: [(&dyn Scenes, usize); 2] = [(&composite, composite.photos().len()), (&studio, 8)];
     for (world, n_categories) in worlds {
-        let mut spoiled: BTreeMap<String, usize> = BTreeMap::new();
+        let mut defective: BTreeMap<String, usize> = BTreeMap::new();
         let mut kinds = BTreeSet::new();
         for index in 0..240 {
             let sample = world.sample(index);
@@ -146,15 +146,15 @@ fn half_is_normal_and_some_photographs_are_left_alone() {
             let first = sample.defects.first().map(|d| d.kind);
             assert_eq!(DefectKind::find_in(&sample.qa[0].answer), first);
             kinds.extend(first);
-            *spoiled.entry(sample.category).or_default() += usize::from(first.is_some());
+            *defective.entry(sample.category).or_default() += usize::from(first.is_some());
         }
-        assert_eq!(spoiled.len(), n_categories);
-        let total: usize = spoiled.values().sum();
-        assert!((85..=150).contains(&total), "{total} of 240 spoiled");
+        assert_eq!(defective.len(), n_categories);
+        let total: usize = defective.values().sum();
+        assert!((85..=150).contains(&total), "{total} of 240 defective");
         assert_eq!(kinds.len(), 15);
-        for photo in composite.photos().iter().filter(|p| !p.can_be_spoiled) {
+        for photo in composite.photos().iter().filter(|p| !p.may_get_defects) {
             assert_eq!(
-                spoiled.get(&photo.name).copied().unwrap_or(0),
+                defective.get(&photo.name).copied().unwrap_or(0),
                 0,
                 "{}",
                 photo.name
@@ -171,7 +171,7 @@ fn a_world_without_photographs_is_refused() {
     ));
     // Photographs that must all be left alone make a world without defects.
     let mut photographs = photographs();
-    photographs.retain(|photo| !photo.can_be_spoiled);
+    photographs.retain(|photo| !photo.may_get_defects);
     assert_eq!(photographs.len(), 2);
     let composite = Composite::new(1, 48, photographs).unwrap();
     assert!((0..20).all(|index| composite.sample(index).defects.is_empty()));
@@ -218,5 +218,5 @@ fn tables_and_photographs_that_cannot_be_used_are_named() {
     fs::write(dir.join(PHOTOS), format!("[{}]", line("good.png", ""))).unwrap();
     let read = read_photos(dir).unwrap();
     assert_eq!((read.len(), read[0].image.dimensions()), (1, (384, 303)));
-    assert!(read[0].can_be_spoiled);
+    assert!(read[0].may_get_defects);
 }

@@ -2,6 +2,7 @@
 
 mod coco;
 pub(crate) mod folder;
+mod image_files;
 mod labels;
 mod mvtec;
 mod photo;

@@ -1,7 +1,7 @@
 //! One photograph of a data set and what the data set says of it.
 
+use super::image_files::{read_mask, upright_size};
 use super::labels::{kind_of_label, object_words};
-use super::photo::{read_mask, upright_size};
 use crate::defect::DefectKind;
 use crate::error::DataError;
 use crate::polygon::Polygon;

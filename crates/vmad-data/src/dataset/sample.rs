@@ -6,8 +6,8 @@ use vmad_prep::resize::{Filter, resize};
 use super::record::Record;
 use crate::defect::{Defect, DefectKind};
 use crate::error::DataError;
-use crate::generator::Sample;
 use crate::math::Rng;
+use crate::sample::Sample;
 use crate::words;
 
 impl Record {

@@ -8,8 +8,8 @@ pub(crate) fn clean(hit: &[bool], width: usize, radius: f32) -> Vec<bool> {
     let closed = grow(&grow(hit, width, r, true), width, r, false);
     let mut out: Vec<bool> = closed.iter().zip(hit).map(|(c, h)| *c || *h).collect();
     let speck = (4.0 * radius * radius).max(6.0) as usize;
-    settle(&mut out, width, speck, true);
-    settle(&mut out, width, speck * 4, false);
+    flip_small_components(&mut out, width, speck, true);
+    flip_small_components(&mut out, width, speck * 4, false);
     out
 }
 
@@ -35,7 +35,7 @@ fn grow(hit: &[bool], width: usize, r: usize, value: bool) -> Vec<bool> {
 }
 
 /// Flips 4-connected components of `value` that have fewer than `least` pixels.
-fn settle(hit: &mut [bool], width: usize, least: usize, value: bool) {
+fn flip_small_components(hit: &mut [bool], width: usize, least: usize, value: bool) {
     let height = hit.len() / width.max(1);
     let mut seen = vec![false; hit.len()];
     let mut members = Vec::new();

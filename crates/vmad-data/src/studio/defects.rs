@@ -11,10 +11,9 @@ mod relief;
 mod surface;
 
 use image::{GrayImage, RgbImage};
-use tiny_skia::PathBuilder;
 
 use super::clean_up;
-use super::easel::Easel;
+use super::defect_canvas::DefectCanvas;
 use super::picture::{Layer, Picture};
 use crate::defect::{Defect, DefectKind};
 use crate::math::Rng;
@@ -33,7 +32,7 @@ const ATTEMPTS: u32 = 60;
 const PATIENCE: u32 = 36;
 
 /// A photograph with a defect.
-pub(crate) struct Spoiled {
+pub(crate) struct DefectiveImage {
     pub image: RgbImage,
     pub defect: Defect,
 }
@@ -41,17 +40,17 @@ pub(crate) struct Spoiled {
 /// Paints one defect of a kind; nothing where no place on the photograph can bear it.
 ///
 /// `product` limits it to where the layer is 1.
-pub(crate) fn spoil(
+pub(crate) fn add_defect(
     clean: &RgbImage,
     product: Option<&Layer>,
     kind: DefectKind,
     rng: &mut Rng,
-) -> Option<Spoiled> {
+) -> Option<DefectiveImage> {
     let before = Picture::of(clean);
     (0..ATTEMPTS).find_map(|attempt| {
-        let mut easel = Easel::new(&before, product, rng);
-        let spot = paint(&mut easel, kind)?;
-        let unit = easel.unit;
+        let mut canvas = DefectCanvas::new(&before, product, rng);
+        let spot = paint(&mut canvas, kind)?;
+        let unit = canvas.unit;
         // Among coarse texture only what is stronger is seen, colour and shape less so than lines.
         let share = match kind {
             DefectKind::Scratch | DefectKind::Crack | DefectKind::Hole | DefectKind::Chip => 0.9,
@@ -63,31 +62,31 @@ pub(crate) fn spoil(
         let least = (0.11 + share * texture).min(0.30) * patience;
         let wanted = Strength {
             least,
-            most: easel.rng.range(least + 0.10, least + 0.36),
+            most: canvas.rng.range(least + 0.10, least + 0.36),
         };
-        let after = easel.picture;
-        settle(clean, &before, after, kind, &wanted, unit)
+        let after = canvas.picture;
+        fit_strength(clean, &before, after, kind, &wanted, unit)
     })
 }
 
 /// Draws a kind at a place of its choice, and says where.
-fn paint(easel: &mut Easel<'_>, kind: DefectKind) -> Option<super::picture::Spot> {
+fn paint(canvas: &mut DefectCanvas<'_>, kind: DefectKind) -> Option<super::picture::Spot> {
     match kind {
-        DefectKind::Scratch => lines::scratch(easel),
-        DefectKind::Crack => lines::crack(easel),
-        DefectKind::Cut => lines::cut(easel),
-        DefectKind::Stain => surface::stain(easel),
-        DefectKind::Discolouration => surface::discolouration(easel),
-        DefectKind::Rust => surface::rust(easel),
-        DefectKind::Burn => surface::burn(easel),
-        DefectKind::Abrasion => surface::abrasion(easel),
-        DefectKind::Dent => relief::dent(easel),
-        DefectKind::Bubble => relief::bubble(easel),
-        DefectKind::Hole => pieces::hole(easel),
-        DefectKind::Chip => pieces::chip(easel),
-        DefectKind::Burr => pieces::burr(easel),
-        DefectKind::Contamination => pieces::contamination(easel),
-        DefectKind::Misprint => print::misprint(easel),
+        DefectKind::Scratch => lines::scratch(canvas),
+        DefectKind::Crack => lines::crack(canvas),
+        DefectKind::Cut => lines::cut(canvas),
+        DefectKind::Stain => surface::stain(canvas),
+        DefectKind::Discolouration => surface::discolouration(canvas),
+        DefectKind::Rust => surface::rust(canvas),
+        DefectKind::Burn => surface::burn(canvas),
+        DefectKind::Abrasion => surface::abrasion(canvas),
+        DefectKind::Dent => relief::dent(canvas),
+        DefectKind::Bubble => relief::bubble(canvas),
+        DefectKind::Hole => pieces::hole(canvas),
+        DefectKind::Chip => pieces::chip(canvas),
+        DefectKind::Burr => pieces::burr(canvas),
+        DefectKind::Contamination => pieces::contamination(canvas),
+        DefectKind::Misprint => print::misprint(canvas),
     }
 }
 
@@ -98,14 +97,14 @@ struct Strength {
 }
 
 /// Fits the strength, and cuts picture and mask to what is noticeable.
-fn settle(
+fn fit_strength(
     clean: &RgbImage,
     before: &Picture,
     mut after: Picture,
     kind: DefectKind,
     wanted: &Strength,
     unit: f32,
-) -> Option<Spoiled> {
+) -> Option<DefectiveImage> {
     let natural = typical(&differences(clean, &after.expose()))?;
     // A faded opening, or a foreign piece one can look through, would be something else.
     let can_fade = matches!(
@@ -159,7 +158,7 @@ fn settle(
     let values = hit.iter().map(|h| if *h { 255 } else { 0 }).collect();
     let mask = GrayImage::from_raw(clean.width(), clean.height(), values)?;
     let defect = Defect::measured(kind, mask, contrast)?;
-    Some(Spoiled { image, defect })
+    Some(DefectiveImage { image, defect })
 }
 
 /// Largest channel difference of each pixel, in levels.
@@ -184,11 +183,4 @@ fn typical(differences: &[u8]) -> Option<f32> {
     let middle = noticeable.len() / 2;
     let (_, median, _) = noticeable.select_nth_unstable(middle);
     Some(f32::from(*median) / 255.0)
-}
-
-/// An outline that `draw` fills.
-fn outline(draw: impl FnOnce(&mut PathBuilder)) -> PathBuilder {
-    let mut out = PathBuilder::new();
-    draw(&mut out);
-    out
 }

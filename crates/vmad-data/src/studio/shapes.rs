@@ -124,3 +124,10 @@ pub(crate) fn bow(middle: Spot, angle: f32, length: f32, bend: f32, points: usiz
         })
         .collect()
 }
+
+/// An outline that `draw` fills.
+pub(crate) fn outline(draw: impl FnOnce(&mut PathBuilder)) -> PathBuilder {
+    let mut out = PathBuilder::new();
+    draw(&mut out);
+    out
+}

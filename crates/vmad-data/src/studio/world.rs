@@ -3,15 +3,15 @@
 
 use image::RgbImage;
 
+use super::add_defects;
 use super::board::Board;
 use super::families::{FAMILIES, Family};
 use super::gabor::Gabor;
 use super::picture::{Layer, Picture, linear};
-use super::spoil;
 use crate::defect::DefectKind;
 use crate::error::DataError;
-use crate::generator::{Sample, Scenes, Wanted};
 use crate::math::{Rgb, Rng, cos, hash01, mix3, sin, smooth};
+use crate::sample::{Sample, Scenes, Wanted};
 use crate::words;
 
 /// Streams of random numbers.
@@ -68,7 +68,7 @@ impl Studio {
         let mut rng = Rng::new(seed, DEFECT, size, index);
         let defects = match wanted {
             Wanted::Normal => Vec::new(),
-            Wanted::Defect(kind) => spoil(&mut image, Some(&product), kind, &mut rng),
+            Wanted::Defect(kind) => add_defects(&mut image, Some(&product), kind, &mut rng),
         };
         Sample {
             qa: words::answers(family.object, &defects, &mut rng),

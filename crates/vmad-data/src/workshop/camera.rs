@@ -2,7 +2,7 @@
 
 use crate::math::{Rgb, Rng, cos, hash, length, lum, mix, mix3, sin};
 use crate::scene::Scene;
-use crate::spoil::Window;
+use crate::window::Window;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 

@@ -1,14 +1,13 @@
 //! Families of materials; each draws one of very many members.
 
+mod common;
 mod metals;
 mod minerals;
 mod soft;
 
 use super::material::{Layer, Material, Paint};
-use super::palette::Colour;
 use super::pattern::Pattern;
 use crate::math::Rng;
-use std::f32::consts::FRAC_PI_2;
 
 /// Draws a material that products are made of.
 pub(super) fn product(rng: &mut Rng) -> Material {
@@ -126,36 +125,5 @@ fn age(rng: &mut Rng, material: &mut Material) {
             density,
             Paint::Shade(amount),
         ));
-    }
-}
-
-fn made(
-    base: Colour,
-    gloss: f32,
-    stuff: &'static str,
-    look: &'static str,
-    sheets: &'static [&'static str],
-    layers: Vec<Layer>,
-) -> Material {
-    Material {
-        base,
-        layers,
-        gloss,
-        stuff,
-        look,
-        sheets,
-    }
-}
-
-fn one<T: Copy>(rng: &mut Rng, list: &[T]) -> T {
-    list[rng.below(list.len())]
-}
-
-/// A direction: mostly along an axis.
-fn lie(rng: &mut Rng) -> f32 {
-    match rng.below(5) {
-        0 | 1 => 0.0,
-        2 | 3 => FRAC_PI_2,
-        _ => rng.angle(),
     }
 }

@@ -1,9 +1,9 @@
 //! A part: outline, section, material and features, and its way into a scene.
 
-use super::dress::{self, Dress};
 use super::form::{self, Form};
 use super::material::{Material, Skin};
 use super::outline::Outline;
+use super::place_features::{PlacedFeatures, place_features};
 use super::{families, palette};
 use crate::math::{Rgb, Rng, cos, mix, mix3, scale3, sin, smooth};
 use crate::scene::Scene;
@@ -23,7 +23,7 @@ enum Section {
 pub(super) struct Part {
     pub form: Form,
     pub material: Material,
-    pub dress: Dress,
+    pub features: PlacedFeatures,
     section: Section,
     /// Colour of a border, and its width.
     trim: Option<(Rgb, f32)>,
@@ -61,7 +61,7 @@ impl Part {
                 _ => Section::Level(bevel),
             }
         };
-        let dress = dress::draw(rng, &form.outline, material.base.rgb, 0.8);
+        let features = place_features(rng, &form.outline, material.base.rgb, 0.8);
         let trim = rng.chance(0.12).then(|| {
             (
                 palette::against(rng, material.base.rgb).rgb,
@@ -71,7 +71,7 @@ impl Part {
         Self {
             form,
             material,
-            dress,
+            features,
             section,
             trim,
         }
@@ -80,7 +80,7 @@ impl Part {
     /// A surface that fills the frame.
     pub(super) fn surface(rng: &mut Rng) -> Self {
         let material = families::product(rng);
-        let dress = dress::draw(rng, &Outline::Endless, material.base.rgb, 0.9);
+        let features = place_features(rng, &Outline::Endless, material.base.rgb, 0.9);
         Self {
             form: Form {
                 outline: Outline::Endless,
@@ -90,7 +90,7 @@ impl Part {
                 domed: false,
             },
             material,
-            dress,
+            features,
             section: Section::Level(0.03),
             trim: None,
         }
@@ -102,7 +102,7 @@ impl Part {
         if d > px {
             return None;
         }
-        for cut in &self.dress.cuts {
+        for cut in &self.features.cuts {
             d = d.max(cut.depth(u, v));
         }
         let cover = (0.5 - d / px).clamp(0.0, 1.0);
@@ -123,7 +123,7 @@ impl Part {
                 slope(d, bevel) + rise * smooth(-wide - 0.02, -wide, d)
             }
         };
-        for feature in &self.dress.features {
+        for feature in &self.features.features {
             feature.apply(&mut skin, u, v, px);
         }
         skin.height += own * zoom;

@@ -332,7 +332,7 @@ fn colour_word(material: &Material, camera: &Camera) -> &'static str {
 }
 
 fn extras(part: &Part) -> String {
-    let words = &part.dress.words;
+    let words = &part.features.words;
     match words.as_slice() {
         [] => String::new(),
         [first, ..] => format!(" and {first}"),

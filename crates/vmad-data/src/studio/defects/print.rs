@@ -3,7 +3,7 @@
 use tiny_skia::PathBuilder;
 
 use crate::math::{Rgb, cos, mix3, sin, smooth};
-use crate::studio::easel::Easel;
+use crate::studio::defect_canvas::DefectCanvas;
 use crate::studio::gabor::Gabor;
 use crate::studio::picture::{Spot, linear};
 use crate::studio::shapes::polyline;
@@ -51,20 +51,20 @@ const GLYPHS: [Glyph; 14] = [
 ];
 
 /// A row of characters, sometimes struck twice, with ink that did not take everywhere.
-pub(super) fn misprint(easel: &mut Easel<'_>) -> Option<Spot> {
-    let spot = easel.place(20.0 * easel.unit, |easel, spot| {
-        -easel.before.spread(spot, 14.0 * easel.unit)
+pub(super) fn misprint(canvas: &mut DefectCanvas<'_>) -> Option<Spot> {
+    let spot = canvas.place(20.0 * canvas.unit, |canvas, spot| {
+        -canvas.before.spread(spot, 14.0 * canvas.unit)
     })?;
-    let count = 3 + easel.rng.below(4);
-    let high = easel.span(10.0, 18.0);
+    let count = 3 + canvas.rng.below(4);
+    let high = canvas.span(10.0, 18.0);
     let grid = high / 6.0;
-    let pitch = grid * easel.rng.range(5.4, 6.4);
-    let angle = easel.rng.sym(0.3);
-    let slant = easel.rng.range(0.0, 0.3);
+    let pitch = grid * canvas.rng.range(5.4, 6.4);
+    let angle = canvas.rng.sym(0.3);
+    let slant = canvas.rng.range(0.0, 0.3);
     let (c, s) = (cos(angle), sin(angle));
     let mut lines = PathBuilder::new();
     for k in 0..count {
-        let glyph = GLYPHS[easel.rng.below(GLYPHS.len())];
+        let glyph = GLYPHS[canvas.rng.below(GLYPHS.len())];
         let left = pitch * (k as f32 - 0.5 * count as f32);
         for stroke in glyph {
             let points: Vec<Spot> = stroke
@@ -78,17 +78,17 @@ pub(super) fn misprint(easel: &mut Easel<'_>) -> Option<Spot> {
             polyline(&mut lines, &points);
         }
     }
-    let pen = (grid * easel.rng.range(0.75, 1.15)).max(1.4);
-    let text = easel.stroke(lines, pen);
-    let ink = ink(easel, spot);
-    let wear = Gabor::clouds(easel.rng.bits(), 4.0 * easel.unit.max(0.6));
-    let loss = easel.rng.range(0.3, 0.75);
-    if easel.rng.chance(0.35) {
-        let (dx, dy) = (easel.span(1.5, 3.0), easel.span(-1.5, 1.5));
+    let pen = (grid * canvas.rng.range(0.75, 1.15)).max(1.4);
+    let text = canvas.stroke(lines, pen);
+    let ink = ink(canvas, spot);
+    let wear = Gabor::clouds(canvas.rng.bits(), 4.0 * canvas.unit.max(0.6));
+    let loss = canvas.rng.range(0.3, 0.75);
+    if canvas.rng.chance(0.35) {
+        let (dx, dy) = (canvas.span(1.5, 3.0), canvas.span(-1.5, 1.5));
         let ghost = text.moved(dx, dy);
-        easel.paint(&ghost, |_, _, old| mix3(old, ink, 0.4));
+        canvas.paint(&ghost, |_, _, old| mix3(old, ink, 0.4));
     }
-    easel.paint(&text, |x, y, old| {
+    canvas.paint(&text, |x, y, old| {
         let taken = 1.0 - 0.8 * smooth(loss, loss + 0.4, wear.at(x, y));
         mix3(old, ink, 0.95 * taken)
     });
@@ -96,11 +96,11 @@ pub(super) fn misprint(easel: &mut Easel<'_>) -> Option<Spot> {
 }
 
 /// An ink that can be read on the ground at a spot.
-fn ink(easel: &mut Easel<'_>, spot: Spot) -> Rgb {
-    let inks = if easel.brightness(spot) > 0.45 {
+fn ink(canvas: &mut DefectCanvas<'_>, spot: Spot) -> Rgb {
+    let inks = if canvas.brightness(spot) > 0.45 {
         [[0.08, 0.08, 0.10], [0.12, 0.16, 0.52], [0.56, 0.07, 0.10]]
     } else {
         [[0.95, 0.95, 0.93], [0.95, 0.86, 0.40], [0.62, 0.86, 0.95]]
     };
-    linear(inks[easel.rng.below(3)])
+    linear(inks[canvas.rng.below(3)])
 }

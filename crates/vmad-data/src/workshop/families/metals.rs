@@ -1,6 +1,6 @@
 //! Metals by the way their surface was made.
 
-use super::{lie, made};
+use super::common::{grain_direction, material};
 use crate::math::{Rgb, Rng, scale3};
 use crate::workshop::material::{Layer, Material, Paint};
 use crate::workshop::palette::{self, Colour};
@@ -23,7 +23,7 @@ pub(super) fn metal(rng: &mut Rng) -> (Colour, &'static str) {
 
 pub(super) fn brushed(rng: &mut Rng) -> Material {
     let (base, stuff) = metal(rng);
-    let (angle, amount) = (lie(rng), rng.range(0.05, 0.20));
+    let (angle, amount) = (grain_direction(rng), rng.range(0.05, 0.20));
     let density = rng.range(30.0, 85.0);
     let (long, wide) = (rng.range(15.0, 60.0), rng.range(2.0, 5.0));
     let layers = vec![
@@ -36,7 +36,7 @@ pub(super) fn brushed(rng: &mut Rng) -> Material {
             .turned(angle),
     ];
     let sheets = &["brushed plate", "metal sheet", "metal cover", "metal panel"];
-    made(
+    material(
         base,
         rng.range(0.15, 0.40),
         stuff,
@@ -54,7 +54,7 @@ pub(super) fn cast(rng: &mut Rng) -> Material {
     let layers =
         vec![Layer::new(rng, Pattern::Cloud(3), density, Paint::Shade(amount)).raised(relief)];
     let sheets = &["casting", "cast plate", "rough casting"];
-    made(
+    material(
         base,
         rng.range(0.0, 0.20),
         stuff,
@@ -75,7 +75,7 @@ pub(super) fn milled(rng: &mut Rng) -> Material {
                 .centred()
                 .raised(0.0008),
         ];
-        made(
+        material(
             base,
             gloss,
             stuff,
@@ -84,13 +84,13 @@ pub(super) fn milled(rng: &mut Rng) -> Material {
             layers,
         )
     } else {
-        let (density, angle) = (rng.range(7.0, 22.0), lie(rng));
+        let (density, angle) = (rng.range(7.0, 22.0), grain_direction(rng));
         let layers = vec![
             Layer::new(rng, Pattern::Arcs, density, Paint::Shade(amount))
                 .turned(angle)
                 .raised(0.001),
         ];
-        made(
+        material(
             base,
             gloss,
             stuff,
@@ -103,7 +103,11 @@ pub(super) fn milled(rng: &mut Rng) -> Material {
 
 pub(super) fn polished(rng: &mut Rng) -> Material {
     let (base, stuff) = metal(rng);
-    let (density, amount, angle) = (rng.range(0.6, 2.0), rng.range(0.12, 0.32), lie(rng));
+    let (density, amount, angle) = (
+        rng.range(0.6, 2.0),
+        rng.range(0.12, 0.32),
+        grain_direction(rng),
+    );
     let long = rng.range(1.0, 4.0);
     let layers = vec![
         Layer::new(rng, Pattern::Cloud(2), density, Paint::Shade(amount))
@@ -111,7 +115,7 @@ pub(super) fn polished(rng: &mut Rng) -> Material {
             .turned(angle)
             .warped(0.4),
     ];
-    made(
+    material(
         base,
         rng.range(0.3, 0.6),
         stuff,
@@ -128,7 +132,7 @@ pub(super) fn galvanised(rng: &mut Rng) -> Material {
     let (amount, joint) = (rng.range(0.4, 0.9), rng.range(0.0, 0.12));
     let paint = Paint::Cells { rgb, amount, joint };
     let layers = vec![Layer::new(rng, Pattern::Facet(0.0), density, paint).warped(0.08)];
-    made(
+    material(
         base,
         rng.range(0.1, 0.3),
         "zinc",
@@ -162,7 +166,7 @@ pub(super) fn hammered(rng: &mut Rng) -> Material {
     };
     let sign = if rng.chance(0.5) { relief } else { -relief };
     let layers = vec![Layer::new(rng, pattern, density, Paint::Shade(0.04)).raised(sign)];
-    made(
+    material(
         base,
         rng.range(0.1, 0.4),
         stuff,
@@ -186,7 +190,7 @@ pub(super) fn knurled(rng: &mut Rng) -> Material {
             .turned(angle)
             .raised(relief),
     ];
-    made(
+    material(
         base,
         rng.range(0.1, 0.3),
         stuff,
@@ -207,7 +211,7 @@ pub(super) fn tread(rng: &mut Rng) -> Material {
             .turned(angle)
             .raised(0.05 / density),
     ];
-    made(
+    material(
         base,
         rng.range(0.1, 0.35),
         stuff,
@@ -223,7 +227,7 @@ pub(super) fn corrugated(rng: &mut Rng) -> Material {
     } else {
         (palette::any(rng), "plastic")
     };
-    let (density, angle) = (rng.range(2.5, 9.0), lie(rng));
+    let (density, angle) = (rng.range(2.5, 9.0), grain_direction(rng));
     let deep = rng.range(0.10, 0.22) / density;
     let layers = vec![
         Layer::new(rng, Pattern::Wave, density, Paint::Shade(0.03))
@@ -233,7 +237,7 @@ pub(super) fn corrugated(rng: &mut Rng) -> Material {
             .stretched(4.0)
             .turned(angle),
     ];
-    made(
+    material(
         base,
         rng.range(0.05, 0.4),
         stuff,

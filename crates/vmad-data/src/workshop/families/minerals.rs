@@ -1,6 +1,6 @@
 //! Wood, stone, masonry and pressed boards.
 
-use super::{lie, made, one};
+use super::common::{choose, grain_direction, material};
 use crate::math::{Rgb, Rng, lum, mix3, scale3};
 use crate::workshop::material::{Layer, Material, Paint};
 use crate::workshop::palette::{self, Colour};
@@ -22,7 +22,7 @@ pub(super) fn timber(rng: &mut Rng) -> (Colour, Rgb) {
 
 pub(super) fn wood(rng: &mut Rng) -> Material {
     let (base, late) = timber(rng);
-    let (density, angle) = (rng.range(2.0, 9.0), lie(rng));
+    let (density, angle) = (rng.range(2.0, 9.0), grain_direction(rng));
     let (warp, opaque) = (rng.range(0.2, 0.9), rng.range(0.5, 1.0));
     let pores = rng.range(35.0, 80.0);
     let layers = vec![
@@ -35,7 +35,7 @@ pub(super) fn wood(rng: &mut Rng) -> Material {
             .turned(angle)
             .raised(0.001),
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.3),
         "wooden",
@@ -47,7 +47,7 @@ pub(super) fn wood(rng: &mut Rng) -> Material {
 
 pub(super) fn planks(rng: &mut Rng) -> Material {
     let (base, late) = timber(rng);
-    let angle = lie(rng);
+    let angle = grain_direction(rng);
     let pores = rng.range(35.0, 80.0);
     let (density, ratio) = (rng.range(1.5, 4.0), rng.range(4.0, 9.0));
     let joint = rng.range(0.01, 0.03);
@@ -73,7 +73,7 @@ pub(super) fn planks(rng: &mut Rng) -> Material {
         .turned(angle)
         .raised(0.008),
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.25),
         "wooden",
@@ -115,7 +115,7 @@ pub(super) fn granite(rng: &mut Rng) -> Material {
         ),
         Layer::new(rng, Pattern::Cloud(2), 60.0, Paint::Shade(0.10)),
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.35),
         "stone",
@@ -133,7 +133,7 @@ pub(super) fn marble(rng: &mut Rng) -> Material {
         Layer::new(rng, Pattern::Cloud(4), 2.0 * density, Paint::Shade(0.12)).warped(0.6),
         Layer::new(rng, Pattern::Vein, density, Paint::Tint(vein, 0.7)).warped(0.8),
     ];
-    made(
+    material(
         base,
         rng.range(0.1, 0.5),
         "marble",
@@ -167,7 +167,7 @@ pub(super) fn plaster(rng: &mut Rng) -> Material {
             .raised(0.006),
         );
     }
-    made(
+    material(
         base,
         0.0,
         "plaster",
@@ -184,12 +184,12 @@ pub(super) fn masonry(rng: &mut Rng) -> Material {
         ([0.50, 0.48, 0.46], "grey"),
         ([0.78, 0.77, 0.74], "white"),
     ];
-    let (rgb, word) = one(rng, &CLAYS);
+    let (rgb, word) = choose(rng, &CLAYS);
     let base = palette::near(rng, rgb, word);
     let (density, ratio) = (rng.range(2.5, 6.0), rng.range(1.6, 3.2));
-    let shift = one(rng, &[0.5, 0.5, 0.33]);
+    let shift = choose(rng, &[0.5, 0.5, 0.33]);
     let joint = rng.range(0.04, 0.09);
-    let mortar = one(rng, &[0.25, 0.5, 0.6]);
+    let mortar = choose(rng, &[0.25, 0.5, 0.6]);
     let grain = rng.range(14.0, 40.0);
     let second = palette::shade_of(rng, base.rgb, 0.35);
     let layers = vec![
@@ -211,7 +211,7 @@ pub(super) fn masonry(rng: &mut Rng) -> Material {
         .warped(0.03)
         .raised(0.025),
     ];
-    made(
+    material(
         base,
         0.0,
         "brick",
@@ -260,7 +260,7 @@ pub(super) fn tiles(rng: &mut Rng) -> Material {
         .turned(angle)
         .raised(0.02),
     ];
-    made(
+    material(
         base,
         rng.range(0.1, 0.5),
         "ceramic",
@@ -298,7 +298,7 @@ pub(super) fn pebbles(rng: &mut Rng) -> Material {
         "layer of pellets",
         "pebble floor",
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.25),
         "stone",
@@ -333,7 +333,7 @@ pub(super) fn chips(rng: &mut Rng) -> Material {
         .warped(0.25),
         Layer::new(rng, Pattern::Cloud(2), 50.0, Paint::Shade(0.08)),
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.2),
         "pressed",
@@ -361,7 +361,7 @@ pub(super) fn scales(rng: &mut Rng) -> Material {
         .raised(0.12 / density),
         Layer::new(rng, Pattern::Cloud(3), 20.0, Paint::Shade(0.08)),
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.3),
         "shingle",

@@ -1,7 +1,7 @@
 //! Cloth, hide, rubber, plastic, paint and other coats.
 
+use super::common::{choose, grain_direction, material};
 use super::minerals::timber;
-use super::{lie, made, one};
 use crate::math::{Rng, scale3};
 use crate::workshop::material::{Layer, Material, Paint};
 use crate::workshop::palette::{self};
@@ -15,7 +15,7 @@ pub(super) fn cloth(rng: &mut Rng) -> Material {
     } else {
         palette::shade_of(rng, base.rgb, 0.15)
     };
-    let (over, under, step) = one(
+    let (over, under, step) = choose(
         rng,
         &[
             (1, 1, 1),
@@ -61,7 +61,7 @@ pub(super) fn cloth(rng: &mut Rng) -> Material {
         }
         _ => {}
     }
-    made(base, rng.range(0.0, 0.12), "woven", look, sheets, layers)
+    material(base, rng.range(0.0, 0.12), "woven", look, sheets, layers)
 }
 
 pub(super) fn knit(rng: &mut Rng) -> Material {
@@ -77,7 +77,7 @@ pub(super) fn knit(rng: &mut Rng) -> Material {
             .warped(0.04)
             .raised(0.3 / density),
     ];
-    made(
+    material(
         base,
         0.0,
         "knitted",
@@ -101,7 +101,7 @@ pub(super) fn felt(rng: &mut Rng) -> Material {
         .raised(0.15 / density),
         Layer::new(rng, Pattern::Cloud(3), density, Paint::Shade(amount)),
     ];
-    made(
+    material(
         base,
         0.0,
         "felt",
@@ -130,7 +130,7 @@ pub(super) fn hide(rng: &mut Rng) -> Material {
             .warped(0.1)
             .raised(0.18 / density),
     ];
-    made(
+    material(
         base,
         rng.range(0.05, 0.3),
         "leather",
@@ -152,7 +152,7 @@ pub(super) fn rubber(rng: &mut Rng) -> Material {
         1 => (Pattern::Stripe(0.5), "straight ribs"),
         _ => (Pattern::Crease(0.2), "a fine grain"),
     };
-    let angle = lie(rng);
+    let angle = grain_direction(rng);
     let grain = rng.range(45.0, 90.0);
     let layers = vec![
         Layer::new(rng, Pattern::Cloud(1), grain, Paint::Shade(0.12)),
@@ -160,7 +160,7 @@ pub(super) fn rubber(rng: &mut Rng) -> Material {
             .turned(angle)
             .raised(0.12 / density),
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.2),
         "rubber",
@@ -197,7 +197,7 @@ pub(super) fn sponge(rng: &mut Rng) -> Material {
         )
         .raised(0.02),
     ];
-    made(
+    material(
         base,
         0.0,
         "foam",
@@ -210,7 +210,7 @@ pub(super) fn sponge(rng: &mut Rng) -> Material {
 pub(super) fn plastic(rng: &mut Rng) -> Material {
     let base = palette::any(rng);
     let (density, deep) = (rng.range(10.0, 34.0), rng.range(0.05, 0.22));
-    let stuff = one(rng, &["plastic", "plastic", "nylon", "resin"]);
+    let stuff = choose(rng, &["plastic", "plastic", "nylon", "resin"]);
     let layers = match rng.below(4) {
         0 => Vec::new(),
         1 => vec![
@@ -224,7 +224,7 @@ pub(super) fn plastic(rng: &mut Rng) -> Material {
         _ => vec![Layer::new(rng, Pattern::Cloud(3), 2.0, Paint::Shade(0.07)).warped(0.5)],
     };
     let sheets = &["plastic panel", "plastic cover", "plastic sheet", "film"];
-    made(
+    material(
         base,
         rng.range(0.05, 0.5),
         stuff,
@@ -247,7 +247,7 @@ pub(super) fn painted(rng: &mut Rng) -> Material {
         "car door",
         "lacquered panel",
     ];
-    made(
+    material(
         base,
         rng.range(0.1, 0.6),
         "painted",
@@ -268,7 +268,7 @@ pub(super) fn sheet(rng: &mut Rng) -> Material {
         Layer::new(rng, Pattern::Cloud(2), 1.2, Paint::Shade(0.06)),
         Layer::new(rng, Pattern::Cloud(1), 70.0, Paint::Shade(0.03)),
     ];
-    made(
+    material(
         base,
         rng.range(0.0, 0.15),
         "paper",
@@ -292,5 +292,5 @@ pub(super) fn baked(rng: &mut Rng) -> Material {
         )
         .raised(0.01),
     ];
-    made(base, 0.0, "baked", "a rough crust", &["biscuit"], layers)
+    material(base, 0.0, "baked", "a rough crust", &["biscuit"], layers)
 }

@@ -7,7 +7,7 @@ use super::shapes::polar;
 use crate::math::{Rgb, Rng, length, mix3};
 
 /// A picture being spoiled.
-pub(crate) struct Easel<'a> {
+pub(crate) struct DefectCanvas<'a> {
     pub picture: Picture,
     /// The same picture without any defect.
     pub before: &'a Picture,
@@ -20,7 +20,7 @@ pub(crate) struct Easel<'a> {
     pub unit: f32,
 }
 
-impl<'a> Easel<'a> {
+impl<'a> DefectCanvas<'a> {
     pub(crate) fn new(before: &'a Picture, product: Option<&'a Layer>, rng: &'a mut Rng) -> Self {
         Self {
             picture: before.clone(),
@@ -157,7 +157,7 @@ impl<'a> Easel<'a> {
         self.apply(layer, product, change);
     }
 
-    /// [`Easel::paint`], beside the product too.
+    /// [`DefectCanvas::paint`], beside the product too.
     pub(crate) fn paint_over(&mut self, layer: &Layer, change: impl Fn(f32, f32, Rgb) -> Rgb) {
         self.apply(layer, None, change);
     }

@@ -1,85 +1,25 @@
 //! Brings a drawn defect to its contrast and measures it: mask, place, size and severity.
 
 use crate::defect::{Defect, DefectKind};
-use crate::generator::{MAX_AREA, MIN_AREA};
 use crate::math::{Rgb, lum};
+use crate::window::Window;
 use image::{GrayImage, Luma};
-use std::ops::Range;
 
-/// A rectangle of pixels, the upper ends excluded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub x0: usize,
-    pub y0: usize,
-    pub x1: usize,
-    pub y1: usize,
-}
-
-impl Window {
-    /// The whole of a square.
-    pub(crate) fn whole(side: usize) -> Self {
-        Self {
-            x0: 0,
-            y0: 0,
-            x1: side,
-            y1: side,
-        }
-    }
-
-    /// The smallest one that holds every value above zero; none when there is no such value.
-    pub(crate) fn around(alpha: &[f32], side: usize) -> Option<Self> {
-        let mut w = Self {
-            x0: side,
-            y0: side,
-            x1: 0,
-            y1: 0,
-        };
-        for (y, row) in alpha.chunks_exact(side).enumerate() {
-            let Some(first) = row.iter().position(|a| *a > 0.0) else {
-                continue;
-            };
-            let last = row.iter().rposition(|a| *a > 0.0).unwrap_or(first);
-            (w.x0, w.x1) = (w.x0.min(first), w.x1.max(last + 1));
-            (w.y0, w.y1) = (w.y0.min(y), y + 1);
-        }
-        (w.x0 < w.x1).then_some(w)
-    }
-
-    /// Wider by `by` on all sides, within a square.
-    pub(crate) fn grown(self, by: usize, side: usize) -> Self {
-        Self {
-            x0: self.x0.saturating_sub(by),
-            y0: self.y0.saturating_sub(by),
-            x1: (self.x1 + by).min(side),
-            y1: (self.y1 + by).min(side),
-        }
-    }
-
-    pub(crate) fn columns(self) -> Range<usize> {
-        self.x0..self.x1
-    }
-
-    pub(crate) fn rows(self) -> Range<usize> {
-        self.y0..self.y1
-    }
-
-    pub(crate) fn width(self) -> usize {
-        self.x1 - self.x0
-    }
-
-    pub(crate) fn height(self) -> usize {
-        self.y1 - self.y0
-    }
-}
+/// Smallest median contrast of a defect, at any difficulty up to the default.
+pub const MIN_CONTRAST: f32 = 0.12;
+/// Smallest defect area as a fraction of the image.
+pub const MIN_AREA: f32 = 0.0015;
+/// Largest defect area as a fraction of the image.
+pub const MAX_AREA: f32 = 0.12;
 
 /// A defect that was drawn and lit, before its contrast is set.
-pub(crate) struct Draft<'a> {
+pub(crate) struct DrawnDefect<'a> {
     pub kind: DefectKind,
     pub side: usize,
     /// The picture without the defect.
     pub clean: &'a [Rgb],
     /// The picture with it; read inside of `window` only.
-    pub spoiled: &'a [Rgb],
+    pub defective: &'a [Rgb],
     /// How much each pixel belongs to the defect.
     pub alpha: &'a [f32],
     /// Holds every pixel that the defect can have changed.
@@ -102,7 +42,7 @@ pub(crate) struct Contrast {
 }
 
 /// A defect with the pixels it changes.
-pub(crate) struct Finished {
+pub(crate) struct FinishedDefect {
     /// Touched pixels in rising order.
     pub region: Vec<usize>,
     /// Their colours.
@@ -110,16 +50,16 @@ pub(crate) struct Finished {
     pub defect: Defect,
 }
 
-impl Draft<'_> {
+impl DrawnDefect<'_> {
     /// Brings the defect to its contrast and cuts its mask to the pixels that changed.
     ///
     /// Nothing when it is too faint, too small or too large.
-    pub(crate) fn finish(&self, contrast: Contrast) -> Option<Finished> {
+    pub(crate) fn finish_defect(&self, contrast: Contrast) -> Option<FinishedDefect> {
         let Self {
             kind,
             side: n,
             clean,
-            spoiled,
+            defective,
             alpha,
             window,
             ..
@@ -128,7 +68,7 @@ impl Draft<'_> {
         let mut core: Vec<f32> = region
             .iter()
             .filter(|i| alpha[**i] > 0.5)
-            .map(|i| difference(clean[*i], spoiled[*i]))
+            .map(|i| difference(clean[*i], defective[*i]))
             .collect();
         let natural = median(&mut core);
         if natural < 0.03 {
@@ -156,7 +96,7 @@ impl Draft<'_> {
         let picture: Vec<Rgb> = region
             .iter()
             .map(|i| {
-                let (c, s) = (clean[*i], spoiled[*i]);
+                let (c, s) = (clean[*i], defective[*i]);
                 [0, 1, 2].map(|k| (c[k] + gain * (s[k] - c[k])).clamp(0.0, 1.0))
             })
             .collect();
@@ -186,7 +126,7 @@ impl Draft<'_> {
             }
         }
         let defect = Defect::measured(kind, mask, level)?;
-        Some(Finished {
+        Some(FinishedDefect {
             region,
             picture,
             defect,

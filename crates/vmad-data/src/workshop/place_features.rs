@@ -9,7 +9,7 @@ use std::f32::consts::{FRAC_PI_2, TAU};
 
 /// What was put on a part.
 #[derive(Default)]
-pub(super) struct Dress {
+pub(super) struct PlacedFeatures {
     pub cuts: Vec<Cut>,
     pub features: Vec<Feature>,
     /// Words for it, such as "one screw".
@@ -17,8 +17,13 @@ pub(super) struct Dress {
 }
 
 /// Draws features that fit into an outline. `field` is the half side of the area in use.
-pub(super) fn draw(rng: &mut Rng, outline: &Outline, base: Rgb, field: f32) -> Dress {
-    let mut out = Dress::default();
+pub(super) fn place_features(
+    rng: &mut Rng,
+    outline: &Outline,
+    base: Rgb,
+    field: f32,
+) -> PlacedFeatures {
+    let mut out = PlacedFeatures::default();
     let count = match rng.below(10) {
         0..=2 => 0,
         3..=6 => 1,
@@ -97,7 +102,7 @@ fn layout(
 /// Adds equal features at all spots; gives the words for them.
 fn put(
     rng: &mut Rng,
-    out: &mut Dress,
+    out: &mut PlacedFeatures,
     base: Rgb,
     kind: usize,
     size: f32,
