@@ -32,6 +32,24 @@ export default tseslint.config(
     },
   },
   {
+    files: ["www/**/*.ts"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector:
+            "SwitchStatement[discriminant.property.name='kind']:not(:has(SwitchCase[test=null] > ExpressionStatement > TSSatisfiesExpression))",
+          message: "A switch over a `kind` ends in `default: … satisfies never`.",
+        },
+        {
+          selector:
+            "ForOfStatement[await=true] IfStatement[alternate!=null] > BinaryExpression MemberExpression[property.name='kind']",
+          message: "Match events with a switch that ends in `default: … satisfies never`.",
+        },
+      ],
+    },
+  },
+  {
     files: ["www/app/**/*.ts"],
     rules: {
       "no-restricted-imports": [
@@ -39,8 +57,24 @@ export default tseslint.config(
         {
           patterns: [
             {
-              group: ["**/lib/*", "!**/lib/index.js"],
-              message: "The application uses the library through its front door, lib/index.js.",
+              regex: "/lib/(?!public/index\\.js$)",
+              message: "The application imports the library only from lib/public/index.js.",
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ["www/lib/internal/**/*.ts"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              regex: "/public/(?!(errors|types)\\.js$)",
+              message: "Internal modules import only errors and types from lib/public.",
             },
           ],
         },
@@ -60,7 +94,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["scripts/race/**/*.js"],
+    files: ["bench/compare/page/**/*.js"],
     languageOptions: { globals: { fetch: "readonly", performance: "readonly" } },
   },
 );

@@ -1,20 +1,23 @@
+import { resolve } from "node:path";
 import { defineConfig } from "@playwright/test";
+import { freePorts } from "./tests/web/ports.js";
 
-/**
- * Where the production build is served, the same page with the fake engine of `tests/web/fake`, and
- * a page of another site that embeds the library.
- */
-const PAGE_PORT = 4173;
-const FAKE_PORT = 4174;
-const EMBED_PORT = 4176;
 const EMBED_CONFIG = "tests/web/embed/vite.config.ts";
 const FAKE_CONFIG = "tests/web/fake/vite.config.ts";
+/** A folder of its own: `npm start` serves `www/dist` and may be running. */
+const PAGE_FOLDER = resolve(import.meta.dirname, "test-results/page");
+
+/**
+ * Ports of a page of another site that embeds the library, of the production build, and of the same
+ * page with the fake engine of `tests/web/fake`.
+ */
+const [embedPort = 0, pagePort = 0, fakePort = 0] = await freePorts(3);
 
 export default defineConfig({
   testDir: "tests/web",
   testMatch: "*.spec.ts",
   outputDir: "test-results/e2e",
-  // Two cores: pages that compute side by side only slow each other down.
+  // One worker: on two cores, pages that compute at the same time slow each other down.
   workers: 1,
   timeout: 90_000,
   expect: { timeout: 30_000 },
@@ -40,31 +43,31 @@ export default defineConfig({
     {
       name: "embed",
       testMatch: "embed.spec.ts",
-      use: { baseURL: `http://localhost:${EMBED_PORT}/` },
+      use: { baseURL: `http://localhost:${embedPort}/` },
     },
     {
       name: "page",
       testMatch: "page.spec.ts",
-      use: { baseURL: `http://localhost:${PAGE_PORT}/` },
+      use: { baseURL: `http://localhost:${pagePort}/` },
     },
     {
       name: "states",
       testMatch: ["states.spec.ts", "calibration.spec.ts"],
-      use: { baseURL: `http://localhost:${FAKE_PORT}/` },
+      use: { baseURL: `http://localhost:${fakePort}/` },
     },
   ],
   webServer: [
     {
-      command: `npm run build:lib && npx vite preview -c ${EMBED_CONFIG} --strictPort --port ${EMBED_PORT}`,
-      port: EMBED_PORT,
+      command: `npm run build:lib && npx vite preview -c ${EMBED_CONFIG} --strictPort --port ${embedPort}`,
+      port: embedPort,
     },
     {
-      command: `npx vite build && npx vite preview --strictPort --port ${PAGE_PORT}`,
-      port: PAGE_PORT,
+      command: `npx vite build --outDir "${PAGE_FOLDER}" && npx vite preview --outDir "${PAGE_FOLDER}" --strictPort --port ${pagePort}`,
+      port: pagePort,
     },
     {
-      command: `npx vite build -c ${FAKE_CONFIG} && npx vite preview -c ${FAKE_CONFIG} --strictPort --port ${FAKE_PORT}`,
-      port: FAKE_PORT,
+      command: `npx vite build -c ${FAKE_CONFIG} && npx vite preview -c ${FAKE_CONFIG} --strictPort --port ${fakePort}`,
+      port: fakePort,
     },
   ],
 });

@@ -7,13 +7,13 @@ import { defineConfig, type Plugin } from "vite";
 const modelsFolder = resolve(import.meta.dirname, "models");
 const MODEL_JSON = "model.json";
 
-/** What `models/index.json` says of one package: enough to list it before anything is fetched. */
+/** An entry of `models/index.json`: the page lists a package by it before it fetches any file. */
 interface ModelEntry {
   id: string;
   name: string;
   description: string;
   bytes: number;
-  /** Another one means other weights, whose scores cannot be compared. */
+  /** Changes with the weights and the temperature, after which scores are not comparable. */
   fingerprint: string;
 }
 
@@ -25,7 +25,7 @@ interface Manifest {
   threshold?: { temperature?: number };
 }
 
-/** Digits of a fingerprint: there are few models, and each has few versions. */
+/** Digits of a fingerprint; enough to distinguish the versions of a few models. */
 const FINGERPRINT_DIGITS = 16;
 
 function fingerprintOf({ shards, threshold }: Manifest): string {
@@ -35,7 +35,7 @@ function fingerprintOf({ shards, threshold }: Manifest): string {
   return hash.digest("hex").slice(0, FINGERPRINT_DIGITS);
 }
 
-/** Lists every package folder; `tiny` first, because the page opens the first one. */
+/** Lists all package folders, with `tiny` first, because the page opens the first one. */
 function listModels(): ModelEntry[] {
   if (!existsSync(modelsFolder)) return [];
   return readdirSync(modelsFolder)
@@ -67,7 +67,7 @@ function packageFiles(id: string): string[] {
   );
 }
 
-/** Serves the repository's `models/` beside the page in development and copies it into a build. */
+/** Serves `models/` under the page in development and copies it into a build. */
 function models(): Plugin {
   let outFolder = "";
   const serve = (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
@@ -115,9 +115,9 @@ function models(): Plugin {
 
 export default defineConfig({
   root: resolve(import.meta.dirname, "www/app"),
-  // Relative addresses: the build runs from any folder of any static server.
+  // Relative URLs, so that the build runs from any folder of any static server.
   base: "./",
-  // A missing file is a 404, never the page: a package that is not there must not look damaged.
+  // A missing file is a 404 and not the page; otherwise a missing package would look damaged.
   appType: "mpa",
   plugins: [models()],
   worker: { format: "es" },

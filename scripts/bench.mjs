@@ -1,31 +1,34 @@
-/** `npm run bench`: times of the shipped model natively and in Chromium; products and its parts beside a peer's. */
+/**
+ * `npm run bench`: times of a model natively and in Chromium, and of its parts and of products beside
+ * onnxruntime-web (the peer).
+ */
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { between, counted, countInWorkers } from "./gpu-counts.mjs";
+import { prepareComparison } from "../bench/compare/harness.mjs";
+import { modelsTable, timeModels } from "../bench/compare/models.mjs";
+import { productsTable, timeProducts } from "../bench/compare/products.mjs";
+import { countInWorkers, difference, readCounts } from "./gpu-counts.mjs";
 import { median, output, Problem, root, run, runAndRead, runMain } from "./lib.mjs";
-import { modelsTable, timeModels } from "./models.mjs";
-import { productsTable, timeProducts } from "./products.mjs";
-import { prepareRace } from "./race.mjs";
 import { browser, buildPage, buildWasm, setUp } from "./setup.mjs";
 
 const HELP = `Usage: npm run bench -- [options]
 
 Inspects one photograph several times with a model package and prints the median time of each
-stage, natively and in Chromium, and how long the page takes until it is ready. On a GPU also what the
-page asks of it: launches, uploads, pipelines. Then products of packed weights and the encoders and the
-language model of the package, in one page with onnxruntime-web's: on WebGPU, an emulated one where
-there is no other, and in wasm on one thread.
+stage, natively and in Chromium, and the time until the page is ready. On a GPU it also counts
+launches, uploads and pipelines. Then it compares products with packed weights, and the encoders and
+the language model of the package, with onnxruntime-web in the same page: on WebGPU (emulated if there
+is no other) and in wasm on one thread.
 
   --model NAME    folder in models/ (default tiny)
-  --runs N        timed runs, after one that is not counted (default 5)
+  --runs N        timed runs, after one warm-up run (default 5)
   --device NAME   auto, cpu or gpu (default cpu)
   --only PART     inspection, products or models (default all)
-  --features LIST optional features of the GPU that our shaders use beside the peer: none, or some of
-                  subgroups,packed,f16 that it has (default those that round nothing)
+  --features LIST optional GPU features of our shaders in the comparison: none, or some of
+                  subgroups,packed,f16 (default: those that do not round)
   --json          print one JSON object instead of a table
   --help          print this
 `;
@@ -42,10 +45,9 @@ const PARTS = ["inspection", "products", "models"];
 const FEATURES = ["none", "subgroups", "packed", "f16"];
 const PHOTO = "tests/photos/coins.png";
 const OBJECT = "coins";
-const PORT = 4175;
 const WAIT_MS = 300_000;
-/** Without a launch for this long the page rests. */
-const QUIET_MS = 2000;
+/** The page is idle after this time without a launch. */
+const IDLE_MS = 2000;
 const CHROMIUM_ARGS = JSON.parse(
   readFileSync(join(root, "crates/vmad-web/webdriver.json"), "utf8"),
 )["goog:chromeOptions"].args.filter((argument) => !argument.startsWith("--headless"));
@@ -65,7 +67,7 @@ await runMain(async () => {
     buildPage();
     result.page = await inBrowser((program) => timePage(program, options));
   }
-  if (parts.includes("products") || parts.includes("models")) prepareRace();
+  if (parts.includes("products") || parts.includes("models")) prepareComparison();
   if (parts.includes("products")) {
     result.products = await inBrowser((program) =>
       timeProducts(program, options.runs, options.features),
@@ -87,19 +89,23 @@ function readOptions() {
     throw new Problem(`${error.message}\n\n${HELP}`);
   }
   const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new Problem(`--runs ${values.runs} is no count`);
+  if (!Number.isInteger(runs) || runs < 1) {
+    throw new Problem(`--runs ${values.runs}: expected a whole number of at least 1`);
+  }
   if (values.only !== undefined && !PARTS.includes(values.only)) {
-    throw new Problem(`--only ${values.only}: ${PARTS.join(", ")}`);
+    throw new Problem(`--only ${values.only}: expected one of ${PARTS.join(", ")}`);
   }
   const features = values.features?.split(",");
   const unknown = features?.find((name) => !FEATURES.includes(name));
-  if (unknown !== undefined) throw new Problem(`--features ${unknown}: ${FEATURES.join(", ")}`);
+  if (unknown !== undefined) {
+    throw new Problem(`--features ${unknown}: expected some of ${FEATURES.join(", ")}`);
+  }
   return { ...values, runs, features };
 }
 
-/** Gives Chromium to `use`. */
+/** Calls `use` with a running Chromium. */
 async function inBrowser(use) {
-  // Only now: a fresh machine has it only after the set-up.
+  // Imported here, because a fresh machine has it only after the set-up.
   const { chromium } = await import("@playwright/test");
   const executablePath = browser().chromium;
   if (!executablePath) throw new Problem("Chromium is missing; `npm test` says how to install it.");
@@ -130,7 +136,8 @@ async function timePage(program, { model, runs, device }) {
   const { preview } = await import("vite");
   const server = await preview({
     configFile: join(root, "vite.config.ts"),
-    preview: { port: PORT },
+    // Any free port.
+    preview: { port: 0 },
   });
   try {
     const page = await program.newPage();
@@ -145,14 +152,14 @@ async function timePage(program, { model, runs, device }) {
     await open();
     const readyMs = await open();
     const times = await inspectOnPage(page, device, runs);
-    const asked = times.device === "CPU" ? undefined : await countOnPage(program, address, device);
-    return { version: program.version(), readyMs, ...times, asked };
+    const counts = times.device === "CPU" ? undefined : await countOnPage(program, address, device);
+    return { version: program.version(), readyMs, ...times, asked: counts };
   } finally {
     await server.close();
   }
 }
 
-/** What one inspection asks of the GPU once everything is warm, and what starting up does. */
+/** Counts the GPU commands of the start-up, of the first inspection, and of a further one. */
 async function countOnPage(program, address, device) {
   const context = await program.newContext({ serviceWorkers: "block" });
   await countInWorkers(context);
@@ -166,12 +173,12 @@ async function countOnPage(program, address, device) {
     await choose(page, device);
     startMs.push(performance.now() - begin);
   }
-  const { counts: atReady } = await whenCompiled(page);
+  const { counts: atReady } = await waitUntilCompiled(page);
   await inspectFirst(page);
-  const first = await counted(page);
+  const first = await readCounts(page);
   await page.locator("#inspect").click();
   await page.locator("#inspect:enabled").waitFor();
-  const inspection = between(first, await counted(page));
+  const inspection = difference(first, await readCounts(page));
   const { n_layers: layers } = JSON.parse(
     readFileSync(join(root, "models", new URL(address).searchParams.get("model"), "model.json")),
   ).config.llm;
@@ -180,18 +187,18 @@ async function countOnPage(program, address, device) {
   return { layers, startMs, atReady, most: compiling.most, upToFirst: counts, inspection };
 }
 
-/** What was counted once no pipeline has been compiled for a while. */
-async function whenCompiled(page) {
+/** The counts once no pipeline has been compiled for {@link IDLE_MS}. */
+async function waitUntilCompiled(page) {
   for (;;) {
-    const before = await counted(page);
-    await sleep(QUIET_MS);
-    const after = await counted(page);
+    const before = await readCounts(page);
+    await sleep(IDLE_MS);
+    const after = await readCounts(page);
     if (after.compiling.now === 0 && after.counts.dispatches === before.counts.dispatches)
       return after;
   }
 }
 
-/** Drives the page as a visitor would and takes the times out of the results that it saves. */
+/** Operates the page as a user would and reads the times from the results that it saves. */
 async function inspectOnPage(page, device, runs) {
   await choose(page, device);
   await inspectFirst(page);
@@ -210,12 +217,12 @@ async function inspectOnPage(page, device, runs) {
 
 async function choose(page, device) {
   await page.locator("#device").selectOption(device);
-  // Until then the line is about the device before.
+  // Until then the line still shows the previous device.
   const kind = device === "gpu" ? '[data-device="gpu"]' : "[data-device]";
   await page.locator(`#device-line${kind}`).waitFor();
 }
 
-/** Chooses the question and the photograph, which is inspected at once. */
+/** Chooses question and photograph, which starts an inspection. */
 async function inspectFirst(page) {
   await page.locator("#object").fill(OBJECT);
   await page.locator("#ask").selectOption("description");
@@ -223,20 +230,20 @@ async function inspectFirst(page) {
   await page.locator("#inspect:enabled").waitFor();
 }
 
-/** Medians of each stage and of the sum; the first run warms up and is told by itself. */
+/** Medians of each stage and of the total; the first run is the warm-up and reported separately. */
 function medians(allTimings) {
-  const inAll = (timings) => timings.reduce((sum, [, ms]) => sum + ms, 0);
+  const total = (timings) => timings.reduce((sum, [, ms]) => sum + ms, 0);
   const timed = allTimings.slice(1);
   const stages = timed[0].map(([stage]) => stage);
-  const value = (timings, wanted) =>
-    timings.filter(([stage]) => stage === wanted).reduce((sum, [, ms]) => sum + ms, 0);
+  const value = (timings, name) =>
+    timings.filter(([stage]) => stage === name).reduce((sum, [, ms]) => sum + ms, 0);
   return {
     stages: [...new Set(stages)].map((stage) => [
       stage,
       median(timed.map((timings) => value(timings, stage))),
     ]),
-    totalMs: median(timed.map(inAll)),
-    firstMs: inAll(allTimings[0]),
+    totalMs: median(timed.map(total)),
+    firstMs: total(allTimings[0]),
   };
 }
 
@@ -259,7 +266,7 @@ function report({ machine: name, model, native, page, products, parts }, { runs 
 function table({ model, native, page }) {
   const stages = [...new Set([...native.stages, ...page.stages].map(([stage]) => stage))];
   const format = (ms) => (ms === undefined ? "–" : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`);
-  const at = ({ stages: all }, wanted) => format(all.find(([stage]) => stage === wanted)?.[1]);
+  const at = ({ stages: all }, name) => format(all.find(([stage]) => stage === name)?.[1]);
   const rows = [
     ["Stage", `native (${native.device})`, `Chromium ${page.version} (${page.device})`],
     ["---", "---:", "---:"],
@@ -271,11 +278,11 @@ function table({ model, native, page }) {
   return [
     `\nmodels/${model}, ${PHOTO}\n`,
     ...rows.map((row) => `| ${row.join(" | ")} |`),
-    ...(page.asked === undefined ? [] : asked(page.asked)),
+    ...(page.asked === undefined ? [] : countsTable(page.asked)),
   ].join("\n");
 }
 
-function asked({ layers, startMs, atReady, most, upToFirst, inspection }) {
+function countsTable({ layers, startMs, atReady, most, upToFirst, inspection }) {
   const { steps, ...counts } = inspection;
   const names = {
     dispatches: "launches",

@@ -1,9 +1,9 @@
-/** Reads the numbers of passed and failed tests out of what each test runner prints. */
+/** Parses the numbers of passed and failed tests from the output of each test runner. */
 
 // eslint-disable-next-line no-control-regex -- colours are made of control characters
 const COLOURS = /\u001b\[[\d;]*m/g;
 
-/** Adds up `number word` pairs, e.g. `3 failed`, for the words given. */
+/** Adds up the `number word` pairs of these words, e.g. `3 failed`. */
 function sum(text, words) {
   const pattern = new RegExp(`(\\d+) (?:${words.join("|")})\\b`, "g");
   return [...text.matchAll(pattern)].reduce((total, [, number]) => total + Number(number), 0);

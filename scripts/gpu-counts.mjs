@@ -1,6 +1,6 @@
-/** What a page's worker asks of the GPU, counted where it asks: WebGPU's own methods. */
+/** Counts the GPU commands of a page's worker by wrapping the methods of WebGPU. */
 
-/** Counts where it runs: in a worker or a page, before its script. */
+/** Starts counting; runs in a worker or a page before its script. */
 export function install() {
   const counts = {
     dispatches: 0,
@@ -10,16 +10,16 @@ export function install() {
     pipelinesAhead: 0,
     readbacks: 0,
   };
-  /** Pipelines that are being compiled, and the most that were at a time. */
+  /** Number of pipelines that are being compiled, and its maximum. */
   const compiling = { now: 0, most: 0 };
-  /** Dispatches so far, at each piece of the answer. */
+  /** Number of dispatches at each token event. */
   const tokens = [];
-  const before = (type, method, count) => {
+  const countCalls = (type, method, count) => {
     const original = type?.prototype[method];
     if (original === undefined) return;
-    type.prototype[method] = function (...given) {
-      count(...given);
-      return original.apply(this, given);
+    type.prototype[method] = function (...args) {
+      count(...args);
+      return original.apply(this, args);
     };
   };
   const {
@@ -28,18 +28,18 @@ export function install() {
     GPUDevice: device,
     GPUQueue: queue,
   } = globalThis;
-  before(pass, "dispatchWorkgroups", () => counts.dispatches++);
-  before(pass, "dispatchWorkgroupsIndirect", () => counts.dispatches++);
-  before(queue, "submit", () => counts.submissions++);
-  before(queue, "writeBuffer", (_buffer, _offset, data, from = 0, size = undefined) => {
+  countCalls(pass, "dispatchWorkgroups", () => counts.dispatches++);
+  countCalls(pass, "dispatchWorkgroupsIndirect", () => counts.dispatches++);
+  countCalls(queue, "submit", () => counts.submissions++);
+  countCalls(queue, "writeBuffer", (_buffer, _offset, data, from = 0, size = undefined) => {
     const unit = data.BYTES_PER_ELEMENT ?? 1;
     counts.uploadBytes += size === undefined ? data.byteLength - from * unit : size * unit;
   });
-  before(device, "createBuffer", ({ mappedAtCreation, size }) => {
+  countCalls(device, "createBuffer", ({ mappedAtCreation, size }) => {
     if (mappedAtCreation === true) counts.uploadBytes += size;
   });
-  before(device, "createComputePipeline", ({ label }) => {
-    // A rehearsal's place holder, which is the same each time.
+  countCalls(device, "createComputePipeline", ({ label }) => {
+    // The placeholder of the pipeline precompile pass, which is the same each time.
     if (label !== "nothing") counts.pipelines++;
   });
   const createAhead = device?.prototype.createComputePipelineAsync;
@@ -55,7 +55,7 @@ export function install() {
       }
     };
   }
-  before(buffer, "mapAsync", () => counts.readbacks++);
+  countCalls(buffer, "mapAsync", () => counts.readbacks++);
   const post = globalThis.postMessage.bind(globalThis);
   globalThis.postMessage = (message, transfer) => {
     if (message?.event?.kind === "token") tokens.push(counts.dispatches);
@@ -64,7 +64,7 @@ export function install() {
   globalThis.gpuCounts = { counts, tokens, compiling };
 }
 
-/** Lets every worker of the pages of `context` count. Its service workers must be blocked. */
+/** Starts counting in every worker of the pages of `context`. Its service workers must be blocked. */
 export async function countInWorkers(context) {
   await context.route(/\/worker-[^/]*\.js$/u, async (route) => {
     const response = await route.fetch();
@@ -73,19 +73,19 @@ export async function countInWorkers(context) {
   });
 }
 
-/** What the page's worker counted so far. */
-export async function counted(page) {
+/** The counts of the page's worker so far. */
+export async function readCounts(page) {
   for (const worker of page.workers()) {
-    const found = await worker.evaluate(() => globalThis.gpuCounts);
-    if (found !== undefined) return found;
+    const counts = await worker.evaluate(() => globalThis.gpuCounts);
+    if (counts !== undefined) return counts;
   }
-  throw new Error("no worker of the page counts what it asks of the GPU");
+  throw new Error("no worker of the page counts its GPU commands");
 }
 
-/** What was asked between two counts. */
-export function between(earlier, later) {
-  const difference = ([name, value]) => [name, value - earlier.counts[name]];
+/** The difference of two counts, and the dispatches per token between them. */
+export function difference(earlier, later) {
+  const subtract = ([name, value]) => [name, value - earlier.counts[name]];
   const tokens = later.tokens.slice(earlier.tokens.length);
   const steps = tokens.slice(1).map((dispatches, index) => dispatches - tokens[index]);
-  return { ...Object.fromEntries(Object.entries(later.counts).map(difference)), steps };
+  return { ...Object.fromEntries(Object.entries(later.counts).map(subtract)), steps };
 }

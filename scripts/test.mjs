@@ -11,7 +11,7 @@ const WASM = ["--package", "vmad-web", "--target", "wasm32-unknown-unknown", ...
 // Natively vmad-web would turn on features that make all of burn build once more.
 const NATIVE = ["--release", "--workspace", "--exclude", "vmad-web"];
 
-const UNIT_TESTS = ["scripts/counters.test.mjs", "scripts/models.test.mjs"];
+const UNIT_TESTS = ["scripts/counters.test.mjs", "bench/compare/models.test.mjs"];
 // They are a step of their own.
 const NO_DOC_TESTS = ["--lib", "--bins", "--tests", "--examples"];
 

@@ -1,8 +1,8 @@
-/** Thresholds from the user's own parts, and samples with several descriptions; the fake engine. */
-import { expect, test, type Page } from "@playwright/test";
+/** Thresholds from the user's own parts, and samples with several criteria; with the fake engine. */
+import { expect, type Page } from "@playwright/test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { brokenRules, choosePhoto, open, settle, slide } from "./visit.js";
+import { brokenRules, choosePhoto, open, slide, test, waitUntilIdle } from "./visit.js";
 
 const COFFEE = readFileSync(resolve(import.meta.dirname, "../photos/coffee.jpg"));
 
@@ -30,7 +30,7 @@ async function calibrate(page: Page, object: string, n: number): Promise<void> {
   await expect(page.locator("#calibration-result")).toBeVisible();
 }
 
-test("good parts give a threshold that is kept and used for their object", async ({ page }) => {
+test("good parts give a threshold that is saved and used for their object", async ({ page }) => {
   await openCard(page);
   await calibrate(page, "Bolt", 24);
   await expect(page.locator("#calibration-result")).toBeFocused();
@@ -52,7 +52,7 @@ test("good parts give a threshold that is kept and used for their object", async
   await page.locator("#object").fill(" bolt ");
   await expect(page.locator("#saved-hint")).toContainText("24 good parts of “Bolt”");
   await choosePhoto(page, "coffee.jpg");
-  await settle(page);
+  await waitUntilIdle(page);
   await expect(page.locator("#verdict-reason")).toContainText(
     "the threshold from 24 good parts of “Bolt”, 0.431",
   );
@@ -70,13 +70,11 @@ test("good parts give a threshold that is kept and used for their object", async
   await expect(page.locator("#verdict-reason")).toContainText("the model’s threshold of 0.420");
 });
 
-test("a result on the page is judged anew when its threshold is saved or deleted", async ({
-  page,
-}) => {
+test("a result on the page follows when its threshold is saved or deleted", async ({ page }) => {
   await openCard(page);
   await page.locator("#object").fill("good part");
   await choosePhoto(page, "coffee.jpg");
-  await settle(page);
+  await waitUntilIdle(page);
   await expect(page.locator("#verdict-word")).toHaveText("OK");
   await page.setInputFiles("#good-files", [...parts([-15])]);
   await page.setInputFiles("#good-files", [
@@ -90,11 +88,11 @@ test("a result on the page is judged anew when its threshold is saved or deleted
   await expect(page.locator("#verdict-reason")).toContainText("the model’s threshold of 0.420");
   // Inspecting and asking go on as before.
   await page.locator("#inspect").click();
-  await settle(page);
+  await waitUntilIdle(page);
   await expect(page.locator("#verdict-reason")).toContainText("the model’s threshold");
 });
 
-test("too few photographs and unusable ones are said", async ({ page }) => {
+test("too few photographs and unusable ones are reported", async ({ page }) => {
   await openCard(page);
   await expect(page.locator("#calibration-start")).toBeDisabled();
   await page.setInputFiles("#good-files", [...parts([3, 1, 2]), broken]);
@@ -129,10 +127,12 @@ test("defective parts decide where the threshold lies", async ({ page }) => {
   await expect(page.locator("#calibration-warning")).toContainText("so few photographs");
 });
 
-test("it can be stopped, and leaves the photograph and its answer alone", async ({ page }) => {
+test("a calibration can be stopped and leaves the photograph and its answer unchanged", async ({
+  page,
+}) => {
   await openCard(page);
   await choosePhoto(page, "coffee.jpg");
-  await settle(page);
+  await waitUntilIdle(page);
   await page.setInputFiles("#good-files", parts(Array.from({ length: 60 }, (_, i) => i)));
   await page.locator("#calibration-start").click();
   await expect(page.locator("#calibration-progress")).toContainText("of 60");
@@ -166,7 +166,7 @@ test("photographs dropped on the card are its own, others are inspected", async 
     }, target);
     await expect(page.locator(target.replace("zone", "count"))).toHaveText(count);
   }
-  await expect(page.locator("#stage")).toHaveAttribute("data-state", "empty");
+  await expect(page.locator("#photo-area")).toHaveAttribute("data-state", "empty");
 });
 
 test("without storage a threshold lasts as long as the page", async ({ page }) => {
@@ -187,10 +187,10 @@ test("thresholds of an earlier version of the model are listed and not used", as
   await calibrate(page, "bolt", 3);
   await page.locator("#calibration-use").click();
   await page.evaluate(() => {
-    const kept = localStorage.getItem("vmad.thresholds") ?? "";
+    const stored = localStorage.getItem("vmad.thresholds") ?? "";
     localStorage.setItem(
       "vmad.thresholds",
-      kept.replace(/"fingerprint":"\w*"/, '"fingerprint":""'),
+      stored.replace(/"fingerprint":"\w*"/, '"fingerprint":""'),
     );
   });
   await page.reload();
@@ -226,7 +226,7 @@ test("a sample may be judged against two descriptions", async ({ page }) => {
     await expect(button).toHaveAttribute("aria-pressed", "true");
     await expect(page.locator("#object")).toHaveValue(object);
     await expect(page.locator("#normal")).toHaveValue(normal);
-    await settle(page);
+    await waitUntilIdle(page);
   }
   await expect(page.locator("#samples-list [aria-pressed=true]")).toHaveCount(1);
   expect(await brokenRules(page)).toEqual([]);
@@ -285,14 +285,14 @@ test("the card can be used with the keyboard alone", async ({ page }) => {
   await expect(page.locator("#saved-list li")).toHaveCount(1);
 });
 
-test("samples are there without a network, and say so when they are not", async ({ page }) => {
+test("prefetched samples work offline, and a missing one is reported", async ({ page }) => {
   await page.route("**/samples/bearing-rust.jpg", (route) => route.abort());
   await open(page);
-  const kept = page.locator("#samples-list button").last();
+  const prefetched = page.locator("#samples-list button").last();
   await page.context().setOffline(true);
-  await kept.click();
-  await expect(kept).toHaveAttribute("aria-pressed", "true");
-  await settle(page);
+  await prefetched.click();
+  await expect(prefetched).toHaveAttribute("aria-pressed", "true");
+  await waitUntilIdle(page);
   await expect(page.locator("#notice")).toBeHidden();
   await page.locator("#samples-list button").first().click();
   await expect(page.locator("#notice-title")).toHaveText(

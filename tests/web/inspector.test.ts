@@ -1,35 +1,30 @@
-/** The inspector and the worker's side of the protocol, joined without a worker. */
+/** The inspector and the worker's side of the protocol, connected without a worker. */
 import { describe, expect, test } from "vitest";
-import { toVmadError, VmadError } from "../../www/lib/errors.js";
-import { Inspector, type WorkerLike } from "../../www/lib/inspector.js";
-import type {
-  CalibrateEvent,
-  InspectEvent,
-  ProgressEvent,
-  Reply,
-  Request,
-} from "../../www/lib/protocol.js";
-import { serve } from "../../www/lib/serve.js";
+import { toVmadError, VmadError } from "../../www/lib/public/errors.js";
+import { Inspector, type WorkerLike } from "../../www/lib/public/inspector.js";
+import type { Reply, Request } from "../../www/lib/internal/protocol.js";
+import { serve } from "../../www/lib/internal/serve.js";
+import type { CalibrateEvent, InspectEvent, ProgressEvent } from "../../www/lib/public/types.js";
 import { type FakeModule, fakeEngine } from "./fake/engine.js";
 
 const PACKAGE = "http://localhost/models/fake";
-/** The fake engine warms it up for as long as it may. */
+/** With this package the warm-up of the fake engine runs until it is cancelled. */
 const COLD = "http://localhost/models/cold";
 /** For the fake engine, the first two bytes are width and height. */
 const PHOTO = new Uint8Array([16, 12, 0]).buffer;
 
 /** A worker in name only; messages are cloned and arrive later, as between threads. */
 class Loopback implements WorkerLike {
-  readonly warmings: () => number;
+  readonly warmUps: () => number;
   onmessage: ((message: MessageEvent<Reply>) => void) | null = null;
   onerror: ((event: ErrorEvent) => void) | null = null;
   readonly requests: Request[] = [];
   isTerminated = false;
-  readonly #take: (request: Request) => void;
+  readonly #handle: (request: Request) => void;
 
   constructor(engine: FakeModule) {
-    this.warmings = engine.warmings;
-    this.#take = serve(
+    this.warmUps = engine.warmUps;
+    this.#handle = serve(
       () => Promise.resolve(engine),
       (reply, transfer) => {
         const data = structuredClone(reply, { transfer });
@@ -44,7 +39,7 @@ class Loopback implements WorkerLike {
     const data = structuredClone(request, { transfer });
     this.requests.push(data);
     setTimeout(() => {
-      if (!this.isTerminated) this.#take(data);
+      if (!this.isTerminated) this.#handle(data);
     });
   }
 
@@ -83,26 +78,26 @@ function text(events: InspectEvent[]): string {
 }
 
 describe("warming up", () => {
-  test("ends when somebody wants something", async () => {
+  test("ends when a call begins", async () => {
     const inspector = await openFake({ packageUrl: COLD }).opening;
     const events = await collect(inspector.inspect(PHOTO, { ask: "none" }));
     expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
     expect(events.some((event) => event.kind === "result")).toBe(true);
   });
 
-  test("goes on after a report, and not after an inspection", async () => {
+  test("runs again after a report, and not after an inspection", async () => {
     const { opening, workers } = openFake({ packageUrl: COLD });
     const inspector = await opening;
     await inspector.report();
     await inspector.report();
-    const begun = () => workers[0]?.warmings() ?? 0;
-    expect(begun()).toBe(3);
+    const nWarmUps = () => workers[0]?.warmUps() ?? 0;
+    expect(nWarmUps()).toBe(3);
     await collect(inspector.inspect(PHOTO, { ask: "none" }));
     await inspector.report();
-    expect(begun()).toBe(3);
+    expect(nWarmUps()).toBe(3);
   });
 
-  test("a call that is cancelled while it waits for the end of it never starts", async () => {
+  test("a call that is cancelled while it waits for its end never starts", async () => {
     const inspector = await openFake({ packageUrl: COLD }).opening;
     const abort = new AbortController();
     const running = collect(inspector.inspect(PHOTO, {}, { signal: abort.signal }));
@@ -137,10 +132,10 @@ describe("opening", () => {
     expect(workers[0]?.isTerminated).toBe(true);
   });
 
-  test("can be given up, before and while it runs", async () => {
-    const given = openFake({ signal: AbortSignal.abort() });
-    await expect(given.opening).rejects.toMatchObject({ code: "cancelled" });
-    expect(given.workers).toHaveLength(0);
+  test("can be cancelled, before and while it runs", async () => {
+    const aborted = openFake({ signal: AbortSignal.abort() });
+    await expect(aborted.opening).rejects.toMatchObject({ code: "cancelled" });
+    expect(aborted.workers).toHaveLength(0);
     const controller = new AbortController();
     const { opening, workers } = openFake({
       signal: controller.signal,
@@ -193,7 +188,7 @@ function parts(...numbers: number[]): File[] {
 }
 
 describe("calibrating", () => {
-  test("scores each photograph, then tells the thresholds", async () => {
+  test("scores each photograph, then yields the thresholds", async () => {
     const inspector = await openFake().opening;
     const photos = [...parts(3, 1, 2), new Blob([PHOTO])];
     const events = await collect(inspector.calibrate(photos, { quantile: 0.5, object: "bolt" }));
@@ -207,9 +202,13 @@ describe("calibrating", () => {
     ]);
     const names = events.flatMap((event) => (event.kind === "scored" ? event.name : []));
     expect(names).toEqual(["part-3.png", "part-1.png", "part-2.png", "photograph 4"]);
-    const found = events.find((event) => event.kind === "calibration");
-    expect(found).toMatchObject({ nGood: 4, nDefective: 0, nSkipped: 0 });
-    expect(found?.image.method).toMatchObject({ kind: "quantile", asked: 0.5, promised: 0.6 });
+    const calibration = events.find((event) => event.kind === "calibration");
+    expect(calibration).toMatchObject({ nGood: 4, nDefective: 0, nSkipped: 0 });
+    expect(calibration?.image.method).toMatchObject({
+      kind: "quantile",
+      asked: 0.5,
+      promised: 0.6,
+    });
   });
 
   test("asks for one photograph at a time, and for labels by their place", async () => {
@@ -255,7 +254,7 @@ describe("calibrating", () => {
     await expect(collect(inspector.calibrate([]))).rejects.toMatchObject({ code: "no-good-part" });
   });
 
-  test("ends when it is given up, even while it waits for a photograph", async () => {
+  test("ends when it is cancelled, even while it waits for a photograph", async () => {
     const inspector = await openFake().opening;
     const controller = new AbortController();
     let isReleased = false;
@@ -304,13 +303,13 @@ describe("cancelling", () => {
   test("ends a running call with done, and the next one works", async () => {
     const inspector = await openFake().opening;
     const controller = new AbortController();
-    const seen: InspectEvent[] = [];
+    const received: InspectEvent[] = [];
     for await (const event of inspector.inspect(PHOTO, {}, controller)) {
-      seen.push(event);
+      received.push(event);
       controller.abort();
     }
-    expect(seen.at(-1)).toEqual({ kind: "done", reason: "cancelled" });
-    expect(seen.some(({ kind }) => kind === "result")).toBe(false);
+    expect(received.at(-1)).toEqual({ kind: "done", reason: "cancelled" });
+    expect(received.some(({ kind }) => kind === "result")).toBe(false);
     const events = await collect(inspector.inspect(PHOTO));
     expect(events.at(-1)).toEqual({ kind: "done", reason: "end" });
   });
@@ -326,7 +325,7 @@ describe("cancelling", () => {
     expect(await waiting).toEqual([{ kind: "done", reason: "cancelled" }]);
   });
 
-  test("leaving the loop gives the call up", async () => {
+  test("leaving the loop cancels the call", async () => {
     const { opening, workers } = openFake();
     const inspector = await opening;
     await collect(inspector.inspect(PHOTO));
@@ -339,7 +338,7 @@ describe("cancelling", () => {
 });
 
 describe("failing", () => {
-  test("a question before any photograph and one too long are told by code", async () => {
+  test("a question before any photograph and one too long have their codes", async () => {
     const inspector = await openFake().opening;
     await expect(collect(inspector.ask("what?"))).rejects.toMatchObject({ code: "no-image" });
     await collect(inspector.inspect(PHOTO));
@@ -349,7 +348,7 @@ describe("failing", () => {
     });
   });
 
-  test("after a trap a new worker takes over and sees the photograph again", async () => {
+  test("after a trap a new worker starts and inspects the photograph again", async () => {
     const { opening, workers } = openFake();
     const inspector = await opening;
     await collect(inspector.inspect(PHOTO));

@@ -1,13 +1,15 @@
-/** States that a real engine passes too quickly or must not be made to reach, with the fake engine. */
-import { expect, test, type Page } from "@playwright/test";
+/** States that the real engine leaves too quickly or cannot be brought into; with the fake engine. */
+import { expect, type Page } from "@playwright/test";
+import { readFileSync } from "node:fs";
 import {
   brokenRules,
   canvasImage,
   choosePhoto,
   open,
   outlinePixels,
-  settle,
   slide,
+  test,
+  waitUntilIdle,
 } from "./visit.js";
 
 const verdict = (page: Page) => page.locator("#verdict");
@@ -15,7 +17,7 @@ const verdict = (page: Page) => page.locator("#verdict");
 async function inspectPhoto(page: Page): Promise<void> {
   await open(page);
   await choosePhoto(page, "coffee.jpg");
-  await settle(page);
+  await waitUntilIdle(page);
 }
 
 async function ask(page: Page, question: string): Promise<void> {
@@ -77,7 +79,7 @@ test("an inspection can be stopped", async ({ page }) => {
   await expect(verdict(page)).toHaveAttribute("data-state", "bad");
 });
 
-test("after a trap the engine starts anew", async ({ page }) => {
+test("after a trap the engine restarts", async ({ page }) => {
   await inspectPhoto(page);
   await ask(page, "trap");
   await expect(page.locator("#notice-title")).toHaveText("The engine stopped unexpectedly.");
@@ -104,6 +106,25 @@ test("a photograph that is too large is refused before it is decoded", async ({ 
   header.writeUInt32BE(20_000, 20);
   await page.setInputFiles("#file", { name: "huge.png", mimeType: "image/png", buffer: header });
   await expect(page.locator("#notice-title")).toHaveText("The image is too large.");
+  await expect(page.locator("#verdict")).toHaveAttribute("data-state", "empty");
+});
+
+test("a photograph of exactly 64 megapixels passes on to the engine, one more row does not", async ({
+  page,
+}) => {
+  await open(page);
+  // No pixels follow the header, so the engine refuses the file, for another reason.
+  for (const [height, code] of [
+    [8000, "not-an-image"],
+    [8001, "image-too-large"],
+  ] as const) {
+    const header = Buffer.alloc(64);
+    header.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+    header.writeUInt32BE(8000, 16);
+    header.writeUInt32BE(height, 20);
+    await page.setInputFiles("#file", { name: "64.png", mimeType: "image/png", buffer: header });
+    await expect(page.locator("#notice")).toHaveAttribute("data-code", code);
+  }
 });
 
 test("a pasted and a dropped photograph are taken", async ({ page }) => {
@@ -118,16 +139,18 @@ test("a pasted and a dropped photograph are taken", async ({ page }) => {
         eventType === "paste"
           ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true })
           : new DragEvent("drop", { dataTransfer: data, bubbles: true });
-      document.querySelector("#stage")?.dispatchEvent(event);
+      document.querySelector("#photo-area")?.dispatchEvent(event);
     }, type);
     await expect(page.locator("#verdict-word")).toHaveText("Inspecting…");
     await expect(verdict(page)).toHaveAttribute("data-state", "bad");
-    await settle(page);
+    await waitUntilIdle(page);
   }
 });
 
-test("results can be saved", async ({ page }) => {
+test("results are saved with their content", async ({ page }) => {
   await inspectPhoto(page);
+  await slide(page, "#threshold", 0.95);
+  const files = new Map<string, Buffer>();
   for (const [button, name] of [
     ["#save-mask", "coffee.mask.png"],
     ["#save-heat", "coffee.heatmap.png"],
@@ -136,9 +159,32 @@ test("results can be saved", async ({ page }) => {
   ] as const) {
     const saved = page.waitForEvent("download");
     await page.locator(button).click();
-    expect((await saved).suggestedFilename()).toBe(name);
+    const download = await saved;
+    expect(download.suggestedFilename()).toBe(name);
+    files.set(name, readFileSync(await download.path()));
   }
+  const sizeOf = (name: string): number[] => {
+    const header = files.get(name) ?? Buffer.alloc(24);
+    expect(header.toString("latin1", 1, 4)).toBe("PNG");
+    return [header.readUInt32BE(16), header.readUInt32BE(20)];
+  };
+  const result = JSON.parse(files.get("coffee.json")?.toString() ?? "") as SavedResult;
+  const size = [result.image.width, result.image.height];
+  expect(sizeOf("coffee.mask.png")).toEqual(size);
+  expect(sizeOf("coffee.heatmap.png")).toEqual(size);
+  expect(Math.min(...sizeOf("coffee.overlay.png"))).toBeGreaterThan(0);
+  // The threshold of the slider decides, not the one of the result.
+  expect(result).toMatchObject({ score: 0.91, threshold: 0.95, anomalous: false });
+  expect(result.regions).toHaveLength(2);
+  expect(result.conversation[0]?.answer).toContain("A dark scratch");
 });
+
+/** The part of a saved result that the test reads. */
+interface SavedResult {
+  image: { width: number; height: number };
+  regions: unknown[];
+  conversation: { answer: string }[];
+}
 
 for (const [name, use] of Object.entries({
   wide: { viewport: { width: 1280, height: 1000 } },
@@ -152,7 +198,7 @@ for (const [name, use] of Object.entries({
       await open(page);
       expect(await brokenRules(page)).toEqual([]);
       await choosePhoto(page, "coffee.jpg");
-      await settle(page);
+      await waitUntilIdle(page);
       await page.locator("#run-details summary").click();
       expect(await brokenRules(page)).toEqual([]);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);

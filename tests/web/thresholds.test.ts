@@ -1,15 +1,15 @@
-/** What the page keeps of a user's thresholds, and how it shows what they rest on. */
+/** Saved thresholds, and the texts about the photographs that they come from. */
 import { describe, expect, test } from "vitest";
 import { summarise, warn } from "../../www/app/calibration.js";
-import { spanOf, stackDots } from "../../www/app/dots.js";
+import { scoreRange, stackDots } from "../../www/app/dots.js";
 import {
-  restsOn,
-  sameName,
+  describeBasis,
+  normalizeName,
   ThresholdStore,
-  type KeptTexts,
+  type TextStorage,
   type SavedThreshold,
 } from "../../www/app/thresholds.js";
-import type { CalibrationEvent, Scored, ThresholdMethod } from "../../www/lib/index.js";
+import type { CalibrationEvent, Scored, ThresholdMethod } from "../../www/lib/public/index.js";
 
 const MODEL = { id: "tiny", fingerprint: "0123456789abcdef" };
 
@@ -28,12 +28,12 @@ function entry(object: string, image = 0.5): SavedThreshold {
 }
 
 /** `localStorage` in memory. */
-function memory(text: string | null = null): KeptTexts {
-  let kept = text;
+function memory(text: string | null = null): TextStorage {
+  let stored = text;
   return {
-    getItem: () => kept,
+    getItem: () => stored,
     setItem: (_, value) => {
-      kept = value;
+      stored = value;
     },
   };
 }
@@ -57,7 +57,7 @@ describe("the store", () => {
     expect(store.list("tiny")).toHaveLength(1);
   });
 
-  test("does not use what another version of the model found", () => {
+  test("does not apply thresholds of another version of the model", () => {
     const store = new ThresholdStore(memory());
     store.save({ ...entry("bolt"), model: { ...MODEL, fingerprint: "other" } });
     expect(store.find(MODEL, "bolt")).toBeUndefined();
@@ -71,15 +71,15 @@ describe("the store", () => {
     "[]",
     JSON.stringify({ version: 2, thresholds: [entry("bolt")] }),
     JSON.stringify({ version: 1, thresholds: [{ ...entry("bolt"), image: "0.5" }, null, 3] }),
-  ])("takes what it cannot read for nothing: %s", (text) => {
+  ])("treats unreadable storage as empty: %s", (text) => {
     const store = new ThresholdStore(memory(text));
     expect(store.list("tiny")).toEqual([]);
     expect(store.save(entry("bolt"))).toBe(true);
     expect(store.list("tiny")).toHaveLength(1);
   });
 
-  test("remembers for as long as it lives what the browser does not keep", () => {
-    const full: KeptTexts = {
+  test("holds thresholds in memory if the browser refuses to store them", () => {
+    const full: TextStorage = {
       getItem: () => null,
       setItem: () => {
         throw new DOMException("full", "QuotaExceededError");
@@ -95,15 +95,15 @@ describe("the store", () => {
   });
 });
 
-test("names and what thresholds rest on", () => {
-  expect(sameName("  Hex\tBolt ")).toBe("hex bolt");
+test("object names and the basis of thresholds", () => {
+  expect(normalizeName("  Hex\tBolt ")).toBe("hex bolt");
   for (const [change, expected] of [
     [{}, "24 good parts of “bolt”"],
     [{ nGood: 1 }, "1 good part of “bolt”"],
     [{ nDefective: 3 }, "24 good and 3 defective parts of “bolt”"],
     [{ object: "" }, "24 good parts"],
   ] as const) {
-    expect(restsOn({ ...entry("bolt"), ...change })).toBe(expected);
+    expect(describeBasis({ ...entry("bolt"), ...change })).toBe(expected);
   }
 });
 
@@ -111,31 +111,31 @@ function scored(score: number, defective = false): Scored {
   return { name: `${score}.png`, defective, score, peak: score };
 }
 
-test("dots pile up where their scores lie, good ones below", () => {
+test("dots stack up in the bin of their score, good parts below", () => {
   const scores = [scored(0.3, true), scored(0.3), scored(0.2), scored(0.5), scored(0.9)];
   const dots = stackDots(scores, { low: 0.2, high: 0.5 }, 3);
   expect(dots).toEqual([
-    { defective: false, stack: 0, place: 0 },
-    { defective: false, stack: 0, place: 1 },
-    { defective: false, stack: 2, place: 0 },
-    { defective: false, stack: 2, place: 1 },
-    { defective: true, stack: 0, place: 2 },
+    { defective: false, stack: 0, level: 0 },
+    { defective: false, stack: 0, level: 1 },
+    { defective: false, stack: 2, level: 0 },
+    { defective: false, stack: 2, level: 1 },
+    { defective: true, stack: 0, level: 2 },
   ]);
 });
 
-test("the scale holds every number, has some width and ends at 0 and 1", () => {
+test("the range holds every number, has a minimum width and stays within 0 and 1", () => {
   for (const [numbers, low, high] of [
     [[0.4, 0.6], 0.38, 0.62],
     [[0.5, 0.5], 0.48, 0.52],
     [[0, 1], 0, 1],
   ] as const) {
-    const span = spanOf(numbers);
-    expect(span.low).toBeCloseTo(low);
-    expect(span.high).toBeCloseTo(high);
+    const range = scoreRange(numbers);
+    expect(range.low).toBeCloseTo(low);
+    expect(range.high).toBeCloseTo(high);
   }
 });
 
-describe("what was found is said as it is", () => {
+describe("the summary of a calibration", () => {
   const quantile = (promised: number): ThresholdMethod => ({
     kind: "quantile",
     asked: 0.95,
@@ -158,12 +158,12 @@ describe("what was found is said as it is", () => {
     [24 / 25, "at most 1 in 25", ""],
     [0.75, "at most 1 in 4", "Too few for 1 in 20: that takes 19"],
     [1 - 1 / 30, "at most 1 in 30", ""],
-  ] as const)("promising %f", ([promised, said, warned]) => {
+  ] as const)("promising %f", ([promised, summary, warning]) => {
     const event = found(quantile(promised), [scored(0.2), scored(0.44), scored(0.3)]);
-    expect(summarise(event)).toContain(said);
+    expect(summarise(event)).toContain(summary);
     expect(summarise(event)).toContain("0.44.png");
-    expect(warn(event).startsWith(warned)).toBe(true);
-    expect(warn(event) === "").toBe(warned === "");
+    expect(warn(event).startsWith(warning)).toBe(true);
+    expect(warn(event) === "").toBe(warning === "");
   });
 
   test("with defective parts", () => {

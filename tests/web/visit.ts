@@ -1,20 +1,30 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { expect, type Page } from "@playwright/test";
+import { test as base, expect, type Page } from "@playwright/test";
 
-/** Opens the page and waits until a model is loaded. Fails on anything the page logs as an error. */
+/** A test that also fails if the page throws or violates its Content Security Policy. */
+export const test = base.extend({
+  page: async ({ page }, use) => {
+    const errors: string[] = [];
+    page.on("pageerror", (error) => {
+      errors.push(error.message);
+    });
+    page.on("console", (message) => {
+      const text = message.text();
+      if (/Content Security Policy|Refused to/.test(text)) errors.push(text);
+    });
+    await use(page);
+    expect(errors, "errors of the page").toEqual([]);
+  },
+});
+
+/** Opens the page and waits until a model is loaded. */
 export async function open(page: Page, query = ""): Promise<void> {
-  page.on("pageerror", (error) => {
-    throw error;
-  });
-  page.on("console", (message) => {
-    if (/Content Security Policy|Refused to/.test(message.text())) throw new Error(message.text());
-  });
   await page.goto(`./${query}`);
   await expect(page.locator("#device-line")).toContainText("Ready on");
 }
 
-/** Puts one of the real photographs of `tests/photos` onto the page. */
+/** Chooses one of the photographs of `tests/photos`. */
 export async function choosePhoto(page: Page, name: string): Promise<void> {
   const types: Record<string, string> = { png: "image/png", jpg: "image/jpeg", webp: "image/webp" };
   const mimeType = types[name.split(".").pop() ?? ""] ?? "application/octet-stream";
@@ -22,12 +32,12 @@ export async function choosePhoto(page: Page, name: string): Promise<void> {
   await page.setInputFiles("#file", { name, mimeType, buffer });
 }
 
-/** Waits until nothing runs any more. */
-export async function settle(page: Page): Promise<void> {
+/** Waits until no call is running. */
+export async function waitUntilIdle(page: Page): Promise<void> {
   await expect(page.locator("#inspect")).toBeEnabled({ timeout: 60_000 });
 }
 
-/** How many pixels of the canvas have the outline's colour. */
+/** Number of canvas pixels with the colour of the outline. */
 export async function outlinePixels(page: Page): Promise<number> {
   return page.evaluate(async () => {
     // The canvas is drawn before the next frame.
@@ -43,7 +53,7 @@ export async function outlinePixels(page: Page): Promise<number> {
   });
 }
 
-/** A fingerprint of what the canvas shows. */
+/** The content of the canvas as a data URL. */
 export async function canvasImage(page: Page): Promise<string> {
   return page.evaluate(async () => {
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
@@ -51,14 +61,14 @@ export async function canvasImage(page: Page): Promise<string> {
   });
 }
 
-/** Moves a slider as the keyboard would: the value, then the event. */
+/** Sets a slider to a value and fires its input event. */
 export async function slide(page: Page, id: string, value: number): Promise<void> {
   await page.locator(id).fill(String(value));
 }
 
-/** The accessibility rules that axe finds broken, in words. */
+/** The accessibility rules that axe reports as violated. */
 export async function brokenRules(page: Page): Promise<string[]> {
-  // Through evaluate, not as a script element: the page's policy stays what it is.
+  // Through evaluate and not as a script element, which the Content Security Policy would refuse.
   await page.evaluate(
     readFileSync(resolve(import.meta.dirname, "../../node_modules/axe-core/axe.min.js"), "utf8"),
   );

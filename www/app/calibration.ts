@@ -4,44 +4,44 @@ import type {
   PartLabel,
   Scored,
   SkippedEvent,
-} from "../lib/index.js";
+} from "../lib/public/index.js";
 import { byId, make } from "./dom.js";
-import { drawDots, spanOf } from "./dots.js";
+import { drawDots, scoreRange } from "./dots.js";
 import { FileSet } from "./files.js";
 import { formatScore } from "./format.js";
-import { restsOn, type ModelKey, type SavedThreshold } from "./thresholds.js";
+import { describeBasis, type ModelKey, type SavedThreshold } from "./thresholds.js";
 
-/** What is to be calibrated. */
+/** The input of a calibration. */
 export interface CalibrationTask {
   photos: File[];
   labels: PartLabel[];
-  /** Share of good parts that shall pass. */
+  /** Share of good parts that has to pass. */
   quantile: number;
 }
 
-/** What the thresholds are for. */
+/** The kind of part that thresholds are for. */
 export interface Subject {
   object: string;
   normal: string;
 }
 
-/** Thresholds that were found, and what for. */
-export interface Found {
+/** The thresholds of a calibration and the kind of part that they are for. */
+export interface CalibrationOutcome {
   subject: Subject;
   calibration: CalibrationEvent;
 }
 
 const MAX_SKIPPED = 5;
 
-/** The card in which a user sets the threshold from good parts of their own. */
+/** The card in which a user calibrates the threshold with photographs of their own parts. */
 export class CalibrationCard {
-  /** Called when the user wants thresholds for the photographs chosen. */
+  /** Called when the user starts the calibration. */
   onStart: () => void = () => undefined;
-  /** Called when the user wants it to stop. */
+  /** Called when the user stops the calibration. */
   onStop: () => void = () => undefined;
-  /** Called when the thresholds found are to be used; says whether the browser keeps them. */
-  onUse: (found: Found) => boolean = () => true;
-  /** Called when saved thresholds are to be forgotten. */
+  /** Called when the user accepts the thresholds; returns false if the browser cannot save them. */
+  onUse: (outcome: CalibrationOutcome) => boolean = () => true;
+  /** Called when the user deletes saved thresholds. */
   onDelete: (saved: SavedThreshold) => void = () => undefined;
 
   readonly #good = new FileSet("good");
@@ -64,14 +64,14 @@ export class CalibrationCard {
   #task: CalibrationTask = { photos: [], labels: [], quantile: 0 };
   #skipped: SkippedEvent[] = [];
   #nDone = 0;
-  #found: Found | undefined;
+  #outcome: CalibrationOutcome | undefined;
 
   constructor() {
     this.#good.onChange = this.#defective.onChange = () => {
-      this.#showChoice();
+      this.#updateControls();
     };
     this.#tolerance.addEventListener("change", () => {
-      this.#showChoice();
+      this.#updateControls();
     });
     this.#start.addEventListener("click", () => {
       this.onStart();
@@ -81,33 +81,33 @@ export class CalibrationCard {
       this.onStop();
     });
     this.#use.addEventListener("click", () => {
-      if (!this.#found) return;
-      const isKept = this.onUse(this.#found);
-      this.#used.textContent = isKept
+      if (!this.#outcome) return;
+      const isPersistent = this.onUse(this.#outcome);
+      this.#used.textContent = isPersistent
         ? "Saved. It is used from now on whenever this name stands in the field Object."
         : "Used until this page is closed: the browser does not let it keep anything.";
     });
-    this.#showChoice();
+    this.#updateControls();
   }
 
-  /** Says what the thresholds will be for. */
+  /** Shows the kind of part that the thresholds will be for. */
   setSubject({ object }: Subject): void {
     this.#object.textContent = object
       ? `The threshold counts for “${object}”, as written in the field Object.`
       : "The threshold counts for photographs without a name; write one in the field Object to tell kinds of parts apart.";
   }
 
-  /** Whether it can be started, and whether it runs. */
-  allow(canStart: boolean, isRunning: boolean): void {
+  /** Enables the start button, and shows the progress of a running calibration. */
+  enable(canStart: boolean, isRunning: boolean): void {
     const hadFocus = this.#running.contains(document.activeElement);
     this.#canStart = canStart;
     this.#running.hidden = !isRunning;
     this.#start.hidden = isRunning;
-    this.#showChoice();
+    this.#updateControls();
     if (hadFocus && !isRunning) this.#start.focus();
   }
 
-  /** Takes up the photographs chosen. */
+  /** Clears the last outcome and returns the chosen photographs with their labels. */
   begin(): CalibrationTask {
     const [good, defective] = [this.#good.files, this.#defective.files];
     this.#task = {
@@ -117,15 +117,15 @@ export class CalibrationCard {
     };
     this.#skipped = [];
     this.#nDone = 0;
-    this.#found = undefined;
+    this.#outcome = undefined;
     this.#result.hidden = true;
     this.#showProgress();
     byId("calibration-stop", HTMLButtonElement).focus();
     return this.#task;
   }
 
-  /** Follows a calibration for a subject. */
-  take(event: CalibrateEvent, subject: Subject): void {
+  /** Shows an event of a calibration for a subject. */
+  handle(event: CalibrateEvent, subject: Subject): void {
     switch (event.kind) {
       case "scored":
         this.#nDone += 1;
@@ -137,7 +137,7 @@ export class CalibrationCard {
         this.#showProgress();
         break;
       case "calibration":
-        this.#show({ subject, calibration: event });
+        this.#showOutcome({ subject, calibration: event });
         break;
       case "done":
         if (event.reason === "cancelled") this.#hint.textContent = "Stopped.";
@@ -147,24 +147,24 @@ export class CalibrationCard {
     }
   }
 
-  /** Lists what is saved for a model. */
+  /** Lists the saved thresholds of a model. */
   list(saved: readonly SavedThreshold[], { fingerprint }: ModelKey): void {
     const rows = saved.map((entry) => {
       const row = make("li");
       const name = entry.object || "Parts without a name";
       const isCurrent = entry.model.fingerprint === fingerprint;
-      const words = make("span");
+      const text = make("span");
       const day = new Date(entry.savedAt).toLocaleDateString();
-      words.append(
+      text.append(
         make("strong", name),
         make(
           "span",
-          `threshold ${formatScore(entry.image)} from ${restsOn(entry)}, ${day}`,
+          `threshold ${formatScore(entry.image)} from ${describeBasis(entry)}, ${day}`,
           "fine",
         ),
       );
       if (!isCurrent) {
-        words.append(make("span", "Not used: the model has changed since. Find it anew.", "fine"));
+        text.append(make("span", "Not used: the model has changed since. Find it anew.", "fine"));
       }
       const button = make("button", "Delete");
       button.type = "button";
@@ -173,7 +173,7 @@ export class CalibrationCard {
         this.onDelete(entry);
         byId("saved-title", HTMLElement).focus();
       });
-      row.append(words, button);
+      row.append(text, button);
       return row;
     });
     byId("saved-list", HTMLElement).replaceChildren(...rows);
@@ -184,7 +184,7 @@ export class CalibrationCard {
     return Number(this.#tolerance.value);
   }
 
-  #showChoice(): void {
+  #updateControls(): void {
     const nGood = this.#good.files.length;
     const nNeeded = this.#oneIn - 1;
     const isLabelled = this.#defective.files.length > 0;
@@ -205,16 +205,20 @@ export class CalibrationCard {
       this.#nDone < n ? `Inspecting photograph ${this.#nDone + 1} of ${n}…` : "Done.";
   }
 
-  #show(found: Found): void {
-    const { calibration, subject } = found;
+  #showOutcome(outcome: CalibrationOutcome): void {
+    const { calibration, subject } = outcome;
     const { image, own, scores } = calibration;
-    this.#found = found;
+    this.#outcome = outcome;
     this.#result.hidden = false;
     drawDots(byId("calibration-plot", SVGSVGElement), scores, [
       { value: own.image, className: "own" },
       { value: image.threshold, className: "found" },
     ]);
-    const { low, high } = spanOf([own.image, image.threshold, ...scores.map(({ score }) => score)]);
+    const { low, high } = scoreRange([
+      own.image,
+      image.threshold,
+      ...scores.map(({ score }) => score),
+    ]);
     byId("calibration-low", HTMLElement).textContent = formatScore(low);
     byId("calibration-high", HTMLElement).textContent = formatScore(high);
     byId("calibration-found", HTMLElement).textContent =
@@ -231,7 +235,7 @@ export class CalibrationCard {
       ? `Use it for “${subject.object}”`
       : "Use it for parts without a name";
     this.#used.textContent = "";
-    // The button that had the focus is about to be hidden.
+    // The focus leaves the stop button, which is hidden next.
     this.#result.focus();
   }
 
@@ -244,22 +248,22 @@ export class CalibrationCard {
   }
 }
 
-/** What was found, in a few sentences. */
+/** The outcome of a calibration in a few sentences. */
 export function summarise({ image, nGood, nDefective, scores }: CalibrationEvent): string {
   const threshold = formatScore(image.threshold);
   if (image.method.kind === "f1") {
-    const isCalled = ({ score }: Scored): boolean => score >= image.threshold;
-    const called = scores.filter(isCalled);
-    const nMissed = nDefective - called.filter(({ defective }) => defective).length;
-    const nFalse = called.filter(({ defective }) => !defective).length;
+    const isRejected = ({ score }: Scored): boolean => score >= image.threshold;
+    const rejected = scores.filter(isRejected);
+    const nMissed = nDefective - rejected.filter(({ defective }) => defective).length;
+    const nFalse = rejected.filter(({ defective }) => !defective).length;
     return `The threshold ${threshold} tells these ${nGood} good and ${nDefective} defective parts apart best: ${nFalse} good called not OK, ${nMissed} defective missed.`;
   }
-  const highest = scores.reduce((most, scored) => (scored.score > most.score ? scored : most));
+  const highest = scores.reduce((max, scored) => (scored.score > max.score ? scored : max));
   const oneIn = Math.floor(1 / (1 - image.method.promised) + 1e-6);
   return `The threshold ${threshold} from ${count(nGood, "good part")}: of further good parts like these, expect at most 1 in ${oneIn} to be called not OK. The highest score has ${highest.name}, ${formatScore(highest.score)}; look at it again if that surprises you.`;
 }
 
-/** What the photographs are too few for; empty if they are enough. */
+/** A warning that there are too few photographs; empty if there are enough. */
 export function warn({ image, nGood, nDefective }: CalibrationEvent): string {
   const { method } = image;
   if (method.kind === "f1") {
@@ -274,15 +278,17 @@ export function warn({ image, nGood, nDefective }: CalibrationEvent): string {
 }
 
 function describePlot({ image, own, scores }: CalibrationEvent): string {
-  const range = (wanted: boolean): string => {
-    const found = scores.filter(({ defective }) => defective === wanted).map(({ score }) => score);
-    return `${formatScore(Math.min(...found))} to ${formatScore(Math.max(...found))}`;
+  const range = (isDefective: boolean): string => {
+    const values = scores
+      .filter(({ defective }) => defective === isDefective)
+      .map(({ score }) => score);
+    return `${formatScore(Math.min(...values))} to ${formatScore(Math.max(...values))}`;
   };
   const isLabelled = scores.some(({ defective }) => defective);
   const defective = isLabelled ? `, of defective parts from ${range(true)}` : "";
   return `Scores of good parts from ${range(false)}${defective}; your threshold ${formatScore(image.threshold)}, the model’s own ${formatScore(own.image)}`;
 }
 
-function count(n: number, what: string): string {
-  return n === 1 ? `1 ${what}` : `${n} ${what}s`;
+function count(n: number, noun: string): string {
+  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
 }

@@ -1,24 +1,25 @@
-import type { StopReason } from "../lib/index.js";
+import type { StopReason } from "../lib/public/index.js";
 import { byId, make } from "./dom.js";
 
-/** A question and what was answered; the question is empty for the inspection itself. */
+/** A question and its answer; the question is empty for the inspection itself. */
 export interface Turn {
   question: string;
   answer: string;
 }
 
-const ENDINGS: Record<StopReason, string> = {
+/** Note below an answer, by the reason why it ended. */
+const STOP_NOTES: Record<StopReason, string> = {
   end: "",
   stop: "",
   length: "The answer was cut at the model’s limit.",
   cancelled: "Stopped.",
 };
 
-/** The conversation about a photograph. What the model writes is only ever set as text. */
+/** The conversation about a photograph. Model text is only set as text, never as markup. */
 export class Chat {
   /** Called with a follow-up question. */
   onAsk: (question: string) => void = () => undefined;
-  /** Called when the user wants the answer to stop. */
+  /** Called when the user stops the answer. */
   onStop: () => void = () => undefined;
 
   readonly #log = byId("log", HTMLElement);
@@ -54,21 +55,21 @@ export class Chat {
     });
   }
 
-  /** What was asked and answered so far. */
+  /** The questions and answers so far. */
   get turns(): readonly Turn[] {
     return this.#turns;
   }
 
-  /** Forgets the conversation. */
+  /** Removes the conversation. */
   clear(): void {
     this.#turns = [];
     this.#answer = undefined;
     this.#log.replaceChildren(this.#empty);
-    this.explains();
+    this.showExplainedVerdict();
   }
 
-  /** Whether a question can be typed, and whether an answer that can be stopped is being written. */
-  allow(ask: boolean, stop: boolean): void {
+  /** Enables asking, and stopping the answer that is being generated. */
+  enable(ask: boolean, stop: boolean): void {
     const hadFocus = document.activeElement === this.#stop;
     this.#question.disabled = !ask && !stop;
     this.#send.disabled = !ask;
@@ -78,13 +79,13 @@ export class Chat {
     if (hadFocus && !stop) this.#question.focus();
   }
 
-  /** Puts a question back, when it could not be answered. */
-  putBack(question: string): void {
+  /** Restores a question that could not be answered, unless the user has typed another. */
+  restoreQuestion(question: string): void {
     this.#question.value ||= question;
   }
 
-  /** Begins a turn; the answer is written by {@link append}. */
-  begin(question: string): void {
+  /** Begins a turn; {@link append} writes its answer. */
+  beginTurn(question: string): void {
     this.#empty.remove();
     this.#turns.push({ question, answer: "" });
     if (question) this.#log.append(make("p", question, "message asked"));
@@ -104,7 +105,7 @@ export class Chat {
   }
 
   /** Ends the turn. */
-  finish(reason: StopReason): void {
+  endTurn(reason: StopReason): void {
     const answer = this.#answer;
     const turn = this.#turns.at(-1);
     if (!answer || !turn) return;
@@ -112,20 +113,20 @@ export class Chat {
     answer.ariaBusy = "false";
     turn.answer = turn.answer.trim();
     if (!turn.answer && reason !== "cancelled") answer.textContent = "The model gave no words.";
-    if (ENDINGS[reason]) answer.append(make("span", ENDINGS[reason], "fine"));
+    if (STOP_NOTES[reason]) answer.append(make("span", STOP_NOTES[reason], "fine"));
     this.#scroll();
   }
 
-  /** Says that the words explain another verdict than the one shown, or with none that they do not. */
-  explains(verdict?: string): void {
+  /** Notes that the answer explains this verdict and not the one shown; without one, no note. */
+  showExplainedVerdict(verdict?: string): void {
     this.#hint.textContent =
       verdict && this.#turns.length > 0
         ? `These words explain the verdict “${verdict}”, from before the threshold was moved.`
         : "";
   }
 
-  /** Takes back a turn that failed. */
-  drop(): void {
+  /** Removes a turn that failed. */
+  removeTurn(): void {
     this.#turns.pop();
     const asked = this.#answer?.previousElementSibling;
     if (asked?.matches(".asked")) asked.remove();

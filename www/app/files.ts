@@ -1,17 +1,17 @@
 import { byId } from "./dom.js";
 
-/** Photographs that the user gathers: chosen, as often as they like, or dropped. */
+/** A set of files that the user chooses or drops, in one or several steps. */
 export class FileSet {
-  /** Called when there are more, or none any more. */
+  /** Called when files were added or all were removed. */
   onChange: () => void = () => undefined;
 
   readonly #zone: HTMLElement;
   readonly #count: HTMLElement;
   readonly #clear: HTMLButtonElement;
-  /** By name, size and time, so that the same file counts once. */
+  /** Keyed by name, size and time, so that the same file counts once. */
   readonly #files = new Map<string, File>();
 
-  /** The set whose elements in the page begin with this name. */
+  /** `name` is the prefix of the ids of its elements. */
   constructor(name: string) {
     this.#zone = byId(`${name}-zone`, HTMLElement);
     this.#count = byId(`${name}-count`, HTMLElement);
@@ -23,7 +23,7 @@ export class FileSet {
     });
     input.addEventListener("change", () => {
       this.#add(input.files);
-      // Choosing the same files again is a change, too.
+      // Otherwise choosing the same files again would not fire `change`.
       input.value = "";
     });
     this.#clear.addEventListener("click", () => {
@@ -35,22 +35,22 @@ export class FileSet {
     this.#show();
   }
 
-  /** In the order in which they came. */
+  /** The files in the order in which they were added. */
   get files(): File[] {
     return [...this.#files.values()];
   }
 
   #listenForDrops(): void {
-    const mark = (on: boolean) => (): void => {
+    const setDragging = (on: boolean) => (): void => {
       this.#zone.toggleAttribute("data-dragging", on);
     };
-    this.#zone.addEventListener("dragenter", mark(true));
-    this.#zone.addEventListener("dragover", mark(true));
-    this.#zone.addEventListener("dragleave", mark(false));
+    this.#zone.addEventListener("dragenter", setDragging(true));
+    this.#zone.addEventListener("dragover", setDragging(true));
+    this.#zone.addEventListener("dragleave", setDragging(false));
     this.#zone.addEventListener("drop", (event) => {
-      mark(false)();
+      setDragging(false)();
       if (!event.dataTransfer?.files.length) return;
-      // Marks it as taken: elsewhere on the page a dropped file is a photograph to inspect.
+      // Tells the listener of the page that this drop is handled.
       event.preventDefault();
       this.#add(event.dataTransfer.files);
     });

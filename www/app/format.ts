@@ -1,4 +1,4 @@
-/** Bytes for people, e.g. `14.2 MB`. */
+/** Bytes with a unit, e.g. `14.2 MB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB"];
   let value = bytes;
@@ -10,13 +10,13 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ""}`;
 }
 
-/** Milliseconds for people, e.g. `840 ms` or `1.25 s`. */
+/** A duration with a unit, e.g. `840 ms` or `1.25 s`. */
 export function formatTime(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-/** A score or threshold from 0 to 1 with three places, enough to tell it from a near threshold. */
+/** A score or threshold from 0 to 1 with three decimals. */
 export function formatScore(score: number): string {
   return score.toFixed(3);
 }
@@ -43,7 +43,7 @@ const STAGES: Record<string, string> = {
   generate: "Writing the answer",
 };
 
-/** A stage of the engine in words; its own name if it is a new one. */
+/** The display text of an engine stage; an unknown stage keeps its own name. */
 export function formatStage(stage: string): string {
   return STAGES[stage] ?? stage.charAt(0).toUpperCase() + stage.slice(1);
 }

@@ -1,6 +1,6 @@
 /**
- * Anomaly map → pixels. The same scale, mask rule and outline as `vmad inspect --out` draws: the
- * scale is never stretched to one photograph, so a normal part stays unmarked.
+ * Anomaly map → pixels, with the same colour scale, mask rule and outline as `vmad inspect --out`.
+ * The scale is fixed from 0 to 1 and not normalised per photograph.
  */
 
 /** A grid of values from 0 to 1, row-major. */
@@ -25,7 +25,7 @@ const ANCHORS: readonly Rgb[] = [
   [252, 255, 164],
 ];
 
-/** Colour of the outline; cyan occurs nowhere in the scale. */
+/** Colour of the outline: cyan, which the scale does not contain. */
 const OUTLINE: Rgb = [0, 229, 255];
 /** A dark rim keeps the outline visible on light parts. */
 const RIM_ALPHA = 150;
@@ -47,9 +47,9 @@ function clamp(value: number): number {
   return Math.min(1, Math.max(0, value || 0));
 }
 
-/** The map in colours; with `fade`, the more transparent the lower the value. */
+/** The map in colours; with `fade`, alpha is proportional to the value. */
 export function heatPixels(field: Field, fade: boolean): Uint8ClampedArray<ArrayBuffer> {
-  // One 32-bit word a pixel, little-endian RGBA as on every platform that browsers run on.
+  // One 32-bit word per pixel: little-endian RGBA, as on all platforms of browsers.
   const table = Uint32Array.from({ length: LEVELS }, (_, level) => {
     const [r, g, b] = colour(level / (LEVELS - 1));
     return ((fade ? level : 255) << 24) | (b << 16) | (g << 8) | r;
@@ -70,7 +70,7 @@ export function maskPixels(field: Field, threshold: number): Uint8ClampedArray<A
   return new Uint8ClampedArray(words.buffer);
 }
 
-/** A line of `line` pixels inside what lies above the threshold and a dark rim outside it. */
+/** The outline of the mask: a line `line` pixels wide inside it and a dark rim outside it. */
 export function outlinePixels(
   { width, height, values }: Field,
   threshold: number,
@@ -85,7 +85,7 @@ export function outlinePixels(
     for (let x = 0; x < width; x++) {
       const i = y * width + x;
       const own = inside[i];
-      // Beyond the photograph counts as alike: no line along its own edge.
+      // Pixels outside the photograph count as equal, so its border gets no line.
       const differs =
         (x >= line && inside[i - line] !== own) ||
         (x + line < width && inside[i + line] !== own) ||
@@ -98,13 +98,13 @@ export function outlinePixels(
 }
 
 /**
- * The map at another size: the largest value of each cell when it shrinks, so that a hairline
- * defect survives, and bilinear when it grows.
+ * The map at another size: maximum pooling when it shrinks, so that thin defects remain, and
+ * bilinear interpolation when it grows.
  */
 export function resample(field: Field, width: number, height: number): Field {
   const values = new Float32Array(width * height);
   const shrinks = width <= field.width && height <= field.height;
-  const sample = shrinks ? largest : bilinear;
+  const sample = shrinks ? maxPool : bilinear;
   const scaleX = field.width / width;
   const scaleY = field.height / height;
   for (let y = 0; y < height; y++) {
@@ -115,16 +115,16 @@ export function resample(field: Field, width: number, height: number): Field {
   return { width, height, values };
 }
 
-function largest(field: Field, x: number, y: number, scaleX: number, scaleY: number): number {
+function maxPool(field: Field, x: number, y: number, scaleX: number, scaleY: number): number {
   const right = Math.min(field.width, Math.ceil((x + 1) * scaleX));
   const bottom = Math.min(field.height, Math.ceil((y + 1) * scaleY));
-  let found = 0;
+  let max = 0;
   for (let row = Math.floor(y * scaleY); row < bottom; row++) {
     for (let column = Math.floor(x * scaleX); column < right; column++) {
-      found = Math.max(found, field.values[row * field.width + column] ?? 0);
+      max = Math.max(max, field.values[row * field.width + column] ?? 0);
     }
   }
-  return found;
+  return max;
 }
 
 function bilinear(field: Field, x: number, y: number, scaleX: number, scaleY: number): number {

@@ -1,10 +1,10 @@
 import { byId } from "./dom.js";
 
-/** From here on there is room for two columns; the same width as in the style sheet. */
+/** Two columns from this width on; the same width as in the style sheet. */
 const WIDE = "(min-width: 56rem)";
 const LEFT = ["picture", "view", "query"];
 const RIGHT = ["verdict", "chat", "findings", "calibration", "run-details"];
-/** One below the other, the verdict has to follow the photograph at once. */
+/** In one column the verdict follows the photograph directly. */
 const NARROW = [
   "picture",
   "verdict",
@@ -17,8 +17,8 @@ const NARROW = [
 ];
 
 /**
- * Puts the cards in one or two columns. They are moved in the document, not by style, so that the
- * order of the keyboard stays the order of the eye.
+ * Arranges the cards in one or two columns. It moves them in the document, so that the order of
+ * focus is the visual order.
  */
 export function arrangeCards(): void {
   const wide = matchMedia(WIDE);

@@ -1,14 +1,14 @@
-import type { ErrorCode } from "../lib/index.js";
+import type { ErrorCode } from "../lib/public/index.js";
 
-/** What went wrong and what to do next, for someone who only wants their part inspected. */
+/** A failure in plain words, and what the user can do next. */
 export interface Message {
   title: string;
   next: string;
-  /** What the notice's button does. */
+  /** The action of the button; no button if absent. */
   action?: "reload-model" | "use-cpu" | "inspect";
 }
 
-/** The message of each code. */
+/** The message for each error code. */
 export const MESSAGES: Record<ErrorCode, Message> = {
   "not-an-image": {
     title: "This file is not an image that can be read.",
@@ -104,7 +104,7 @@ export const MESSAGES: Record<ErrorCode, Message> = {
   },
 };
 
-/** A sample of the page, whose absence has nothing to do with the engine. */
+/** The message for a sample photograph that could not be fetched. */
 export const SAMPLE_MISSING: Message = {
   title: "The sample could not be fetched: no connection.",
   next: "Choose a photograph of your own, or try the sample again when you are online.",

@@ -1,4 +1,9 @@
-import { Inspector, type DeviceChoice, type DeviceInfo, type ProgressEvent } from "../lib/index.js";
+import {
+  Inspector,
+  type DeviceChoice,
+  type DeviceInfo,
+  type ProgressEvent,
+} from "../lib/public/index.js";
 import { byId, make } from "./dom.js";
 import { formatBytes, formatStage } from "./format.js";
 import type { ModelKey } from "./thresholds.js";
@@ -21,9 +26,9 @@ const REASONS: Record<DeviceInfo["reason"], string> = {
   "gpu-failed": "the GPU failed its test",
 };
 
-/** Which model and device run, the choice of both, and the loading. */
+/** The choice of model and device, the device in use, and the progress of loading. */
 export class ModelPanel {
-  /** Called when another model or device was chosen. */
+  /** Called when the user has chosen another model or device. */
   onChange: () => void = () => undefined;
 
   readonly #model = byId("model", HTMLSelectElement);
@@ -42,28 +47,28 @@ export class ModelPanel {
     }
   }
 
-  /** Name of the model's folder. */
+  /** Name of the folder of the chosen model. */
   get modelId(): string {
     return this.#model.value || DEFAULT_MODEL;
   }
 
-  /** What tells the model from others and from its own other versions. */
+  /** Identifies the chosen model and its version. */
   get key(): ModelKey {
     return { id: this.modelId, fingerprint: this.#fingerprints.get(this.modelId) ?? "" };
   }
 
-  /** Moves the device's selector, as if the user had. */
+  /** Sets the device selector without a change event. */
   chooseDevice(choice: DeviceChoice): void {
     this.#device.value = choice;
   }
 
-  /** Reads which models are served; a page that serves only one needs no list. */
+  /** Reads the list of models; without a list, the default model is the only one. */
   async listModels(): Promise<void> {
     const response = await fetch(`${MODELS_FOLDER}index.json`).catch(() => undefined);
-    const found = response?.ok ? ((await response.json()) as { models: ModelEntry[] }).models : [];
+    const served = response?.ok ? ((await response.json()) as { models: ModelEntry[] }).models : [];
     const models =
-      found.length > 0
-        ? found
+      served.length > 0
+        ? served
         : [{ id: DEFAULT_MODEL, name: DEFAULT_MODEL, bytes: 0, fingerprint: "" }];
     for (const { id, fingerprint } of models) this.#fingerprints.set(id, fingerprint);
     this.#model.replaceChildren(
@@ -73,8 +78,8 @@ export class ModelPanel {
         return option;
       }),
     );
-    const wanted = new URLSearchParams(location.search).get("model");
-    if (models.some(({ id }) => id === wanted)) this.#model.value = wanted ?? DEFAULT_MODEL;
+    const requested = new URLSearchParams(location.search).get("model");
+    if (models.some(({ id }) => id === requested)) this.#model.value = requested ?? DEFAULT_MODEL;
     byId("model-field", HTMLElement).hidden = models.length < 2;
   }
 
@@ -103,7 +108,7 @@ export class ModelPanel {
     }
   }
 
-  /** Says which device runs, and why that one. */
+  /** Shows the device in use and the reason for its choice. */
   showDevice({ kind, name, reason, adapter }: DeviceInfo): void {
     this.#loading.hidden = true;
     const device = kind === "gpu" ? "GPU" : "CPU";
@@ -120,7 +125,7 @@ export class ModelPanel {
 
   #progress({ stage, done, total }: ProgressEvent): void {
     this.#loading.hidden = false;
-    // The other stages count steps, and are too short to be worth a number.
+    // The other stages are too short for a number to be readable.
     if (stage === "tokenizer" || stage === "weights") {
       this.#bar.max = total;
       this.#bar.value = done;

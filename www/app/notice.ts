@@ -1,4 +1,4 @@
-import type { VmadError } from "../lib/index.js";
+import type { VmadError } from "../lib/public/index.js";
 import { byId } from "./dom.js";
 import { MESSAGES, type Message } from "./messages.js";
 
@@ -8,9 +8,9 @@ const ACTION_NAMES: Record<NonNullable<Message["action"]>, string> = {
   inspect: "Inspect again",
 };
 
-/** The one place where failures are shown: what happened, what to do, and a button that does it. */
+/** Shows failures: what happened, what to do next, and a button that does it. */
 export class Notice {
-  /** Called with the action of the button that was pressed. */
+  /** Called with the action of the pressed button. */
   onAction: (action: NonNullable<Message["action"]>) => void = () => undefined;
 
   readonly #box = byId("notice", HTMLElement);
@@ -31,13 +31,13 @@ export class Notice {
     });
   }
 
-  /** Shows what the error means. */
+  /** Shows the message of an error. */
   show(error: VmadError): void {
-    this.tell(MESSAGES[error.code], error.message, error.code);
+    this.showMessage(MESSAGES[error.code], error.message, error.code);
   }
 
-  /** Shows a message with what a report of it needs. */
-  tell(message: Message, detail: string, code = ""): void {
+  /** Shows a message with the details for a bug report. */
+  showMessage(message: Message, detail: string, code = ""): void {
     this.#message = message;
     this.#title.textContent = message.title;
     this.#next.textContent = message.next;
@@ -49,7 +49,7 @@ export class Notice {
     this.#box.scrollIntoView({ block: "nearest" });
   }
 
-  /** Takes the notice away. */
+  /** Hides the notice. */
   hide(): void {
     this.#box.hidden = true;
   }

@@ -1,4 +1,4 @@
-import type { MaskEvent, Region } from "../lib/index.js";
+import type { MaskEvent, Region } from "../lib/public/index.js";
 import { byId } from "./dom.js";
 import { colour, heatPixels, maskPixels, outlinePixels, resample, type Field } from "./heat.js";
 import { findRegions } from "./regions.js";
@@ -14,8 +14,8 @@ export class Picture {
   /** Called when the mask threshold moved. */
   onThreshold: () => void = () => undefined;
 
-  readonly #stage = byId("stage", HTMLElement);
-  readonly #note = byId("stage-note", HTMLElement);
+  readonly #area = byId("photo-area", HTMLElement);
+  readonly #note = byId("photo-note", HTMLElement);
   readonly #canvas = byId("canvas", HTMLCanvasElement);
   readonly #view = byId("view", HTMLElement);
   readonly #showPhoto = byId("show-photo", HTMLInputElement);
@@ -31,11 +31,11 @@ export class Picture {
   #photo: HTMLCanvasElement | undefined;
   #map: Field | undefined;
   /** The map at the size of the canvas. */
-  #shown: Field | undefined;
+  #canvasMap: Field | undefined;
   #heat: HTMLCanvasElement | undefined;
   #outline: HTMLCanvasElement | undefined;
-  #restThreshold = 0.5;
-  #marked: Region | undefined;
+  #resultThreshold = 0.5;
+  #highlighted: Region | undefined;
   #isScheduled = false;
 
   constructor() {
@@ -48,49 +48,49 @@ export class Picture {
       this.#redraw();
     });
     this.#threshold.addEventListener("input", () => {
-      this.#thresholdMoved();
+      this.#applyThreshold();
     });
     this.#thresholdReset.addEventListener("click", () => {
-      this.#threshold.valueAsNumber = this.#restThreshold;
-      this.#thresholdMoved();
+      this.#threshold.valueAsNumber = this.#resultThreshold;
+      this.#applyThreshold();
       this.#threshold.focus();
     });
     paintLegend();
   }
 
-  /** Map value above which a pixel belongs to the mask, as the slider stands. */
+  /** Map value above which a pixel belongs to the mask: the value of the slider. */
   get threshold(): number {
-    // The slider rounds to its steps; where it stands for the result's threshold, that one counts.
-    return this.#isAtRest() ? this.#restThreshold : this.#threshold.valueAsNumber;
+    // The slider rounds to its steps, so at the result's threshold the exact value is used.
+    return this.#isAtResultThreshold() ? this.#resultThreshold : this.#threshold.valueAsNumber;
   }
 
-  /** Size of the map and so of the photograph, once there is one. */
+  /** The anomaly map, at the size of the photograph. */
   get map(): Field | undefined {
     return this.#map;
   }
 
-  /** Takes everything away. */
+  /** Removes photograph and map. */
   clear(): void {
     this.clearMap();
     this.#photo = undefined;
-    this.#stage.dataset["state"] = "empty";
+    this.#area.dataset["state"] = "empty";
     this.#note.hidden = true;
     this.describe("No photograph yet");
   }
 
-  /** Takes the map away and leaves the photograph. */
+  /** Removes the map and keeps the photograph. */
   clearMap(): void {
-    this.#map = this.#shown = this.#heat = this.#outline = this.#marked = undefined;
+    this.#map = this.#canvasMap = this.#heat = this.#outline = this.#highlighted = undefined;
     this.#view.hidden = true;
-    this.#threshold.valueAsNumber = this.#restThreshold;
+    this.#threshold.valueAsNumber = this.#resultThreshold;
     this.#redraw();
   }
 
-  /** Shows a photograph, or says that the browser cannot. */
+  /** Shows a photograph; without a bitmap, a note that the browser cannot show it. */
   setPhoto(bitmap: ImageBitmap | undefined): void {
     this.clearMap();
     this.#photo = undefined;
-    this.#stage.dataset["state"] = "shown";
+    this.#area.dataset["state"] = "shown";
     this.#note.hidden = bitmap !== undefined;
     this.#note.textContent =
       "This browser cannot show this image format. It is inspected all the same.";
@@ -107,78 +107,78 @@ export class Picture {
     this.#redraw();
   }
 
-  /** Lays a map over the photograph. */
+  /** Shows an anomaly map over the photograph. */
   setMap({ width, height, map }: MaskEvent): void {
     this.#map = { width, height, values: map };
     if (!this.#photo) this.#sizeCanvas(width, height);
-    this.#shown = resample(this.#map, this.#canvas.width, this.#canvas.height);
-    this.#heat = canvasOf(this.#shown, heatPixels(this.#shown, true));
+    this.#canvasMap = resample(this.#map, this.#canvas.width, this.#canvas.height);
+    this.#heat = canvasOf(this.#canvasMap, heatPixels(this.#canvasMap, true));
     this.#view.hidden = false;
-    this.#thresholdMoved();
+    this.#applyThreshold();
   }
 
   /**
-   * Takes over the result's threshold, the model's own or one from the user's parts, and moves the
-   * slider there unless the user moved it.
+   * Sets the threshold of the result, which is the model's (`isModels`) or one from the user's
+   * parts. The slider moves there unless the user has moved it.
    */
-  setRestThreshold(threshold: number, isModels: boolean): void {
-    const isMoved = !this.#isAtRest();
-    this.#restThreshold = threshold;
+  setResultThreshold(threshold: number, isModels: boolean): void {
+    const isMoved = !this.#isAtResultThreshold();
+    this.#resultThreshold = threshold;
     this.#thresholdReset.textContent = isModels
       ? "Back to the model’s"
       : "Back to the one from your parts";
     if (!isMoved) this.#threshold.valueAsNumber = threshold;
-    this.#thresholdMoved();
+    this.#applyThreshold();
   }
 
-  /** What the picture shows, for those who cannot see it. */
+  /** Sets the description for screen readers. */
   describe(text: string): void {
     this.#canvas.ariaLabel = text;
   }
 
-  /** Draws a box around a region, or takes it away. */
-  mark(region: Region | undefined): void {
-    this.#marked = region;
+  /** Draws a box around a region, or removes the box. */
+  highlight(region: Region | undefined): void {
+    this.#highlighted = region;
     this.#redraw();
   }
 
-  /** The regions above the slider's threshold, in pixels of the photograph. */
+  /** The regions above the threshold of the slider, in pixels of the photograph. */
   regions(): Region[] {
-    if (!this.#map || !this.#shown) return [];
-    // A photograph smaller than the canvas is searched at its own size, a larger one as shown.
-    const field = this.#map.width <= this.#shown.width ? this.#map : this.#shown;
+    if (!this.#map || !this.#canvasMap) return [];
+    // The smaller grid is searched: the map, or its resampled copy at the size of the canvas.
+    const field = this.#map.width <= this.#canvasMap.width ? this.#map : this.#canvasMap;
     const { width, height } = this.#map;
     return findRegions(field, this.threshold, width / field.width, height / field.height);
   }
 
-  /** The mask at the photograph's size. */
+  /** The mask at the size of the photograph. */
   async maskPng(): Promise<Blob | undefined> {
     if (!this.#map) return undefined;
     return pngOf(canvasOf(this.#map, maskPixels(this.#map, this.threshold)));
   }
 
-  /** The heat map at the photograph's size. */
+  /** The heat map at the size of the photograph. */
   async heatPng(): Promise<Blob | undefined> {
     if (!this.#map) return undefined;
     return pngOf(canvasOf(this.#map, heatPixels(this.#map, false)));
   }
 
-  /** What is on the canvas. */
-  async shownPng(): Promise<Blob | undefined> {
+  /** The overlay as shown on the canvas. */
+  async overlayPng(): Promise<Blob | undefined> {
     this.#draw();
     return pngOf(this.#canvas);
   }
 
-  #thresholdMoved(): void {
+  #applyThreshold(): void {
     this.#outline = undefined;
     this.#thresholdValue.value = this.threshold.toFixed(3);
-    this.#thresholdReset.hidden = this.#isAtRest();
+    this.#thresholdReset.hidden = this.#isAtResultThreshold();
     this.#redraw();
     this.onThreshold();
   }
 
-  #isAtRest(): boolean {
-    const distance = Math.abs(this.#threshold.valueAsNumber - this.#restThreshold);
+  #isAtResultThreshold(): boolean {
+    const distance = Math.abs(this.#threshold.valueAsNumber - this.#resultThreshold);
     return distance < Number(this.#threshold.step);
   }
 
@@ -189,7 +189,7 @@ export class Picture {
     this.#canvas.height = Math.max(1, Math.round(height * scale));
   }
 
-  /** Draws before the next frame, however many changes there are until then. */
+  /** Draws once before the next frame, after all changes until then. */
   #redraw(): void {
     this.#opacityValue.value = `${this.#opacity.value} %`;
     if (this.#isScheduled) return;
@@ -205,7 +205,7 @@ export class Picture {
     const context = context2d(this.#canvas);
     context.clearRect(0, 0, width, height);
     if (this.#photo && this.#showPhoto.checked) context.drawImage(this.#photo, 0, 0);
-    if (!this.#shown) return;
+    if (!this.#canvasMap) return;
     if (this.#heat && this.#showHeat.checked) {
       context.globalAlpha = this.#opacity.valueAsNumber / 100;
       context.drawImage(this.#heat, 0, 0);
@@ -213,16 +213,19 @@ export class Picture {
     }
     const line = Math.max(2, Math.round(Math.max(width, height) * LINE_SHARE));
     if (this.#showMask.checked) {
-      this.#outline ??= canvasOf(this.#shown, outlinePixels(this.#shown, this.threshold, line));
+      this.#outline ??= canvasOf(
+        this.#canvasMap,
+        outlinePixels(this.#canvasMap, this.threshold, line),
+      );
       context.drawImage(this.#outline, 0, 0);
     }
-    this.#drawMarked(context, line);
+    this.#drawHighlight(context, line);
   }
 
-  #drawMarked(context: CanvasRenderingContext2D, line: number): void {
-    if (!this.#marked || !this.#map) return;
+  #drawHighlight(context: CanvasRenderingContext2D, line: number): void {
+    if (!this.#highlighted || !this.#map) return;
     const scale = this.#canvas.width / this.#map.width;
-    const { x, y, width, height } = this.#marked;
+    const { x, y, width, height } = this.#highlighted;
     const box = [x * scale, y * scale, width * scale, height * scale] as const;
     for (const [style, share] of [
       ["#000000", 2],

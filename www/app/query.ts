@@ -1,13 +1,13 @@
-import type { Ask, Query } from "../lib/index.js";
+import type { Ask, Query } from "../lib/public/index.js";
 import type { Subject } from "./calibration.js";
 import { byId } from "./dom.js";
 import type { Photo } from "./sources.js";
 
-/** The fields that say what is in the photograph and what to tell about it. */
+/** The form of a query: object, description of a good part, and question. */
 export class QueryForm {
-  /** Called when the user asks for an inspection. */
+  /** Called when the user starts an inspection. */
   onSubmit: () => void = () => undefined;
-  /** Called when the object or what a good one looks like has changed. */
+  /** Called when the object or the description of a good part has changed. */
   onSubject: () => void = () => undefined;
 
   readonly #object = byId("object", HTMLInputElement);
@@ -38,7 +38,7 @@ export class QueryForm {
     });
   }
 
-  /** Fills in what is known of a photograph; fields of a sample do not stay for the next one. */
+  /** Fills in the fields of a sample, and clears those that the previous sample filled in. */
   fill({ object, normal }: Photo, previous: Photo | undefined): void {
     if (object !== undefined || this.#object.value === previous?.object) {
       this.#object.value = object ?? "";
@@ -49,29 +49,29 @@ export class QueryForm {
     this.onSubject();
   }
 
-  /** Object and description as they stand. */
+  /** The current object and description. */
   get subject(): Subject {
     return { object: this.#object.value.trim(), normal: this.#normal.value.trim() };
   }
 
-  /** Says beside the object that a threshold of its own will be used. */
+  /** Shows the hint about a saved threshold for the object. */
   showSaved(text: string): void {
     this.#savedHint.textContent = text;
   }
 
-  /** Whether an inspection can be started, and what to say beside the button. */
-  allow(inspect: boolean, hint: string): void {
+  /** Enables the button; `hint` is the text beside it. */
+  enable(inspect: boolean, hint: string): void {
     this.#inspect.disabled = !inspect;
     this.#hint.textContent = hint;
   }
 
-  /** The fields as they stand. */
+  /** The current query. */
   read(): Query {
     const { object, normal } = this.subject;
     return { ...(object && { object }), ...(normal && { normal }), ask: this.#readAsk() };
   }
 
-  /** The user's own question, if that is what was chosen. */
+  /** The user's own question; empty if another kind of answer is chosen. */
   get question(): string {
     const ask = this.#readAsk();
     return typeof ask === "object" ? ask.question : "";

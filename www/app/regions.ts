@@ -1,14 +1,14 @@
-import type { Region } from "../lib/index.js";
+import type { Region } from "../lib/public/index.js";
 import type { Field } from "./heat.js";
 
-/** Regions smaller than this share of the picture are specks and left out, as the engine does. */
+/** Regions below this share of the map are left out, as in the engine. */
 const MIN_SHARE = 1 / 20_000;
-/** Most regions that are listed, as in the engine. */
+/** Maximum number of regions, as in the engine. */
 const MAX_REGIONS = 64;
 
 /**
- * The 8-connected areas above a threshold, highest score first, in pixels of a photograph that is
- * `scaleX` × `scaleY` times the field.
+ * The 8-connected regions above a threshold, highest score first. They are in pixels of the
+ * photograph, which is `scaleX` × `scaleY` times the size of the field.
  */
 export function findRegions(
   { width, height, values }: Field,

@@ -1,14 +1,14 @@
-import type { Region, Report, ResultEvent } from "../lib/index.js";
+import type { Region, Report, ResultEvent } from "../lib/public/index.js";
 import { byId, make } from "./dom.js";
 import { formatBytes, formatScore, formatShare, formatStage, formatTime } from "./format.js";
 
 const MAX_ROWS = 12;
 
-/** Lists the regions; `mark` hears which one the pointer or the focus is on. */
+/** Lists the regions; `highlight` is called with the one under the pointer or the focus. */
 export function showRegions(
   regions: readonly Region[],
   pixels: number,
-  mark: (region: Region | undefined) => void,
+  highlight: (region: Region | undefined) => void,
 ): void {
   const rows = regions.slice(0, MAX_ROWS).map((region, index) => {
     const row = make("tr");
@@ -21,7 +21,7 @@ export function showRegions(
     );
     const set = (on: boolean) => (): void => {
       row.toggleAttribute("data-marked", on);
-      mark(on ? region : undefined);
+      highlight(on ? region : undefined);
     };
     row.addEventListener("mouseenter", set(true));
     row.addEventListener("mouseleave", set(false));
@@ -38,7 +38,7 @@ export function showRegions(
   byId("findings", HTMLElement).hidden = false;
 }
 
-/** Shows how long each stage took. */
+/** Shows the duration of each stage. */
 export function showTimings(timings: ResultEvent["timings"]): void {
   const rows = timings.map(([stage, ms]) => {
     const row = make("tr");
@@ -53,14 +53,14 @@ export function showTimings(timings: ResultEvent["timings"]): void {
   byId("run-details", HTMLElement).hidden = false;
 }
 
-/** Shows how much memory the engine holds. */
+/** Shows the memory use of the engine. */
 export function showMemory({ hostBytes, deviceBytes }: Report): void {
   const device = deviceBytes === null ? "" : `, ${formatBytes(deviceBytes)} on the device`;
   byId("memory", HTMLElement).textContent =
     `The engine holds ${formatBytes(hostBytes)} of memory${device}.`;
 }
 
-/** Takes regions and times away. */
+/** Hides regions and timings. */
 export function clearResults(): void {
   byId("findings", HTMLElement).hidden = true;
   byId("run-details", HTMLElement).hidden = true;

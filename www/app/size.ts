@@ -1,10 +1,10 @@
-/** The engine's own limit; above it, a photograph is not even shown, to spare the tab's memory. */
+/** The pixel limit of the engine. Larger photographs are not decoded, to save the memory of the tab. */
 export const MAX_PIXELS = 64_000_000;
 
-/** Bytes at the start of a file that hold its size; a JPEG may carry a thumbnail before it. */
+/** Bytes to read for the image size; in a JPEG a thumbnail may precede it. */
 export const HEADER_BYTES = 256 * 1024;
 
-/** Pixels of a PNG or JPEG, read from its header; undefined for anything else. */
+/** Number of pixels of a PNG or JPEG, read from its header; undefined for other files. */
 export function pixelsFromHeader(header: DataView): number | undefined {
   if (header.byteLength >= 24 && header.getUint32(0) === 0x89504e47) {
     return header.getUint32(16) * header.getUint32(20);

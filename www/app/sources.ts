@@ -1,6 +1,6 @@
 import { byId, make } from "./dom.js";
 
-/** A photograph from wherever it came, with what is known about it. */
+/** A photograph from any source; samples have an object and a description. */
 export interface Photo {
   blob: Blob;
   name: string;
@@ -8,9 +8,9 @@ export interface Photo {
   normal?: string;
 }
 
-/** What a photograph is judged against. */
+/** The object and the description of a good part that a sample is judged by. */
 interface Criterion {
-  /** What the sample's button says. */
+  /** Text on the button of the sample. */
   title: string;
   object: string;
   normal: string;
@@ -21,8 +21,8 @@ interface Sample extends Criterion {
   file: string;
   credit: string;
   /**
-   * Descriptions that the same photograph is judged against, each with a button of its own, in
-   * place of the entry's own. What one leaves out is the entry's.
+   * Several criteria for the same photograph, each with its own button. They replace the criterion
+   * of the entry; missing fields are taken from it.
    */
   criteria?: Partial<Criterion>[];
 }
@@ -30,12 +30,16 @@ interface Sample extends Criterion {
 const SAMPLES_FOLDER = "samples/";
 
 /**
- * Every way in which a photograph gets onto the page: chosen, taken, dropped, pasted or a sample.
+ * Listens to all sources of photographs: file chooser, camera, drop, paste and samples. `onError` is
+ * called if a sample cannot be fetched.
  */
-export function listenForPhotos(take: (photo: Photo) => void, failed: (e: unknown) => void): void {
-  const takeFile = (file: File): void => {
-    markSample(undefined);
-    take({ blob: file, name: file.name });
+export function listenForPhotos(
+  onPhoto: (photo: Photo) => void,
+  onError: (thrown: unknown) => void,
+): void {
+  const openFile = (file: File): void => {
+    setPressed(undefined);
+    onPhoto({ blob: file, name: file.name });
   };
 
   for (const [buttonId, inputId] of [
@@ -48,7 +52,7 @@ export function listenForPhotos(take: (photo: Photo) => void, failed: (e: unknow
     });
     input.addEventListener("change", () => {
       const file = input.files?.[0];
-      if (file) takeFile(file);
+      if (file) openFile(file);
       // Choosing the same file again is a change, too.
       input.value = "";
     });
@@ -58,20 +62,20 @@ export function listenForPhotos(take: (photo: Photo) => void, failed: (e: unknow
     const file = event.clipboardData?.files[0];
     if (!file) return;
     event.preventDefault();
-    takeFile(file);
+    openFile(file);
   });
 
-  listenForDrops(takeFile);
-  void showSamples(take, failed);
+  listenForDrops(openFile);
+  void showSamples(onPhoto, onError);
 }
 
-/** A photograph may be let go anywhere on the page; elsewhere the browser would leave the page. */
-function listenForDrops(takeFile: (file: File) => void): void {
-  const stage = byId("stage", HTMLElement);
+/** The whole page takes drops; otherwise the browser would navigate to a file dropped beside the area. */
+function listenForDrops(openFile: (file: File) => void): void {
+  const area = byId("photo-area", HTMLElement);
   let depth = 0;
   const setDepth = (value: number): void => {
     depth = Math.max(0, value);
-    stage.toggleAttribute("data-dragging", depth > 0);
+    area.toggleAttribute("data-dragging", depth > 0);
   };
   const hasFiles = (event: DragEvent): boolean =>
     event.dataTransfer?.types.includes("Files") ?? false;
@@ -87,32 +91,32 @@ function listenForDrops(takeFile: (file: File) => void): void {
   document.addEventListener("drop", (event) => {
     setDepth(0);
     const file = event.dataTransfer?.files[0];
-    // A part of the page may have taken the files for itself.
+    // The calibration card handles drops on it by itself.
     if (!file || event.defaultPrevented) return;
     event.preventDefault();
-    takeFile(file);
+    openFile(file);
   });
 }
 
 async function showSamples(
-  take: (photo: Photo) => void,
-  failed: (e: unknown) => void,
+  onPhoto: (photo: Photo) => void,
+  onError: (thrown: unknown) => void,
 ): Promise<void> {
-  // Without samples the page is still whole, so their absence is no failure.
+  // Samples are optional: the page works without them.
   const response = await fetch(`${SAMPLES_FOLDER}samples.json`).catch(() => undefined);
   if (!response?.ok) return;
   const samples = (await response.json()) as Sample[];
   const buttonOf = (sample: Sample, criterion: Criterion): HTMLButtonElement => {
     const button = sampleButton(sample, criterion.title);
-    const photo = kept(sample.file);
+    const photo = prefetch(sample.file);
     button.addEventListener("click", () => {
-      markSample(button);
+      setPressed(button);
       const { object, normal } = criterion;
       photo()
         .then((blob) => {
-          take({ blob, name: sample.file, object, normal });
+          onPhoto({ blob, name: sample.file, object, normal });
         })
-        .catch(failed);
+        .catch(onError);
     });
     return button;
   };
@@ -130,17 +134,20 @@ async function showSamples(
   byId("samples", HTMLElement).hidden = samples.length === 0;
 }
 
-/** Fetches a sample at once, so that it is there when the network is not; anew if that failed. */
-function kept(file: string): () => Promise<Blob> {
-  let kept: Blob | undefined;
+/**
+ * Fetches a sample at once, so that it can be used offline later. The returned function resolves to
+ * the sample and fetches it again if the first fetch failed.
+ */
+function prefetch(file: string): () => Promise<Blob> {
+  let cached: Blob | undefined;
   const get = async (): Promise<Blob> => {
-    if (kept) return kept;
+    if (cached) return cached;
     const response = await fetch(SAMPLES_FOLDER + file);
     if (!response.ok) throw new TypeError(`${file}: HTTP status ${response.status}`);
-    kept = await response.blob();
-    return kept;
+    cached = await response.blob();
+    return cached;
   };
-  // Whoever clicks is told.
+  // The error is shown when the user clicks the sample.
   get().catch(() => undefined);
   return get;
 }
@@ -158,7 +165,7 @@ function sampleButton({ file, credit }: Sample, title: string): HTMLButtonElemen
   return button;
 }
 
-/** The buttons of one photograph that is judged against several descriptions. */
+/** The buttons of one photograph with several criteria. */
 function sampleGroup(title: string, buttons: HTMLButtonElement[]): HTMLElement {
   const group = make("div", "", "pair");
   group.role = "group";
@@ -172,7 +179,7 @@ function sampleGroup(title: string, buttons: HTMLButtonElement[]): HTMLElement {
   return group;
 }
 
-function markSample(chosen: HTMLButtonElement | undefined): void {
+function setPressed(chosen: HTMLButtonElement | undefined): void {
   for (const button of byId("samples-list", HTMLElement).querySelectorAll("button")) {
     button.ariaPressed = String(button === chosen);
   }

@@ -1,24 +1,30 @@
-/** Thresholds that the user found for parts of their own, kept in this browser. */
+/** Thresholds from the user's own parts, saved in this browser. */
 
-/** A model as the page knows it: the folder's name, and what tells its versions apart. */
+/** A version of a model: the name of its folder and the fingerprint of its weights. */
 export interface ModelKey {
   id: string;
   fingerprint: string;
 }
 
-/** The thresholds of one object, and what they rest on. */
+/** A threshold for the score and one for the map. */
+export interface Thresholds {
+  image: number;
+  pixel: number;
+}
+
+/** The thresholds of one object, and the photographs that they come from. */
 export interface SavedThreshold {
   model: ModelKey;
   /** As the user wrote it; empty for parts without a name. */
   object: string;
-  /** What a good one was said to look like. */
+  /** The description of a good part. */
   normal: string;
-  /** Score from which on the part is not OK. */
+  /** Score at and above which the part is not OK. */
   image: number;
   /** Map value above which a pixel is marked. */
   pixel: number;
   /** The model's own thresholds. */
-  own: { image: number; pixel: number };
+  own: Thresholds;
   nGood: number;
   nDefective: number;
   /** Day and time, ISO 8601. */
@@ -28,58 +34,63 @@ export interface SavedThreshold {
 const KEY = "vmad.thresholds";
 const VERSION = 1;
 
-/** An object's name without what people write one way and another. */
-export function sameName(object: string): string {
+/** The name of an object without differences of case and spacing. */
+export function normalizeName(object: string): string {
   return object.trim().replace(/\s+/g, " ").toLowerCase();
 }
 
 /** The part of `localStorage` that is used. */
-export type KeptTexts = Pick<Storage, "getItem" | "setItem">;
+export type TextStorage = Pick<Storage, "getItem" | "setItem">;
 
-/** Reads and writes them. Another tab may do so too, so nothing is remembered between two calls. */
+/** Reads and writes the saved thresholds. Another tab may do so too, so nothing is cached. */
 export class ThresholdStore {
-  readonly #storage: KeptTexts | undefined;
-  /** What the browser would not keep; it lasts as long as the page. */
-  #unkept: SavedThreshold[] | undefined;
+  readonly #storage: TextStorage | undefined;
+  /** The thresholds if the browser refuses to store them; they last as long as the page. */
+  #inMemory: SavedThreshold[] | undefined;
 
-  constructor(storage: KeptTexts | undefined) {
+  constructor(storage: TextStorage | undefined) {
     this.#storage = storage;
   }
 
-  /** All of a model, by name; those of its earlier versions, too. */
+  /** The thresholds of all versions of a model, sorted by object. */
   list(modelId: string): SavedThreshold[] {
     const found = this.#read().filter(({ model }) => model.id === modelId);
     return found.sort((a, b) => a.object.localeCompare(b.object));
   }
 
-  /** The one for an object and this version of the model. */
+  /** The threshold for an object and this version of the model. */
   find(model: ModelKey, object: string): SavedThreshold | undefined {
-    return this.#read().find((entry) => isFor(entry, model, object));
+    return this.#read().find((entry) => isEntryFor(entry, model, object));
   }
 
-  /** Keeps one in place of any for the same object; false if only until the page is closed. */
+  /**
+   * Saves a threshold and replaces the one for the same object. False if the browser refuses: then
+   * it lasts until the page is closed.
+   */
   save(saved: SavedThreshold): boolean {
     return this.#write([...this.#without(saved), saved]);
   }
 
-  /** Forgets one. */
+  /** Deletes a threshold. */
   remove(saved: SavedThreshold): void {
     this.#write(this.#without(saved));
   }
 
   #without({ model, object }: SavedThreshold): SavedThreshold[] {
-    return this.#read().filter((entry) => !isFor(entry, model, object));
+    return this.#read().filter((entry) => !isEntryFor(entry, model, object));
   }
 
   #read(): SavedThreshold[] {
-    if (this.#unkept) return this.#unkept;
+    if (this.#inMemory) return this.#inMemory;
     try {
-      const kept: unknown = JSON.parse(this.#storage?.getItem(KEY) ?? "null");
-      return isRecord(kept) && kept["version"] === VERSION && Array.isArray(kept["thresholds"])
-        ? kept["thresholds"].filter(isSaved)
+      const stored: unknown = JSON.parse(this.#storage?.getItem(KEY) ?? "null");
+      return isRecord(stored) &&
+        stored["version"] === VERSION &&
+        Array.isArray(stored["thresholds"])
+        ? stored["thresholds"].filter(isSaved)
         : [];
     } catch {
-      // Not readable, or not ours: as if there were none.
+      // Storage that is blocked or holds another format counts as empty.
       return [];
     }
   }
@@ -88,17 +99,17 @@ export class ThresholdStore {
     try {
       if (!this.#storage) throw new Error("there is no storage");
       this.#storage.setItem(KEY, JSON.stringify({ version: VERSION, thresholds }));
-      this.#unkept = undefined;
+      this.#inMemory = undefined;
       return true;
     } catch {
-      this.#unkept = thresholds;
+      this.#inMemory = thresholds;
       return false;
     }
   }
 }
 
-/** `localStorage`, unless the browser refuses it. */
-export function browserStorage(): KeptTexts | undefined {
+/** `localStorage`; undefined if the browser refuses access. */
+export function browserStorage(): TextStorage | undefined {
   try {
     return localStorage;
   } catch {
@@ -106,18 +117,18 @@ export function browserStorage(): KeptTexts | undefined {
   }
 }
 
-/** What a threshold rests on, e.g. `24 good parts of “bolt”`. */
-export function restsOn({ object, nGood, nDefective }: SavedThreshold): string {
+/** The photographs that a threshold comes from, e.g. `24 good parts of “bolt”`. */
+export function describeBasis({ object, nGood, nDefective }: SavedThreshold): string {
   const good = nDefective > 0 ? `${nGood} good and ${nDefective} defective` : `${nGood} good`;
   const parts = nGood + nDefective === 1 ? "part" : "parts";
   return object ? `${good} ${parts} of “${object}”` : `${good} ${parts}`;
 }
 
-function isFor(entry: SavedThreshold, model: ModelKey, object: string): boolean {
+function isEntryFor(entry: SavedThreshold, model: ModelKey, object: string): boolean {
   return (
     entry.model.id === model.id &&
     entry.model.fingerprint === model.fingerprint &&
-    sameName(entry.object) === sameName(object)
+    normalizeName(entry.object) === normalizeName(object)
   );
 }
 

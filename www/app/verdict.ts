@@ -1,19 +1,18 @@
-import type { ProgressEvent, ResultEvent } from "../lib/index.js";
+import type { ProgressEvent, ResultEvent } from "../lib/public/index.js";
 import { byId } from "./dom.js";
 import { formatScore, formatStage } from "./format.js";
 
-/** A threshold of the user's own that a result was judged by, in place of the model's. */
-export interface OwnThreshold {
-  /** What it rests on, e.g. `24 good parts of “bolt”`. */
-  restsOn: string;
-  /** The model's. */
-  model: number;
-  /** Whether the parts were described otherwise when it was found. */
+/** The origin of a threshold that the user calibrated and that replaces the threshold of the model. */
+export interface UserThreshold {
+  /** The photographs that it comes from, e.g. `24 good parts of “bolt”`. */
+  basis: string;
+  modelThreshold: number;
+  /** True if the description of a good part was another one when the threshold was found. */
   isOtherDescription: boolean;
 }
 
-/** The verdict in words. */
-export function verdictWord(anomalous: boolean): string {
+/** The verdict as text. */
+export function verdictText(anomalous: boolean): string {
   return anomalous ? "Not OK" : "OK";
 }
 
@@ -21,7 +20,7 @@ export function verdictWord(anomalous: boolean): string {
 export class Verdict {
   /** Called when the threshold moved. */
   onThreshold: () => void = () => undefined;
-  /** Called when the user wants the inspection to stop. */
+  /** Called when the user stops the inspection. */
   onStop: () => void = () => undefined;
 
   readonly #card = byId("verdict", HTMLElement);
@@ -41,7 +40,7 @@ export class Verdict {
   readonly #bar = byId("run-bar", HTMLProgressElement);
   readonly #progressText = byId("run-text", HTMLElement);
   #result: ResultEvent | undefined;
-  #from: OwnThreshold | undefined;
+  #userThreshold: UserThreshold | undefined;
 
   constructor() {
     this.#threshold.addEventListener("input", () => {
@@ -58,27 +57,31 @@ export class Verdict {
     });
   }
 
-  /** The threshold as the slider stands. */
+  /** Score from which the part is not OK: the value of the slider. */
   get threshold(): number {
-    // The slider rounds to its steps; where it stands for the result's threshold, that one counts.
-    return this.#isAtRest() ? (this.#result?.threshold ?? 0) : this.#threshold.valueAsNumber;
+    // The slider rounds to its steps, so at the result's threshold the exact value is used.
+    return this.#isAtResultThreshold()
+      ? (this.#result?.threshold ?? 0)
+      : this.#threshold.valueAsNumber;
   }
 
-  /** Whether the part counts as not OK at the slider's threshold. */
+  /** True if the part is not OK at the threshold of the slider. */
   get anomalous(): boolean {
     if (!this.#result) return false;
-    return this.#isAtRest() ? this.#result.anomalous : this.#result.score >= this.threshold;
+    return this.#isAtResultThreshold()
+      ? this.#result.anomalous
+      : this.#result.score >= this.threshold;
   }
 
-  /** Says that there is no verdict, and why. */
+  /** Shows a text in place of a verdict. */
   clear(word: string, reason: string): void {
     this.#result = undefined;
     this.#scale.hidden = this.#scoreBox.hidden = this.#fallback.hidden = true;
     this.#show("empty", "wait", word, reason);
   }
 
-  /** Shows how far an inspection is; undefined takes the bar away. */
-  progress(event: ProgressEvent | undefined): void {
+  /** Shows the progress of an inspection; undefined hides the bar. */
+  showProgress(event: ProgressEvent | undefined): void {
     this.#progress.hidden = event === undefined;
     if (!event) return;
     if (event.total > 1) {
@@ -91,31 +94,33 @@ export class Verdict {
   }
 
   /**
-   * Shows a result, at its threshold unless the user moved it for this photograph. The threshold is
-   * the model's, or one `from` the user's own parts.
+   * Shows a result, at its threshold unless the user has moved the slider for this photograph.
+   * `userThreshold` is the origin of a threshold that is not the model's.
    */
-  show(result: ResultEvent, from?: OwnThreshold): void {
-    const isMoved = this.#result !== undefined && !this.#isAtRest();
+  show(result: ResultEvent, userThreshold?: UserThreshold): void {
+    const isMoved = this.#result !== undefined && !this.#isAtResultThreshold();
     this.#result = result;
-    this.#from = from;
+    this.#userThreshold = userThreshold;
     this.#score.textContent = formatScore(result.score);
     this.#meter.value = result.score;
     this.#meter.textContent = formatScore(result.score);
-    this.#own.textContent = from
-      ? `Yours is ${formatScore(result.threshold)}, the threshold from ${from.restsOn}; the model’s own is ${formatScore(from.model)}.`
+    this.#own.textContent = userThreshold
+      ? `Yours is ${formatScore(result.threshold)}, the threshold from ${userThreshold.basis}; the model’s own is ${formatScore(userThreshold.modelThreshold)}.`
       : `The model’s own is ${formatScore(result.threshold)}.`;
-    if (from?.isOtherDescription) {
+    if (userThreshold?.isOtherDescription) {
       this.#own.textContent += " When yours was found, a good part was described in other words.";
     }
-    this.#reset.textContent = from ? "Back to the one from your parts" : "Back to the model’s";
+    this.#reset.textContent = userThreshold
+      ? "Back to the one from your parts"
+      : "Back to the model’s";
     if (!isMoved) this.#threshold.valueAsNumber = result.threshold;
     this.#scale.hidden = this.#scoreBox.hidden = false;
     this.#fallback.hidden = result.segProduced;
     this.#decide();
   }
 
-  /** Whether the slider stands where the result has its threshold. */
-  #isAtRest(): boolean {
+  /** True if the slider is at the threshold of the result. */
+  #isAtResultThreshold(): boolean {
     const distance = Math.abs(this.#threshold.valueAsNumber - (this.#result?.threshold ?? 0));
     return distance < Number(this.#threshold.step);
   }
@@ -123,20 +128,20 @@ export class Verdict {
   #decide(): void {
     const result = this.#result;
     if (!result) return;
-    const isAtRest = this.#isAtRest();
+    const isAtResultThreshold = this.#isAtResultThreshold();
     const { threshold } = this;
     const value = formatScore(threshold);
     this.#thresholdValue.value = value;
-    this.#reset.hidden = isAtRest;
+    this.#reset.hidden = isAtResultThreshold;
     const relation = this.anomalous ? "reaches" : "is below";
-    const origin = !isAtRest
+    const origin = !isAtResultThreshold
       ? `your threshold of ${value}`
-      : this.#from
-        ? `the threshold from ${this.#from.restsOn}, ${value}`
+      : this.#userThreshold
+        ? `the threshold from ${this.#userThreshold.basis}, ${value}`
         : `the model’s threshold of ${value}`;
     const reason = `The score ${relation} ${origin}.`;
     const state = this.anomalous ? "bad" : "ok";
-    this.#show(state, state, verdictWord(this.anomalous), reason);
+    this.#show(state, state, verdictText(this.anomalous), reason);
     this.onThreshold();
   }
 

@@ -1,11 +1,11 @@
-//! Errors as JavaScript sees them.
+//! Conversion of errors into JavaScript `Error`s.
 
 use js_sys::Error;
 use vmad_engine::EngineError;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-/// A code to act on, one of those in `www/lib/errors.ts`, and a message to read.
+/// An error code, one of those in `www/lib/public/errors.ts`, and a message.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: &'static str,
@@ -13,7 +13,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A setting that cannot be understood.
+    /// An invalid setting.
     pub fn bad_query(message: impl ToString) -> Self {
         Self {
             code: "bad-query",
@@ -21,7 +21,7 @@ impl Failure {
         }
     }
 
-    /// A fault of this crate or of its caller.
+    /// A bug in this crate or in its caller.
     pub fn internal(message: impl ToString) -> Self {
         Self {
             code: "internal",
@@ -56,8 +56,8 @@ impl From<Failure> for JsValue {
     }
 }
 
-/// What a JavaScript exception says.
-pub(crate) fn words(thrown: &JsValue) -> String {
+/// The message of a JavaScript exception.
+pub(crate) fn error_message(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<Error>() {
         Some(error) => String::from(error.message()),
         None => format!("{thrown:?}"),

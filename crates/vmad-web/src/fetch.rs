@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, Url};
 
-use crate::failure::words;
+use crate::failure::error_message;
 
 const NOT_FOUND: u16 = 404;
 const GONE: u16 = 410;
@@ -30,7 +30,7 @@ impl FetchSource {
 
     async fn fetch(&self, path: &str) -> Result<Response, SourceError> {
         let url = Url::new_with_base(path, &self.folder_url)
-            .map_err(|thrown| failed(path, words(&thrown)))?;
+            .map_err(|thrown| failed(path, error_message(&thrown)))?;
         let response = Request::get(&url.href())
             .send()
             .await
@@ -57,7 +57,7 @@ impl FetchSource {
         let Some(body) = response.body() else {
             return Ok(Vec::new());
         };
-        let thrown = |thrown: JsValue| failed(path, words(&thrown));
+        let thrown = |thrown: JsValue| failed(path, error_message(&thrown));
         let reader = ReadableStreamDefaultReader::new(&body).map_err(thrown)?;
         let mut bytes = Vec::with_capacity(expected_bytes(&response, max_bytes));
         loop {
@@ -69,7 +69,7 @@ impl FetchSource {
             let start = bytes.len();
             let end = start + chunk.length() as usize;
             if end as u64 > max_bytes {
-                // Awaited because a promise that nobody awaits may reject unheard.
+                // Awaited, because a promise that is dropped may reject as unhandled.
                 JsFuture::from(reader.cancel()).await.ok();
                 return Err(SourceError::TooLarge {
                     path: path.to_owned(),
@@ -96,15 +96,15 @@ impl ByteSource for FetchSource {
 
 #[wasm_bindgen]
 extern "C" {
-    /// What a reader's `read` resolves to; without a value at the end.
+    /// The result of a reader's `read`; at the end it has no value.
     type ReadResult;
 
     #[wasm_bindgen(method, getter)]
     fn value(this: &ReadResult) -> Option<Uint8Array>;
 }
 
-/// Room to reserve. What the server announces may be the compressed size or a lie, so it only saves
-/// growing.
+/// The capacity to reserve. The announced length may be the compressed size or wrong, so it is only a
+/// hint, limited by `max_bytes`.
 fn expected_bytes(response: &Response, max_bytes: u64) -> usize {
     let announced = response.headers().get("content-length");
     let announced = announced.and_then(|length| length.parse().ok());

@@ -6,7 +6,7 @@ use vmad_engine::{GpuHint, is_software_name};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::failure::words;
+use crate::failure::error_message;
 
 /// The options of wgpu's own request, so that both get the same adapter.
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ async fn request() -> Result<Adapter, String> {
     let adapter = gpu
         .request_adapter(&options)
         .await
-        .map_err(|thrown| words(&thrown))?;
+        .map_err(|thrown| error_message(&thrown))?;
     if adapter.is_null() {
         return Err("the browser offers no WebGPU adapter".to_owned());
     }

@@ -1,4 +1,4 @@
-//! Time and pauses in a worker.
+//! The [`Host`] of a worker: its clock, and pauses between tasks.
 
 use futures::future::LocalBoxFuture;
 use js_sys::Promise;
@@ -7,7 +7,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MessageChannel;
 
-/// The worker's clock, and pauses in which its messages come in.
+/// The worker's clock, and pauses in which the worker processes its messages.
 pub(crate) struct BrowserHost {
     clock: SystemHost,
     channel: MessageChannel,
@@ -23,15 +23,15 @@ impl BrowserHost {
 }
 
 impl Host for BrowserHost {
-    /// Posts a message to itself and waits for it. Messages from the page stand in the same queue
-    /// before it; timers would work, too, but browsers stretch nested ones to 4 ms.
+    /// Posts a message to itself and waits for it. Messages from the page are in the same queue
+    /// before it. Timers would work as well, but browsers delay nested ones by 4 ms.
     fn yield_now(&self) -> LocalBoxFuture<'_, ()> {
         Box::pin(async {
             let arrival = Promise::new(&mut |arrived, _| {
                 self.channel.port1().set_onmessage(Some(&arrived));
             });
             if self.channel.port2().post_message(&JsValue::NULL).is_ok() {
-                // Nothing rejects this promise.
+                // This promise never rejects.
                 JsFuture::from(arrival).await.ok();
             }
         })

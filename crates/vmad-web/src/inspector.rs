@@ -1,4 +1,4 @@
-//! The class that JavaScript sees.
+//! The class that is exported to JavaScript.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,10 +19,10 @@ use crate::message::{self, CalibrationPhoto, DeviceInfo, SessionReport};
 /// A session with a model. Calls must not overlap, except for [`Self::cancel`].
 #[wasm_bindgen]
 pub struct WasmInspector {
-    // Not a RefCell: it is held while a call waits.
+    // A mutex and not a RefCell, because a call holds it across awaits.
     engine: Mutex<Engine>,
     device: Chosen,
-    /// That of the running call.
+    /// The token of the running call.
     cancel: RefCell<CancelToken>,
 }
 
@@ -31,7 +31,7 @@ impl WasmInspector {
     /// Loads the package in the folder at `package_url` onto the device: `auto`, `cpu` or `gpu`.
     ///
     /// # Errors
-    /// What is wrong with the package or the device, as an `Error` with a code.
+    /// An `Error` with a code if the package cannot be loaded or the device cannot be used.
     pub async fn open(
         package_url: String,
         device: JsValue,
@@ -42,8 +42,8 @@ impl WasmInspector {
         let chosen = choose_knowing(choice, Some(&hint))
             .await
             .map_err(Failure::from)?;
-        let mut tell = |progress| {
-            // A listener that throws is no reason to stop loading.
+        let mut on_progress = |progress| {
+            // Loading goes on if the listener throws.
             if let Ok(event) = message::progress(progress) {
                 on_event.call1(&JsValue::NULL, &event).ok();
             }
@@ -53,7 +53,7 @@ impl WasmInspector {
             &FetchSource::new(package_url),
             chosen.clone(),
             Rc::new(BrowserHost::new()?),
-            &mut tell,
+            &mut on_progress,
             &cancel,
         )
         .await
@@ -68,7 +68,7 @@ impl WasmInspector {
     /// Inspects a photograph, the bytes of an image file. Events go to `on_event`.
     ///
     /// # Errors
-    /// What is wrong with the photograph or the query, as an `Error` with a code.
+    /// An `Error` with a code if the photograph cannot be read or the query is invalid.
     pub async fn inspect(
         &self,
         image: Vec<u8>,
@@ -77,7 +77,7 @@ impl WasmInspector {
     ) -> Result<(), JsValue> {
         let query = message::from_js(query)?;
         let (mut engine, cancel) = self.begin()?;
-        tell(
+        forward_events(
             engine.inspect(image, query, &cancel),
             message::event,
             &on_event,
@@ -88,7 +88,7 @@ impl WasmInspector {
     /// Asks a further question about the photograph. Events go to `on_event`.
     ///
     /// # Errors
-    /// What is wrong with the question or the options, as an `Error` with a code.
+    /// An `Error` with a code if the question or the options are invalid.
     pub async fn ask(
         &self,
         question: String,
@@ -98,15 +98,15 @@ impl WasmInspector {
         let generation = message::from_js(options)?;
         let (mut engine, cancel) = self.begin()?;
         let events = engine.ask(question, generation, &cancel);
-        tell(events, message::event, &on_event).await
+        forward_events(events, message::event, &on_event).await
     }
 
-    /// Finds thresholds for the photographs that `next` hands out: each call resolves to a
+    /// Finds thresholds from the photographs of `next`: each call of it resolves to a
     /// `CalibrationPhoto`, or to `null` after the last one. Events go to `on_event`.
     ///
     /// # Errors
-    /// What is wrong with the options or the photographs as a whole, as an `Error` with a code; and
-    /// whatever `next` throws.
+    /// An `Error` with a code if the options are invalid or no threshold can be found; and whatever
+    /// `next` throws.
     pub async fn calibrate(
         &self,
         next: Function,
@@ -127,27 +127,27 @@ impl WasmInspector {
             }
         });
         let events = engine.calibrate(photos, options, &cancel);
-        tell(events, message::calibration_event, &on_event).await?;
+        forward_events(events, message::calibration_event, &on_event).await?;
         thrown.take().map_or(Ok(()), Err)
     }
 
-    /// Has a GPU compile ahead what an inspection runs; [`Self::cancel`] gives that up. Whether there was anything to
-    /// do.
+    /// Compiles the pipelines of an inspection on a GPU and runs one; [`Self::cancel`] stops that. Returns false if
+    /// there was nothing to do.
     ///
     /// # Errors
-    /// What an inspection would fail with, too.
+    /// The errors of an inspection.
     #[wasm_bindgen(js_name = warmUp)]
     pub async fn warm_up(&self) -> Result<bool, JsValue> {
         let (mut engine, cancel) = self.begin()?;
         Ok(engine.warm_up(&cancel).await.map_err(Failure::from)?)
     }
 
-    /// Gives up the running call, which ends with the event `done` and the reason `cancelled`.
+    /// Cancels the running call, which ends with the event `done` and the reason `cancelled`.
     pub fn cancel(&self) {
         self.cancel.borrow().cancel();
     }
 
-    /// Memory and times.
+    /// Memory use and stage times.
     ///
     /// # Errors
     /// An `Error` while a call runs.
@@ -157,10 +157,10 @@ impl WasmInspector {
         Ok(message::to_js(&report)?)
     }
 
-    /// The device that runs, and why.
+    /// The device in use and why it was chosen.
     ///
     /// # Errors
-    /// None that can be reached.
+    /// None: the conversion of this type does not fail.
     pub fn device(&self) -> Result<JsValue, JsValue> {
         Ok(message::to_js(&DeviceInfo::from(&self.device))?)
     }
@@ -192,7 +192,8 @@ async fn photo_from(next: &Function) -> Result<Option<Specimen>, JsValue> {
     Ok(Some(photo.unchecked_into::<CalibrationPhoto>().into()))
 }
 
-async fn tell<E>(
+/// Passes the events of a call to `on_event` until the call ends.
+async fn forward_events<E>(
     mut events: EventStream<'_, E>,
     encode: fn(&E) -> Result<JsValue, Failure>,
     on_event: &Function,

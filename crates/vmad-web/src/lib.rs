@@ -1,11 +1,11 @@
-//! [`vmad_engine`] for the browser. This crate converts and delegates, nothing else.
+//! [`vmad_engine`] for the browser. This crate only converts types and delegates.
 //!
-//! JavaScript sees one class, [`WasmInspector`]. What crosses is described in
-//! `www/lib/protocol.ts`: events and reports become plain objects with camelCase keys, maps become
-//! `Float32Array`s, errors become `Error`s with a `code` of `www/lib/errors.ts`.
+//! It exports one class, [`WasmInspector`], which `www/lib/internal/engine.ts` describes. Events and
+//! reports become plain objects with camelCase keys (`www/lib/public/types.ts`), maps become
+//! `Float32Array`s, errors become `Error`s with a `code` of `www/lib/public/errors.ts`.
 //!
 //! It runs in a worker. Nothing blocks: results are read back asynchronously, and between two steps
-//! the worker's queue of messages gets its turn, so that a call can be cancelled.
+//! the worker processes its messages, so that a call can be cancelled.
 
 mod failure;
 mod fetch;
@@ -17,7 +17,7 @@ mod message;
 pub use inspector::WasmInspector;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Makes the instance ready; runs by itself when it is created.
+/// Initialises the instance; wasm-bindgen calls it when the instance is created.
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();

@@ -1,4 +1,4 @@
-//! What crosses to JavaScript, as `www/lib/protocol.ts` describes it.
+//! Conversion of events and reports to the JavaScript objects of `www/lib/public/types.ts`.
 
 use js_sys::{Float32Array, Uint8Array, WebAssembly};
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,14 +11,14 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::failure::Failure;
 
-/// A plain object, with `null` for what is not there.
+/// A plain object, with `null` for `None`.
 pub(crate) fn to_js(value: &impl Serialize) -> Result<JsValue, Failure> {
     value
         .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
         .map_err(Failure::internal)
 }
 
-/// A setting that the caller gave; `undefined` is the default.
+/// A setting of the caller; `undefined` and `null` are the default.
 pub(crate) fn from_js<T: DeserializeOwned + Default>(value: JsValue) -> Result<T, Failure> {
     if value.is_undefined() || value.is_null() {
         return Ok(T::default());
@@ -28,7 +28,7 @@ pub(crate) fn from_js<T: DeserializeOwned + Default>(value: JsValue) -> Result<T
 
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-enum Told<'a> {
+enum EventMessage<'a> {
     Progress {
         stage: Stage,
         done: u64,
@@ -51,27 +51,27 @@ enum Told<'a> {
 
 pub(crate) fn event(event: &Event) -> Result<JsValue, Failure> {
     to_js(&match event {
-        &Event::Progress { stage, done, total } => Told::Progress { stage, done, total },
-        Event::Token { text } => Told::Token { text },
+        &Event::Progress { stage, done, total } => EventMessage::Progress { stage, done, total },
+        Event::Token { text } => EventMessage::Token { text },
         Event::Mask {
             width,
             height,
             map,
             logits_side: _,
-        } => Told::Mask {
+        } => EventMessage::Mask {
             width: *width,
             height: *height,
-            // A copy with a buffer of its own, which the worker may hand over to the page.
+            // A copy with its own buffer, which the worker transfers to the page.
             map: Float32Array::from(map.as_slice()),
         },
-        Event::Result(inspection) => Told::Result(inspection),
-        &Event::Done { reason } => Told::Done { reason },
+        Event::Result(inspection) => EventMessage::Result(inspection),
+        &Event::Done { reason } => EventMessage::Done { reason },
     })
 }
 
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-enum ToldOfCalibration<'a> {
+enum CalibrationMessage<'a> {
     Scored(&'a Scored),
     Skipped {
         name: &'a str,
@@ -86,18 +86,18 @@ enum ToldOfCalibration<'a> {
 
 pub(crate) fn calibration_event(event: &CalibrationEvent) -> Result<JsValue, Failure> {
     to_js(&match event {
-        CalibrationEvent::Scored(scored) => ToldOfCalibration::Scored(scored),
+        CalibrationEvent::Scored(scored) => CalibrationMessage::Scored(scored),
         CalibrationEvent::Skipped {
             name,
             code,
             message,
-        } => ToldOfCalibration::Skipped {
+        } => CalibrationMessage::Skipped {
             name,
             code,
             message,
         },
-        CalibrationEvent::Calibration(found) => ToldOfCalibration::Calibration(found),
-        &CalibrationEvent::Done { reason } => ToldOfCalibration::Done { reason },
+        CalibrationEvent::Calibration(found) => CalibrationMessage::Calibration(found),
+        &CalibrationEvent::Done { reason } => CalibrationMessage::Done { reason },
     })
 }
 
@@ -140,10 +140,10 @@ impl From<CalibrationPhoto> for Specimen {
 
 pub(crate) fn progress(progress: Progress) -> Result<JsValue, Failure> {
     let Progress { stage, done, total } = progress;
-    to_js(&Told::Progress { stage, done, total })
+    to_js(&EventMessage::Progress { stage, done, total })
 }
 
-/// The device that runs, and why.
+/// The device in use and why it was chosen.
 #[derive(Serialize)]
 pub(crate) struct DeviceInfo<'a> {
     kind: &'static str,
@@ -167,7 +167,7 @@ impl<'a> From<&'a Chosen> for DeviceInfo<'a> {
     }
 }
 
-/// Memory and times.
+/// Memory use and stage times.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionReport {
@@ -183,7 +183,7 @@ impl SessionReport {
         let bytes = memory.weights_bytes + memory.kv_cache_bytes + memory.features_bytes;
         Self {
             host_bytes: host_bytes(),
-            // The CPU's tensors lie in the instance's memory and are counted there.
+            // On the CPU the tensors are in the memory of the instance, which `host_bytes` counts.
             device_bytes: (*kind != DeviceKind::Cpu).then_some(bytes),
             loading: report.loading,
             timings: report.timings,
@@ -191,7 +191,7 @@ impl SessionReport {
     }
 }
 
-/// Bytes of the instance's memory, which only ever grows.
+/// Size of the instance's memory in bytes; it never shrinks.
 fn host_bytes() -> f64 {
     let memory: WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
     let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vite";
 
-/** Serves the repository as it lies on the disk, as any static server would: nothing is bundled. */
+/** Serves the files of the repository unbundled, as a static server does. */
 export default defineConfig({
   build: { outDir: resolve(import.meta.dirname, "../../..") },
   appType: "mpa",

@@ -1,8 +1,13 @@
 /**
- * Stands in for the wasm module where a test needs an engine that stalls, fails or answers exactly
- * so. The question steers it; the map is a bump whose place is fixed.
+ * Replaces the wasm module in tests that need an engine with fixed answers, delays or failures. The
+ * question selects its behaviour; the map is a bump at a fixed position.
  */
-import type { EngineModule, NextPhoto, OnEvent, WasmInspector } from "../../../www/lib/engine.js";
+import type {
+  EngineModule,
+  NextPhoto,
+  OnEvent,
+  WasmInspector,
+} from "../../../www/lib/internal/engine.js";
 import type {
   CalibrateEvent,
   CalibrationOptions,
@@ -11,7 +16,7 @@ import type {
   Query,
   Report,
   Scored,
-} from "../../../www/lib/protocol.js";
+} from "../../../www/lib/public/types.js";
 
 const WORDS =
   "A dark scratch runs across the upper right of the part. It interrupts the coating and is deeper than the grain around it.";
@@ -19,7 +24,7 @@ const MANY_WORDS = 400;
 const MODEL_THRESHOLD = 0.42;
 const MODEL_MAP_THRESHOLD = 0.5;
 
-/** Ends the current task, so that messages such as `cancel` get their turn. */
+/** Ends the current task, so that messages such as `cancel` are processed. */
 function nextTask(ms = 0): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
@@ -29,21 +34,21 @@ function nextTask(ms = 0): Promise<void> {
 class FakeInspector implements WasmInspector {
   #isCancelled = false;
   #hasImage = false;
-  #isWarming = false;
+  #isWarmingUp = false;
   readonly #choice: string;
   readonly #pauseMs: number;
-  readonly #isCold: boolean;
-  readonly #countWarming: () => void;
+  readonly #needsWarmUp: boolean;
+  readonly #onWarmUp: () => void;
 
-  constructor(packageUrl: string, choice: string, pauseMs: number, countWarming: () => void) {
-    this.#countWarming = countWarming;
-    this.#isCold = packageUrl.includes("cold");
+  constructor(packageUrl: string, choice: string, pauseMs: number, onWarmUp: () => void) {
+    this.#onWarmUp = onWarmUp;
+    this.#needsWarmUp = packageUrl.includes("cold");
     this.#choice = choice;
     this.#pauseMs = pauseMs;
   }
 
   async inspect(image: Uint8Array, query: Query, onEvent: OnEvent): Promise<void> {
-    if (this.#isWarming) throw failure("internal", "a call is still running");
+    if (this.#isWarmingUp) throw failure("internal", "a call is still running");
     this.#isCancelled = false;
     const size = await sizeOf(image);
     const stages = ["decode", "clip", "projector", "llm", "sam", "mask"];
@@ -145,15 +150,15 @@ class FakeInspector implements WasmInspector {
     onEvent({ kind: "done", reason: "end" });
   }
 
-  /** Of the package `cold` it goes on until it is cancelled, and a little longer. */
+  /** With the package `cold` it runs until it is cancelled, and one pause longer. */
   async warmUp(): Promise<boolean> {
-    if (!this.#isCold) return false;
-    this.#countWarming();
+    if (!this.#needsWarmUp) return false;
+    this.#onWarmUp();
     this.#isCancelled = false;
-    this.#isWarming = true;
+    this.#isWarmingUp = true;
     while (!this.#wasCancelled()) await nextTask(this.#pauseMs);
     await nextTask(this.#pauseMs);
-    this.#isWarming = false;
+    this.#isWarmingUp = false;
     return true;
   }
 
@@ -194,7 +199,7 @@ function failure(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
 
-/** Size of the image; without a decoder (in Node), the first two bytes say it. */
+/** Size of the image; without a decoder (in Node), the first two bytes are the size. */
 async function sizeOf(image: Uint8Array): Promise<{ width: number; height: number }> {
   if (typeof createImageBitmap === "undefined") {
     if (image.length < 2) throw failure("not-an-image", "no known image format");
@@ -222,17 +227,17 @@ function bump(width: number, height: number, peak: number): Float32Array<ArrayBu
   return map;
 }
 
-/** The module, and how often its inspectors began to warm up. */
-export type FakeModule = EngineModule & { warmings: () => number };
+/** The module, and the number of warm-ups of its inspectors. */
+export type FakeModule = EngineModule & { warmUps: () => number };
 
-/** A module like the one wasm-bindgen writes; `pauseMs` is how long a step takes. */
+/** A module with the interface of the generated one; `pauseMs` is the duration of a step. */
 export function fakeEngine(pauseMs = 0): FakeModule {
-  let warmings = 0;
-  const countWarming = (): void => {
-    warmings += 1;
+  let warmUps = 0;
+  const onWarmUp = (): void => {
+    warmUps += 1;
   };
   return {
-    warmings: () => warmings,
+    warmUps: () => warmUps,
     default: () => Promise.resolve(),
     WasmInspector: {
       async open(packageUrl, device, onEvent) {
@@ -243,7 +248,7 @@ export function fakeEngine(pauseMs = 0): FakeModule {
         }
         if (packageUrl.includes("missing")) throw failure("package-missing", "model.json: 404");
         if (device === "gpu") throw failure("no-gpu", "no adapter");
-        return new FakeInspector(packageUrl, device, pauseMs, countWarming);
+        return new FakeInspector(packageUrl, device, pauseMs, onWarmUp);
       },
     },
   };

@@ -1,4 +1,4 @@
-/** The fake in the shape of the generated module, for builds that tests make of the page. */
+/** The fake engine with the exports of the generated module, for the page that the tests build. */
 import { fakeEngine } from "./engine.js";
 
 const engine = fakeEngine(60);

@@ -1,4 +1,4 @@
-/** The page with the fake engine: for looking at states that a real engine passes too quickly. */
+/** Builds the page with the fake engine. */
 import { resolve } from "node:path";
 import { mergeConfig, type Plugin } from "vite";
 import page from "../../../vite.config.js";

@@ -1,4 +1,4 @@
-//! What the page does: serves packages, opens them, collects events.
+//! Helpers of the tests: serve packages, open them, collect events.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ extern "C" {
     fn set_timeout(work: &Function);
 }
 
-/// Runs `work` in a task of its own.
+/// Runs `work` in a new task.
 pub fn in_another_task(work: impl FnOnce() + 'static) {
     let work = Closure::<dyn FnMut()>::once_into_js(work);
     set_timeout(work.unchecked_ref());
@@ -37,7 +37,7 @@ pub enum Answer {
     Offline,
 }
 
-/// A package on a server of its own.
+/// A package on its own server.
 pub struct Server {
     pub folder: String,
 }
@@ -60,7 +60,7 @@ impl Server {
     }
 
     fn put(&self, file: &str, answer: Answer) {
-        // `fetch` of this worker is replaced by one that knows the files.
+        // Replaces `fetch` of this worker by one that returns the files.
         let serve = Function::new_with_args(
             "url, answer",
             "const served = (globalThis.served ??= new Map());
@@ -83,16 +83,16 @@ impl Server {
     }
 
     pub async fn open(&self, device: &str) -> Result<Inspector, JsValue> {
-        let heard = Listener::new(|_| ());
+        let listener = Listener::new(|_| ());
         let opened = WasmInspector::open(
             self.folder.clone(),
             JsValue::from_str(device),
-            heard.function(),
+            listener.function(),
         )
         .await?;
         Ok(Inspector {
             inner: Rc::new(opened),
-            loading: heard.events(),
+            loading: listener.events(),
         })
     }
 }
@@ -122,38 +122,38 @@ impl Inspector {
         self.inspect_and(photo, query, |_| ()).await
     }
 
-    /// [`Self::inspect`], and calls `hear` with each event.
+    /// [`Self::inspect`], and calls `on_event` with each event.
     pub async fn inspect_and(
         &self,
         photo: &[u8],
         query: Value,
-        hear: impl FnMut(&JsValue) + 'static,
+        on_event: impl FnMut(&JsValue) + 'static,
     ) -> Result<Vec<JsValue>, JsValue> {
-        let heard = Listener::new(hear);
+        let listener = Listener::new(on_event);
         let photo = photo.to_vec();
         self.inner
-            .inspect(photo, to_js(&query), heard.function())
+            .inspect(photo, to_js(&query), listener.function())
             .await?;
-        Ok(heard.events())
+        Ok(listener.events())
     }
 
     pub async fn ask(&self, question: &str, options: Value) -> Result<Vec<JsValue>, JsValue> {
         self.ask_and(question, options, |_| ()).await
     }
 
-    /// [`Self::ask`], and calls `hear` with each event.
+    /// [`Self::ask`], and calls `on_event` with each event.
     pub async fn ask_and(
         &self,
         question: &str,
         options: Value,
-        hear: impl FnMut(&JsValue) + 'static,
+        on_event: impl FnMut(&JsValue) + 'static,
     ) -> Result<Vec<JsValue>, JsValue> {
-        let heard = Listener::new(hear);
+        let listener = Listener::new(on_event);
         let question = question.to_owned();
         self.inner
-            .ask(question, to_js(&options), heard.function())
+            .ask(question, to_js(&options), listener.function())
             .await?;
-        Ok(heard.events())
+        Ok(listener.events())
     }
 
     /// Calibrates with photographs: name, whether it shows a defective part, and the file unless it
@@ -172,16 +172,16 @@ impl Inspector {
             }
             waiting.push(&photo);
         }
-        let hand_out = Function::new_with_args(
+        let make_next = Function::new_with_args(
             "photos",
             "return () => Promise.resolve(photos.shift() ?? null);",
         );
-        let next = hand_out.call1(&JsValue::NULL, &waiting)?.unchecked_into();
-        let heard = Listener::new(|_| ());
+        let next = make_next.call1(&JsValue::NULL, &waiting)?.unchecked_into();
+        let listener = Listener::new(|_| ());
         self.inner
-            .calibrate(next, to_js(&options), heard.function())
+            .calibrate(next, to_js(&options), listener.function())
             .await?;
-        Ok(heard.events())
+        Ok(listener.events())
     }
 
     pub fn device(&self) -> Value {
@@ -196,11 +196,11 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(mut hear: impl FnMut(&JsValue) + 'static) -> Self {
+    fn new(mut on_event: impl FnMut(&JsValue) + 'static) -> Self {
         let events = Rc::new(RefCell::new(Vec::new()));
         let list = Rc::clone(&events);
         let take = Closure::new(move |event: JsValue| {
-            hear(&event);
+            on_event(&event);
             list.borrow_mut().push(event);
         });
         Self { events, take }
@@ -243,13 +243,13 @@ pub fn of_kind(events: &[JsValue], kind: &str) -> Vec<JsValue> {
     events.iter().filter(is_it).cloned().collect()
 }
 
-/// The words that came, piece by piece.
+/// The texts of the token events.
 pub fn words(events: &[JsValue]) -> Vec<String> {
     let tokens = of_kind(events, "token");
     tokens.iter().map(|token| text(token, "text")).collect()
 }
 
-/// Why a call ended.
+/// The reason of the last event, which must be `done`.
 pub fn reason(events: &[JsValue]) -> String {
     events.last().map_or(String::new(), |done| {
         assert_eq!(text(done, "kind"), "done");
@@ -264,7 +264,7 @@ pub fn map(events: &[JsValue]) -> Vec<f32> {
     map.to_vec()
 }
 
-/// The code of what was thrown, which must be an `Error` with a message.
+/// The code of the thrown value, which must be an `Error` with a message.
 pub fn code<T>(result: Result<T, JsValue>) -> String {
     let thrown = result.err().unwrap_or(JsValue::UNDEFINED);
     let error = thrown.dyn_ref::<Error>();

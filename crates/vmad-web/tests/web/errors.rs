@@ -1,11 +1,11 @@
-//! Every way to be refused has its code, and the session goes on.
+//! Each refused input has its error code, and the session stays usable.
 
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::browser::{Answer, COFFEE, COINS, Server, code, file, reason};
 
-/// A 24-bit BMP whose header says this size, with so many bytes of pixels.
+/// A 24-bit BMP with this size in its header and `pixel_bytes` bytes of pixels.
 fn bmp(width: u32, height: u32, pixel_bytes: usize) -> Vec<u8> {
     const HEADER_BYTES: u32 = 54;
     let words = [

@@ -1,4 +1,4 @@
-//! A whole session through the class, as the worker runs it.
+//! Sessions through [`vmad_web::WasmInspector`], as the worker runs them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -57,8 +57,8 @@ async fn webgpu_computes_what_the_cpu_computes() {
     assert_eq!(words(&answer.unwrap()), words(&expected.unwrap()));
 }
 
-/// Further tokens are on their way from the GPU when an answer ends early. They were once dropped, and the next
-/// result that was read broke the device.
+/// When an answer ends early, reads of further tokens are still pending. Dropping them once broke the device at the
+/// next read.
 #[wasm_bindgen_test]
 async fn answers_that_end_early_leave_the_gpu_usable() {
     if !has_gpu().await {
@@ -90,20 +90,23 @@ async fn answers_that_end_early_leave_the_gpu_usable() {
     assert_eq!(words(&answer), words(&expected));
 }
 
-/// Asks for a long answer and gives it up.
+/// Asks for a long answer and cancels it at its first token.
 async fn cancel_at_first_token(inspector: &Inspector) {
-    // The message to cancel comes in a task of its own, as from the page, so it is heard only if
-    // the engine ends its task now and then.
+    // `cancel` is called from another task, as from the page, so it has an effect only if the
+    // engine ends its task between steps.
     let to_cancel = Rc::clone(&inspector.inner);
     let is_sent = Cell::new(false);
     let long = json!({ "maxNewTokens": 400, "temperature": 1.0, "seed": 3 });
-    let hear = move |event: &wasm_bindgen::JsValue| {
+    let on_event = move |event: &wasm_bindgen::JsValue| {
         if text(event, "kind") == "token" && !is_sent.replace(true) {
             let inspector = Rc::clone(&to_cancel);
             in_another_task(move || inspector.cancel());
         }
     };
-    let events = inspector.ask_and("Tell me all.", long, hear).await.unwrap();
+    let events = inspector
+        .ask_and("Tell me all.", long, on_event)
+        .await
+        .unwrap();
     assert_eq!(reason(&events), "cancelled");
 }
 
@@ -159,7 +162,7 @@ async fn a_cancelled_answer_leaves_the_session_usable() {
 }
 
 #[wasm_bindgen_test]
-async fn thresholds_come_from_photographs_handed_out_one_by_one() {
+async fn thresholds_come_from_photographs_requested_one_by_one() {
     let inspector = Server::new("calibrate", []).open("cpu").await.unwrap();
     inspector.inspect(COINS, json!({})).await.unwrap();
     let photos = [
@@ -184,7 +187,7 @@ async fn thresholds_come_from_photographs_handed_out_one_by_one() {
     assert_eq!(found["image"]["method"]["nNeeded"], 1);
     assert_eq!(found["scores"][1]["name"], "coffee.jpg");
 
-    // Thresholds are passed on, and the conversation has not been touched.
+    // The thresholds of a query are used, and the conversation is unchanged.
     let (image, pixel) = (&found["image"]["threshold"], &found["pixel"]["threshold"]);
     let answer = inspector.ask("Why?", json!({ "maxNewTokens": 2 })).await;
     assert_ne!(reason(&answer.unwrap()), "cancelled");
@@ -227,7 +230,7 @@ async fn device_and_report_say_what_runs() {
     let report: serde_json::Value = from_js(inspector.inner.report().unwrap());
     assert!(report["deviceBytes"].as_u64().unwrap() > 1 << 17);
 
-    // A software adapter is named but not taken.
+    // A software adapter is reported but not chosen.
     let device = server.open("auto").await.unwrap().device();
     let adapter = device["adapter"].as_str().unwrap().to_lowercase();
     console_log!("auto: {device}");

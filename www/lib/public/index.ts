@@ -1,0 +1,35 @@
+/** Visual anomaly inspection in the browser: see {@link Inspector}. */
+export { ERROR_CODES, isErrorCode, toVmadError, VmadError, type ErrorCode } from "./errors.js";
+export {
+  Inspector,
+  MAX_IMAGE_BYTES,
+  type CalibrateOptions,
+  type CallOptions,
+  type OpenOptions,
+  type PartLabel,
+  type WorkerLike,
+} from "./inspector.js";
+export type {
+  Ask,
+  CalibrateEvent,
+  CalibrationEvent,
+  CalibrationOptions,
+  DeviceChoice,
+  DeviceInfo,
+  DoneEvent,
+  FoundThreshold,
+  Generation,
+  InspectEvent,
+  MaskEvent,
+  ProgressEvent,
+  Query,
+  Region,
+  Report,
+  ResultEvent,
+  Scored,
+  ScoredEvent,
+  SkippedEvent,
+  StopReason,
+  ThresholdMethod,
+  TokenEvent,
+} from "./types.js";
