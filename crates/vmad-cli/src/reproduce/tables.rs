@@ -18,7 +18,7 @@ struct Column {
     paper: Option<fn(&Paper) -> Option<f64>>,
 }
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     Column {
         title: "visual tokens",
         decimals: 0,
@@ -66,6 +66,12 @@ const COLUMNS: [Column; 10] = [
         decimals: 1,
         ours: |r| r.measured.report.scores.pro.map(|v| v * 100.0),
         paper: Some(|p| p.pro),
+    },
+    Column {
+        title: "PRO (200 thresholds)",
+        decimals: 1,
+        ours: |r| r.measured.report.scores.pro_zsad.map(|v| v * 100.0),
+        paper: None,
     },
     Column {
         title: "type right",
@@ -255,13 +261,13 @@ mod tests {
         let results = [result("ltc", 1, 0.90), result("ltc", 2, 0.92)];
         assert_eq!(
             row_of(&row("ltc"), &results),
-            "| LTC | 2 | 4 (144) | 6 | 2.0 | – | 50.0 (–) | 91.0 ± 1.4 (95.8) | 50.0 (–) | – (–) | – | – |"
+            "| LTC | 2 | 4 (144) | 6 | 2.0 | – | 50.0 (–) | 91.0 ± 1.4 (95.8) | 50.0 (–) | – (–) | – | – | – |"
         );
         assert_eq!(
             row_of(&row("mlp"), &results),
             "| LTC | 0 | not run yet (144) | not run yet | not run yet | not run yet | \
              not run yet (–) | not run yet (95.8) | not run yet (–) | not run yet (–) | \
-             not run yet | not run yet |"
+             not run yet | not run yet | not run yet |"
         );
     }
 }
