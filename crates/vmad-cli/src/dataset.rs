@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use vmad_data::{CategorySplit, Dataset, Layout, OnBadImage, Part, PhotoLoader, Record};
+use vmad_data::{CategorySplit, Dataset, Layout, OnBadImage, PhotoLoader, Record, Subset};
 
 use crate::text::plain;
 
@@ -37,8 +37,8 @@ pub(crate) struct DatasetArgs {
     #[arg(long, value_name = "FILE", requires = "part")]
     split: Option<PathBuf>,
     /// Use only this part of the split, or of the layout's own division
-    #[arg(long, value_parser = named!(Part))]
-    part: Option<Part>,
+    #[arg(long, value_parser = named!(Subset))]
+    part: Option<Subset>,
     /// What to do with a photograph or mask that cannot be read
     #[arg(long, value_name = "DO", default_value = "fail", value_parser = named!(OnBadImage))]
     pub on_bad_image: OnBadImage,
@@ -91,7 +91,7 @@ impl DatasetArgs {
         Ok(match (&self.split, self.part) {
             (Some(file), Some(part)) => CategorySplit::read(file)?.select(dataset, part)?,
             (_, Some(part)) => records.filter(|r| r.part == Some(part)).collect(),
-            (_, None) => records.filter(|r| r.part != Some(Part::Train)).collect(),
+            (_, None) => records.filter(|r| r.part != Some(Subset::Train)).collect(),
         })
     }
 }

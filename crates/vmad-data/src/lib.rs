@@ -1,11 +1,16 @@
 //! Synthetic inspection scenes with exact masks and composed answers, and data sets on disk: COCO,
 //! MVTec AD, VisA, WFDD.
 //!
-//! Two worlds draw them, each behind the trait [`Scenes`]: [`Generator`], a catalogue of 24 products,
-//! and [`Workshop`], which composes products, lamps and cameras at random. Every image is a pure
-//! function of the world's settings and an index. A product is described by albedo, height and
-//! gloss; a defect edits these layers; lamp, lens and sensor come after, so a mask is exactly where
-//! the same photograph would look different without the defect.
+//! Four worlds draw scenes, each behind the trait [`Scenes`]. For training: [`Generator`], a
+//! catalogue of 24 products, and [`Workshop`], which composes products, lamps and cameras at random.
+//! For tests only: [`Studio`], eight vector drawings, and [`Composite`], views of photographs.
+//! `docs/data.md` describes each step by step. An image is a pure function of the world's settings
+//! and an index.
+//!
+//! The worlds for training describe a product by albedo, height and gloss. A defect edits these
+//! layers before the camera, and its mask is read from the difference to the same picture without
+//! it. The worlds for tests paint defects onto finished pictures and share no drawing code with
+//! the worlds for training.
 
 mod augment;
 mod category;
@@ -38,8 +43,8 @@ mod workshop;
 pub use category::{Category, Split};
 pub use composite::{Composite, PHOTOS, Photo, read_photos};
 pub use dataset::{
-    ANNOTATIONS, CategorySplit, Dataset, Holdout, LabelledPhoto, Layout, OnBadImage, Part,
-    PhotoLoader, Record, Region, SIDECAR, Shape, Truth, detect, kind_of_label, object_words,
+    ANNOTATIONS, CategorySplit, Dataset, Holdout, LabelledPhoto, Layout, OnBadImage, PhotoLoader,
+    Record, Region, SIDECAR, Shape, Subset, Truth, detect, kind_of_label, object_words,
     read_dataset, write_dataset,
 };
 pub use defect::{Defect, DefectKind, Location, Severity, SizeWord};

@@ -7,11 +7,11 @@ use crate::defect::{Defect, DefectKind, Severity};
 use crate::math::Rng;
 use serde::{Deserialize, Serialize};
 
-/// What a question asks for.
+/// The type of a question and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QaKind {
-    /// What is seen.
+    /// What the picture shows.
     Description,
     /// What follows from it.
     Impact,
@@ -23,7 +23,7 @@ impl QaKind {
     /// All kinds in fixed order.
     pub const ALL: [QaKind; 3] = [Self::Description, Self::Impact, Self::Suggestion];
 
-    /// The word that stands for QUERY in the task template.
+    /// The word that replaces QUERY in the task template.
     pub fn query(self) -> &'static str {
         match self {
             Self::Description => "description",

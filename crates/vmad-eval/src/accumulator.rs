@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::answer_metrics::{Confusion, Judgement, Rate, TextScores, Truth, most_frequent_type};
+use crate::answer_parser::Parsed;
 use crate::bootstrap::{Bootstrap, Profile, Replicates};
 use crate::error::EvalError;
 use crate::grid::{check_size, resize_map, resize_mask};
-use crate::judge::{Confusion, Judgement, Rate, TextScores, Truth, most_frequent_type};
 use crate::pixels::PixelSet;
 use crate::pro::{ProVariant, ZSAD_THRESHOLDS, check_limit};
 use crate::rank::{auroc, average_precision, f1_max};
 use crate::report::{CategoryReport, Report, Scores};
-use crate::text::Parsed;
 
 /// Side of the evaluation grid of the published zero-shot work (§11 of the specification).
 pub const GRID_SIDE: usize = 518;
@@ -67,7 +67,7 @@ pub struct Answer {
     pub said: Parsed,
 }
 
-/// What a model said about one image, and the truth.
+/// Results of a model on one image, and the ground truth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageResult {
     /// The image's anomaly score; higher is more anomalous.
@@ -77,10 +77,10 @@ pub struct ImageResult {
     /// The true mask, of any size. `None` means empty for a normal image, and unknown (out of
     /// the pixel metrics) for a defective one.
     pub mask: Option<Mask>,
-    /// What is so. That an image is defective is not read off the mask: a small defect may vanish
+    /// Ground truth. That an image is defective is not read off the mask: a small defect may vanish
     /// on the grid.
     pub truth: Truth,
-    /// What was said. The first answer counts for the rates of [`Scores`] and the confusion table.
+    /// The answers. The first counts for the rates of [`Scores`] and the confusion table.
     pub answers: Vec<Answer>,
 }
 

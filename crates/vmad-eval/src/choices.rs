@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::Rate;
+use crate::answer_metrics::Rate;
 
 /// The subtask whose accuracy is balanced over its right answers.
 const BALANCED: &str = "Anomaly Detection";
@@ -22,7 +22,7 @@ pub struct Choice {
     pub subtask: String,
     /// Choices offered; at least one.
     pub n_options: usize,
-    /// Text of the right choice, which stands for its class where accuracy is balanced.
+    /// Text of the right choice: the class over which a balanced accuracy is averaged.
     pub right: String,
     /// Whether the model took the right choice.
     pub is_right: bool,
@@ -36,7 +36,7 @@ pub struct Accuracy {
     pub rate: Rate,
     /// Share of right answers, balanced where the subtask is.
     pub accuracy: Option<f64>,
-    /// The share that guessing would get right.
+    /// Expected share of right answers by guessing.
     pub chance: Option<f64>,
 }
 
@@ -45,11 +45,11 @@ pub struct Accuracy {
 pub struct ChoiceReport {
     /// Questions.
     pub n_questions: usize,
-    /// Questions of the file that could not be asked.
+    /// Questions of the file that were left out.
     pub n_left_out: usize,
     /// Mean over the data sets of their averages.
     pub mean_accuracy: Option<f64>,
-    /// What guessing would score.
+    /// Expected accuracy by guessing.
     pub mean_chance: Option<f64>,
     /// By subtask: counts over all data sets, accuracies as means over them.
     pub subtasks: BTreeMap<String, Accuracy>,

@@ -1,8 +1,8 @@
-//! Whether a verdict follows what the user allows, as in the paper's Fig. 1b.
+//! Verdicts under criteria that allow or forbid kinds of defect, as in the paper's Fig. 1b.
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::Rate;
+use crate::answer_metrics::Rate;
 
 /// The verdicts on one defective photograph under several criteria: true where it is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Verdicts {
     pub other_allowed: bool,
 }
 
-/// How often verdicts are what the criterion makes them.
+/// Rates of verdicts that follow the criterion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CriteriaReport {
     /// Rejected where its defects are forbidden.

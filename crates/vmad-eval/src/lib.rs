@@ -8,6 +8,8 @@
 //! [`baseline`] holds detectors to compare a model with.
 
 mod accumulator;
+mod answer_metrics;
+mod answer_parser;
 pub mod baseline;
 mod bootstrap;
 mod choices;
@@ -15,26 +17,24 @@ mod compare;
 mod criteria;
 mod error;
 mod grid;
-mod judge;
 mod pixels;
 mod pro;
 mod rank;
 mod regions;
 mod report;
-mod text;
 
 pub use accumulator::{Accumulator, Answer, EvalOptions, GRID_SIDE, ImageResult, Mask, ScoreMap};
+pub use answer_metrics::{
+    Confusion, Judgement, NORMAL, Rate, TextScores, Truth, UNNAMED, most_frequent_type,
+};
+pub use answer_parser::{Claim, Lexicon, Parsed};
 pub use bootstrap::{BINS, Bootstrap, Intervals, LEVEL};
 pub use choices::{Accuracy, Choice, ChoiceReport, choice_report};
 pub use compare::{Comparison, Difference, compare};
 pub use criteria::{CriteriaReport, Verdicts};
 pub use error::EvalError;
 pub use grid::{resize_map, resize_mask};
-pub use judge::{
-    Confusion, Judgement, NORMAL, Rate, TextScores, Truth, UNNAMED, most_frequent_type,
-};
 pub use pixels::{PixelSet, RankedPixels};
 pub use pro::{ProVariant, ZSAD_THRESHOLDS};
 pub use rank::{CurvePoint, F1Max, auroc, average_precision, curve, f1_max};
 pub use report::{CategoryReport, Provenance, References, Report, Scores, text_table};
-pub use text::{Claim, Lexicon, Parsed};

@@ -1,7 +1,7 @@
-//! The pixels of a set of maps, kept as they are ranked.
+//! The pixels of a set of maps, stored for ranking.
 //!
-//! A pixel costs four bytes where nothing is wrong and eight in a defect; masks are not kept, and
-//! sorting is in place, so that a set needs no second copy of itself.
+//! A pixel needs four bytes outside of defects and eight inside. Masks are not stored. Sorting is
+//! in place and needs no second copy.
 
 use crate::error::EvalError;
 use crate::grid::check_size;
@@ -82,7 +82,7 @@ impl PixelSet {
     }
 
     /// Adds an image. `is_defective` counts for resampling alone: the mask of a defective image may
-    /// have vanished on the grid. Nothing is kept of an image that is refused.
+    /// have vanished on the grid. An image that is refused adds nothing.
     ///
     /// # Shapes
     /// - map, mask: `[height, width]`
@@ -120,7 +120,7 @@ impl PixelSet {
         Ok(())
     }
 
-    /// Sorts the pixels; no image can be told from another afterwards.
+    /// Sorts the pixels; afterwards they no longer belong to images.
     pub fn rank(self) -> RankedPixels {
         RankedPixels {
             ranking: Ranking::sorted(self.defect, self.normal),

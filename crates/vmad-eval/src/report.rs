@@ -1,14 +1,14 @@
-//! What an evaluation found, as data and as a table.
+//! The report of an evaluation, as data and as a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answer_metrics::{Confusion, Rate, TextScores};
 use crate::bootstrap::{Bootstrap, Intervals};
 use crate::choices::ChoiceReport;
 use crate::criteria::CriteriaReport;
-use crate::judge::{Confusion, Rate, TextScores};
 use crate::pro::ProVariant;
 use crate::rank::F1Max;
 
@@ -37,7 +37,7 @@ pub struct Scores {
     pub pro_zsad: Option<f64>,
     /// Share of defective images whose answer names a right type.
     pub defect_type_accuracy: Option<f64>,
-    /// What always answering the set's most frequent type would score.
+    /// The accuracy of always naming the set's most frequent type.
     pub most_frequent_type_rate: Option<f64>,
     /// Share of normal images that the answer calls normal.
     pub normal_called_normal: Option<f64>,
@@ -107,7 +107,7 @@ impl Intervals {
 /// One category's metrics and its size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CategoryReport {
-    /// The metrics; their keys stand beside the counts in JSON.
+    /// The metrics; their keys are beside the counts in JSON.
     #[serde(flatten)]
     pub scores: Scores,
     /// The threshold of the best F1 of the image scores.
@@ -125,7 +125,7 @@ pub struct CategoryReport {
     pub text: BTreeMap<String, TextScores>,
 }
 
-/// What was measured, so that it can be measured again.
+/// Provenance: what is needed to repeat the measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of the program.
@@ -164,7 +164,7 @@ pub struct References {
 /// A whole evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Means over the categories that define a metric; their keys stand at the top level in JSON.
+    /// Means over the categories that define a metric; their keys are at the top level in JSON.
     #[serde(flatten)]
     pub scores: Scores,
     /// Images in the set.
@@ -193,7 +193,7 @@ pub struct Report {
     /// Rates of the answers to each kind of question, over all images.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub text: BTreeMap<String, TextScores>,
-    /// What is said of what is so, from the first answer about each image.
+    /// Confusion matrix of the first answer about each image.
     #[serde(default)]
     pub confusion: Confusion,
     /// Questions with choices.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vmad_data::{
-    Category, CategorySplit, DefectKind, Generator, Layout, Part, Record, Sample, Scenes, Split,
+    Category, CategorySplit, DefectKind, Generator, Layout, Record, Sample, Scenes, Split, Subset,
     Wanted, Workshop, read_dataset,
 };
 
@@ -177,7 +177,7 @@ fn records_of(folder: &FolderConfig, subset: Subset) -> Result<Vec<Record>, Trai
     };
     let dataset = read_dataset(&folder.path, layout)?;
     let chosen: Vec<&Record> = match &folder.split {
-        Some(file) => CategorySplit::read(file)?.select(&dataset, Part::Train)?,
+        Some(file) => CategorySplit::read(file)?.select(&dataset, Subset::Train)?,
         None => dataset.records.iter().collect(),
     };
     let is_held_out = |i: usize| i % HOLD_OUT == HOLD_OUT - 1;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use vmad_data::{LabelledPhoto, Part, PhotoLoader, Record, read_dataset};
+use vmad_data::{LabelledPhoto, PhotoLoader, Record, Subset, read_dataset};
 use vmad_eval::baseline::{Covariance, Padim, PatchCore, PatchGrid};
 use vmad_eval::{Accumulator, EvalOptions, ImageResult, Mask, Report, ScoreMap};
 use vmad_prep::{RgbImage, ScoreMode, image_score};
@@ -131,7 +131,7 @@ pub(crate) fn run(args: BaselineArgs) -> Result<()> {
 /// keeps them for this.
 fn normal_records(folder: &Path, measured: &[Record]) -> Result<Vec<Record>> {
     let mut records = read_dataset(folder, None)?.records;
-    let is_train = |record: &Record| record.part == Some(Part::Train);
+    let is_train = |record: &Record| record.part == Some(Subset::Train);
     if records.iter().any(is_train) {
         records.retain(is_train);
     }

@@ -2,9 +2,9 @@
 
 use crate::defect::DefectKind;
 
-/// Words of labels that stand for a kind, besides the names of the kinds themselves. Words that
+/// Words of labels that mean a kind, besides the names of the kinds themselves. Words that
 /// say only that something is wrong ("broken", "bad", "combined"), or that mean different things
-/// in different products ("thread", "spot"), stand for none.
+/// in different products ("thread", "spot"), mean none.
 const SYNONYMS: &[(DefectKind, &[&str])] = &[
     (DefectKind::Scratch, &["scratched", "scratching"]),
     (DefectKind::Crack, &["cracked", "fracture", "fractured"]),

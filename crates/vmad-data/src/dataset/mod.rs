@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub use coco::{ANNOTATIONS, SIDECAR};
 pub use labels::{kind_of_label, object_words};
 pub use photo::{LabelledPhoto, OnBadImage, PhotoLoader};
-pub use record::{Part, Record, Region, Shape, Truth};
+pub use record::{Record, Region, Shape, Subset, Truth};
 pub use splits::{CategorySplit, Holdout};
 pub use writer::write_dataset;
 

@@ -3,16 +3,16 @@
 //! sets have it, too.
 
 use super::folder::{folders, own_name, pictures};
-use super::record::{Part, Record, Truth};
+use super::record::{Record, Subset, Truth};
 use crate::error::DataError;
 use std::path::{Path, PathBuf};
 
 const MASKS: &str = "ground_truth";
 /// Folders of photographs, and what they are for.
-const PARTS: [(&str, Part); 3] = [
-    ("train", Part::Train),
-    ("validation", Part::Val),
-    ("test", Part::Test),
+const PARTS: [(&str, Subset); 3] = [
+    ("train", Subset::Train),
+    ("validation", Subset::Val),
+    ("test", Subset::Test),
 ];
 /// Types that are none.
 const NORMAL: [&str; 2] = ["good", "ok"];
@@ -60,12 +60,12 @@ fn read_part(
     category_dir: &Path,
     folder: &Path,
     category: &str,
-    part: Part,
+    part: Subset,
     records: &mut Vec<Record>,
 ) -> Result<(), DataError> {
     for (label, folder) in folders(folder)? {
         let is_normal = NORMAL.contains(&label.as_str());
-        if !is_normal && part != Part::Test {
+        if !is_normal && part != Subset::Test {
             return Err(DataError::Invalid {
                 path: folder,
                 what: format!("outside of test only the folder {} is known", NORMAL[0]),

@@ -10,20 +10,20 @@ use crate::words::Qa;
 use image::GrayImage;
 use std::path::PathBuf;
 
-/// What a photograph is for.
+/// The subset of a data set that a photograph belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// Learning.
+pub enum Subset {
+    /// For training.
     Train,
-    /// Choosing between models, and thresholds.
+    /// For choosing between models and for thresholds.
     Val,
-    /// The figures that are reported.
+    /// For reported figures.
     Test,
 }
 
-impl Part {
-    /// All parts in fixed order.
-    pub const ALL: [Part; 3] = [Self::Train, Self::Val, Self::Test];
+impl Subset {
+    /// All subsets in fixed order.
+    pub const ALL: [Subset; 3] = [Self::Train, Self::Val, Self::Test];
 
     /// Lower-case name.
     pub fn name(self) -> &'static str {
@@ -34,16 +34,16 @@ impl Part {
         }
     }
 
-    /// Finds a part by its [`Part::name`].
+    /// Finds a subset by its [`Subset::name`].
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|part| part.name() == name)
+        Self::ALL.into_iter().find(|subset| subset.name() == name)
     }
 }
 
 /// Where the defects of a photograph are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Truth {
-    /// Nowhere in a normal photograph; not known of a defective one.
+    /// No mask: a normal photograph has no defect; where a defective one has it is not known.
     Nothing,
     /// In these regions, all inside of the size that the record states.
     Regions(Vec<Region>),
@@ -84,8 +84,8 @@ pub struct Record {
     pub category: String,
     /// What a normal product looks like; may be empty.
     pub normal_description: String,
-    /// What the layout has it for, if it says so.
-    pub part: Option<Part>,
+    /// The subset that the layout assigns it to, if any.
+    pub part: Option<Subset>,
     /// Whether anything is wrong with what it shows.
     pub is_defective: bool,
     /// The layout's own labels of its defects, each once, such as `broken_large`.

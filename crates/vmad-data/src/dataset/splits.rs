@@ -2,7 +2,7 @@
 
 use super::Dataset;
 use super::folder::read_text;
-use super::record::{Part, Record};
+use super::record::{Record, Subset};
 use crate::error::DataError;
 use crate::files::write_whole;
 use rand_chacha::ChaCha8Rng;
@@ -158,11 +158,11 @@ impl CategorySplit {
     }
 
     /// The categories of a part.
-    pub fn categories(&self, part: Part) -> &[String] {
+    pub fn categories(&self, part: Subset) -> &[String] {
         match part {
-            Part::Train => &self.train,
-            Part::Val => &self.val,
-            Part::Test => &self.test,
+            Subset::Train => &self.train,
+            Subset::Val => &self.val,
+            Subset::Test => &self.test,
         }
     }
 
@@ -191,7 +191,7 @@ impl CategorySplit {
     pub fn select<'a>(
         &self,
         dataset: &'a Dataset,
-        part: Part,
+        part: Subset,
     ) -> Result<Vec<&'a Record>, DataError> {
         let known = dataset.categories();
         if let Some(name) = self.names().find(|name| !known.contains(name.as_str())) {
@@ -210,13 +210,13 @@ impl CategorySplit {
             .collect())
     }
 
-    fn part_of(&self, dataset: &Dataset, record: &Record) -> Option<Part> {
+    fn part_of(&self, dataset: &Dataset, record: &Record) -> Option<Subset> {
         let names = |part| self.categories(part).contains(&record.category);
-        match Part::ALL.into_iter().find(|part| names(*part))? {
-            Part::Train if self.holdout.is_some_and(|h| h.holds(dataset, record)) => {
-                Some(Part::Val)
+        match Subset::ALL.into_iter().find(|part| names(*part))? {
+            Subset::Train if self.holdout.is_some_and(|h| h.holds(dataset, record)) => {
+                Some(Subset::Val)
             }
-            Part::Test if record.part == Some(Part::Train) => None,
+            Subset::Test if record.part == Some(Subset::Train) => None,
             part => Some(part),
         }
     }
@@ -228,7 +228,8 @@ fn is_json(path: &Path) -> bool {
 }
 
 impl Holdout {
-    /// Whether a photograph is kept: a hash of the seed and of its path in the data set decides.
+    /// True for a photograph of the holdout. A hash of the seed and of its path in the data set
+    /// decides.
     fn holds(self, dataset: &Dataset, record: &Record) -> bool {
         let path = record
             .path

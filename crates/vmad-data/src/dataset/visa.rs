@@ -2,7 +2,7 @@
 //! `OBJECT/image_anno.csv` with the labels, `split_csv/1cls.csv` with the parts.
 
 use super::folder::{folders, join_inside, own_name, pictures};
-use super::record::{Part, Record, Truth};
+use super::record::{Record, Subset, Truth};
 use super::table::Table;
 use crate::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,7 +127,7 @@ fn listed(split: &Path, objects: &[Object]) -> Result<Vec<Record>, DataError> {
             return Err(invalid("occurs twice".to_owned()));
         }
         let mut record = Record::normal(0, path, name);
-        record.part = match Part::parse(part) {
+        record.part = match Subset::parse(part) {
             Some(part) => Some(part),
             None => return Err(invalid(format!("split {part:?}"))),
         };

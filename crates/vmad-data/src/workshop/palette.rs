@@ -79,7 +79,7 @@ pub(super) fn near(rng: &mut Rng, rgb: Rgb, word: &'static str) -> Colour {
     Colour { rgb, word }
 }
 
-/// A second colour that can be told from the first.
+/// A second colour, distinct from the first.
 pub(super) fn against(rng: &mut Rng, first: Rgb) -> Colour {
     let mut best = any(rng);
     for _ in 0..5 {

@@ -130,7 +130,7 @@ impl Part {
         Some((skin, cover))
     }
 
-    /// Draws the part into a scene. `cover` tells whether it belongs to the product.
+    /// Draws the part into a scene. `product`: the part belongs to the product.
     pub(super) fn stamp(
         &self,
         scene: &mut Scene,

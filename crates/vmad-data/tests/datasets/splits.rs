@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tempfile::TempDir;
-use vmad_data::{CategorySplit, DataError, Holdout, Part};
+use vmad_data::{CategorySplit, DataError, Holdout, Subset};
 
 use crate::common::{read, tree, write};
 
@@ -78,20 +78,20 @@ fn categories_are_selected_by_part() {
     let set = read(&dir);
     let split = CategorySplit::new(names(&["cable"]), vec![], names(&["bottle"]), None).unwrap();
     let count = |split: &CategorySplit, part| split.select(&set, part).unwrap().len();
-    assert_eq!(count(&split, Part::Train), 40);
-    assert_eq!(count(&split, Part::Val), 0);
+    assert_eq!(count(&split, Subset::Train), 40);
+    assert_eq!(count(&split, Subset::Val), 0);
     // What the layout has for training is never test.
-    assert_eq!(count(&split, Part::Test), 20);
-    let test = split.select(&set, Part::Test).unwrap();
+    assert_eq!(count(&split, Subset::Test), 20);
+    let test = split.select(&set, Subset::Test).unwrap();
     assert!(
         test.iter()
-            .all(|r| r.category == "bottle" && r.part == Some(Part::Test))
+            .all(|r| r.category == "bottle" && r.part == Some(Subset::Test))
     );
-    assert_eq!(split.categories(Part::Train), ["cable"]);
+    assert_eq!(split.categories(Subset::Train), ["cable"]);
 
     let typo = CategorySplit::new(vec![], names(&["botle"]), vec![], None).unwrap();
     // Whichever part is asked for.
-    let error = typo.select(&set, Part::Test).unwrap_err();
+    let error = typo.select(&set, Subset::Test).unwrap_err();
     assert!(matches!(&error, DataError::NoSuchCategory { nearest, .. } if nearest == "bottle"));
     assert!(error.to_string().contains("botle"), "{error}");
 }
@@ -116,15 +116,15 @@ fn a_holdout_is_fixed_by_its_seed() {
         .map(|record| record.id)
         .collect()
     };
-    let (train, val) = (ids(1, 0.25, Part::Train), ids(1, 0.25, Part::Val));
+    let (train, val) = (ids(1, 0.25, Subset::Train), ids(1, 0.25, Subset::Val));
     assert_eq!(train.len() + val.len(), 80);
     assert!(train.is_disjoint(&val));
     assert!((10..=30).contains(&val.len()), "{} of 80", val.len());
-    assert_eq!(ids(1, 0.25, Part::Val), val);
-    assert_ne!(ids(2, 0.25, Part::Val), val);
+    assert_eq!(ids(1, 0.25, Subset::Val), val);
+    assert_ne!(ids(2, 0.25, Subset::Val), val);
     // A larger share keeps what a smaller one kept.
-    assert!(val.is_subset(&ids(1, 0.5, Part::Val)));
-    assert_eq!(ids(1, 0.25, Part::Test).len(), 20);
+    assert!(val.is_subset(&ids(1, 0.5, Subset::Val)));
+    assert_eq!(ids(1, 0.25, Subset::Test).len(), 20);
 
     // Photographs that are added change nothing for the others.
     let paths = |part| -> BTreeSet<_> {
@@ -139,11 +139,11 @@ fn a_holdout_is_fixed_by_its_seed() {
         let chosen = split.select(&set, part).unwrap();
         chosen.iter().map(|record| record.path.clone()).collect()
     };
-    let before = paths(Part::Val);
+    let before = paths(Subset::Val);
     for i in 20..30 {
         write(dir.path(), &format!("bottle/train/good/{i}.png"), "");
     }
-    assert!(before.is_subset(&paths(Part::Val)));
+    assert!(before.is_subset(&paths(Subset::Val)));
 }
 
 #[test]
@@ -151,7 +151,10 @@ fn categories_are_drawn_by_seed() {
     let all: Vec<String> = (0..24).map(|i| format!("c{i:02}")).collect();
     let draw = |seed| CategorySplit::draw(all.iter().map(String::as_str), 16, 8, seed).unwrap();
     let split = draw(3);
-    let (train, test) = (split.categories(Part::Train), split.categories(Part::Test));
+    let (train, test) = (
+        split.categories(Subset::Train),
+        split.categories(Subset::Test),
+    );
     assert_eq!((train.len(), test.len()), (16, 8));
     let together: BTreeSet<_> = train.iter().chain(test).collect();
     assert_eq!(together.len(), 24);

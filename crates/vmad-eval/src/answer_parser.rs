@@ -1,12 +1,12 @@
-//! What an answer says, read by rule.
+//! Reads an answer by rules: kinds of defect, places, size, severity, denial.
 //!
-//! The rules know names of defects, the nine places of a 3×3 grid, words for size and weight, and
-//! denial. They are meant for short plain sentences, and the same for every model: no model judges
-//! another here.
+//! The rules know names of defects, the nine places of a 3×3 grid, words for size and severity,
+//! and denial. They are made for short plain sentences and are the same for every model: no model
+//! judges another here.
 
 use serde::{Deserialize, Serialize};
 
-/// Words that say that something is wrong, without saying what.
+/// Words for a defect of unnamed kind.
 const FAULTS: [&str; 12] = [
     "defect",
     "defects",
@@ -22,12 +22,12 @@ const FAULTS: [&str; 12] = [
     "flaw",
 ];
 
-/// Words whose denial says that nothing is wrong; alone they say nothing.
+/// Words that mean "normal" where they are denied, and nothing otherwise.
 const CONSEQUENCES: [&str; 4] = ["impact", "action", "problem", "issue"];
 
 const DENIALS: [&str; 7] = ["no", "not", "without", "never", "neither", "nor", "free"];
 
-/// A denial does not reach over these.
+/// Words that end the scope of a denial.
 const BARRIERS: [&str; 8] = [
     ".", ",", "but", "except", "only", "because", "however", "although",
 ];
@@ -250,7 +250,7 @@ fn places(words: &[String]) -> Vec<String> {
     places
 }
 
-/// What an answer says of the part as a whole.
+/// The verdict that an answer states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Claim {
@@ -258,16 +258,16 @@ pub enum Claim {
     Normal,
     /// Something is wrong.
     Defective,
-    /// It does not say.
+    /// No statement.
     Unclear,
 }
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parsed {
-    /// Kinds of defect that it says are there, in its order.
+    /// Kinds of defect that it claims, in its order.
     pub kinds: Vec<String>,
-    /// Kinds that it says are not there.
+    /// Kinds that it denies.
     pub denied: Vec<String>,
     /// Cells of the 3×3 grid.
     pub places: Vec<String>,
@@ -280,7 +280,7 @@ pub struct Parsed {
     /// Whether a sentence names a kind twice: "On the left of the coin is a dent is a dent."
     #[serde(default)]
     pub repeats_itself: bool,
-    /// What it says of the part as a whole.
+    /// The verdict that it states.
     pub claim: Claim,
 }
 

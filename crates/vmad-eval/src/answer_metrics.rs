@@ -1,12 +1,12 @@
-//! Whether an answer is so, and how often answers are.
+//! Compares parsed answers with the ground truth, and counts how often they are right.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::{Claim, Parsed};
+use crate::answer_parser::{Claim, Parsed};
 
-/// What is so.
+/// Ground truth of one photograph.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truth {
     /// Whether there is a defect.
@@ -15,22 +15,22 @@ pub struct Truth {
     pub kinds: Vec<String>,
     /// Cells of the 3×3 grid that hold one; empty where the data has no mask.
     pub places: Vec<String>,
-    /// Word for the size of the largest, if it can be told.
+    /// Word for the size of the largest defect; `None` where it is unknown.
     pub size: Option<String>,
-    /// Word for the weight of the worst, if it can be told.
+    /// Word for the severity of the worst defect; `None` where it is unknown.
     pub severity: Option<String>,
 }
 
-/// How an answer stands to the truth. `None` where the question does not arise.
+/// The comparison of one answer with the ground truth. A field is `None` where it does not apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
     /// Of a defect of known kind: whether a kind that is there is named.
     pub kind_right: Option<bool>,
     /// Of a defect of known place: whether places are named, and all of them hold a defect.
     pub place_right: Option<bool>,
-    /// Of a defect whose size is told: whether it is that size.
+    /// Of a defect, where the answer has a word for its size: whether the word is right.
     pub size_right: Option<bool>,
-    /// Of a defect whose weight is told: whether it is that weight.
+    /// Of a defect, where the answer has a word for its severity: whether the word is right.
     pub severity_right: Option<bool>,
     /// Whether the object's name is repeated.
     pub object_repeated: bool,
@@ -43,38 +43,39 @@ pub struct Judgement {
     pub normal_called_defective: Option<bool>,
     /// Of a defective part: whether it is called normal.
     pub defect_denied: Option<bool>,
-    /// Of a part of which it is known: whether a kind is claimed that is not there.
+    /// Of a photograph whose kinds of defect are known: whether the answer claims another kind.
     pub false_kind: Option<bool>,
 }
 
 impl Judgement {
-    /// Holds what is said against what is so.
-    pub fn of(said: &Parsed, truth: &Truth) -> Self {
+    /// Compares a parsed answer with the ground truth.
+    pub fn of(answer: &Parsed, truth: &Truth) -> Self {
         let bad = truth.is_defective;
-        let told = |said: &Option<String>, truth: &Option<String>| match (said, truth) {
-            (Some(said), Some(truth)) if bad => Some(said == truth),
+        let same_word = |answer: &Option<String>, truth: &Option<String>| match (answer, truth) {
+            (Some(answer), Some(truth)) if bad => Some(answer == truth),
             _ => None,
         };
         let among = |all: &[String], found: &[String]| found.iter().all(|x| all.contains(x));
         let knows_kinds = !bad || !truth.kinds.is_empty();
         Self {
             kind_right: (bad && !truth.kinds.is_empty())
-                .then(|| said.kinds.iter().any(|kind| truth.kinds.contains(kind))),
+                .then(|| answer.kinds.iter().any(|kind| truth.kinds.contains(kind))),
             place_right: (bad && !truth.places.is_empty())
-                .then(|| !said.places.is_empty() && among(&truth.places, &said.places)),
-            size_right: told(&said.size, &truth.size),
-            severity_right: told(&said.severity, &truth.severity),
-            object_repeated: said.names_object,
-            runs_on: (said.kinds.len() + said.denied.len() > 0).then_some(said.repeats_itself),
-            normal_called_normal: (!bad).then_some(said.claim == Claim::Normal),
-            normal_called_defective: (!bad).then_some(said.claim == Claim::Defective),
-            defect_denied: bad.then_some(said.claim == Claim::Normal),
-            false_kind: knows_kinds.then(|| !among(&truth.kinds, &said.kinds)),
+                .then(|| !answer.places.is_empty() && among(&truth.places, &answer.places)),
+            size_right: same_word(&answer.size, &truth.size),
+            severity_right: same_word(&answer.severity, &truth.severity),
+            object_repeated: answer.names_object,
+            runs_on: (answer.kinds.len() + answer.denied.len() > 0)
+                .then_some(answer.repeats_itself),
+            normal_called_normal: (!bad).then_some(answer.claim == Claim::Normal),
+            normal_called_defective: (!bad).then_some(answer.claim == Claim::Defective),
+            defect_denied: bad.then_some(answer.claim == Claim::Normal),
+            false_kind: knows_kinds.then(|| !among(&truth.kinds, &answer.kinds)),
         }
     }
 }
 
-/// So many of so many.
+/// A count of cases in which something holds, and of all cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rate {
     /// Cases in which it holds.
@@ -115,9 +116,9 @@ pub struct TextScores {
     pub kind_right: Rate,
     /// Of defects of known place: places are named, and all of them hold a defect.
     pub place_right: Rate,
-    /// Of defects whose size is told: it is that size.
+    /// Of defects, where the answer has a word for the size: the word is right.
     pub size_right: Rate,
-    /// Of defects whose weight is told: it is that weight.
+    /// Of defects, where the answer has a word for the severity: the word is right.
     pub severity_right: Rate,
     /// Of all answers: the object's name is repeated.
     pub object_repeated: Rate,
@@ -200,25 +201,25 @@ pub const NORMAL: &str = "normal";
 /// Column of answers that name no kind and do not call the part normal.
 pub const UNNAMED: &str = "unnamed";
 
-/// What is said (columns) of what is so (rows), in counts.
+/// Confusion matrix in counts: rows are the truth, columns the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Confusion {
-    /// Truth → said → count.
+    /// Truth → answer → count.
     pub rows: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
 impl Confusion {
     /// Counts one answer. A defect without a known kind is left out. Of several kinds, the first
     /// that is both there and named counts; otherwise the first there, and the first named.
-    pub fn count(&mut self, said: &Parsed, truth: &Truth) {
-        let both = said.kinds.iter().find(|kind| truth.kinds.contains(kind));
+    pub fn count(&mut self, answer: &Parsed, truth: &Truth) {
+        let both = answer.kinds.iter().find(|kind| truth.kinds.contains(kind));
         let row = match (truth.is_defective, both.or(truth.kinds.first())) {
             (false, _) => NORMAL,
             (true, Some(kind)) => kind,
             (true, None) => return,
         };
-        let column = match (both.or(said.kinds.first()), said.claim) {
+        let column = match (both.or(answer.kinds.first()), answer.claim) {
             (Some(kind), _) => kind,
             (None, Claim::Normal) => NORMAL,
             (None, _) => UNNAMED,
@@ -232,7 +233,7 @@ impl Confusion {
         let mut names: Vec<&str> = self
             .rows
             .iter()
-            .flat_map(|(row, said)| said.keys().chain([row]))
+            .flat_map(|(row, columns)| columns.keys().chain([row]))
             .map(String::as_str)
             .collect();
         names.sort_unstable_by_key(|name| ([NORMAL, UNNAMED].contains(name), *name));
@@ -257,7 +258,7 @@ pub fn most_frequent_type<'a>(truths: impl IntoIterator<Item = &'a str>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::Lexicon;
+    use crate::answer_parser::Lexicon;
 
     fn lexicon() -> Lexicon {
         Lexicon::new([
