@@ -284,9 +284,9 @@ test("photographs of good parts set the threshold", async ({ page }) => {
 test("software WebGPU is used only when asked for, until it refuses something", async ({
   page,
 }) => {
+  await runInWorkers(page, recordDevice);
   await open(page, "?model=nano");
   await expect(page.locator("#device-line")).toHaveAttribute("data-device", "cpu");
-  page.on("worker", (worker) => void worker.evaluate(recordDevice));
   await page.locator("#device").selectOption("gpu");
   await expectGpu(page);
   await choosePhoto(page, "coins.png");
@@ -325,6 +325,14 @@ async function expectGpu(page: Page): Promise<void> {
   test.slow();
   const line = page.locator("#device-line");
   await expect(line).toHaveAttribute("data-device", "gpu", { timeout: 90_000 });
+}
+
+/** Runs a function in every worker of the page before the worker's own script. */
+async function runInWorkers(page: Page, first: () => void): Promise<void> {
+  await page.route(/\/worker-[^/]*\.js$/u, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `(${String(first)})();\n${await response.text()}` });
+  });
 }
 
 /** In a worker: records the device that it will request. */
