@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor};
-use vmad_engine::{CancelToken, DeviceChoice, Engine, MemorySource, SystemHost, choose};
+use vmad_engine::{CancelToken, DeviceChoice, Engine, MemorySource, SystemHost, select_device};
 use vmad_model::config::ClipConfig;
 use vmad_model::llama::KvCache;
 use wasm_bindgen::JsError;
@@ -50,11 +50,11 @@ impl Model {
             true => DeviceChoice::Gpu,
             false => DeviceChoice::Cpu,
         };
-        let chosen = choose(choice).await?;
+        let device = select_device(choice).await?;
         let host = Rc::new(SystemHost::new());
         let cancel = CancelToken::new();
         let files = &package.files;
-        let engine = Engine::open(files, chosen, host, &mut |_| (), &cancel).await?;
+        let engine = Engine::open(files, device, host, &mut |_| (), &cancel).await?;
         let cache = KvCache::new(&engine.config().llm);
         Ok(Self { engine, cache })
     }

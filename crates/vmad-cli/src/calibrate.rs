@@ -8,8 +8,8 @@ use clap::Args;
 use futures::{StreamExt, stream};
 use vmad_data::{Generator, OnBadImage, Record, Sample, Scenes};
 use vmad_engine::{
-    Calibration, CalibrationEvent, CalibrationOptions, CancelToken, Engine, EngineError, Label,
-    Method, Photo, Specimen,
+    Calibration, CalibrationEvent, CalibrationOptions, CalibrationPhoto, CancelToken, Engine,
+    EngineError, Label, Photo, ThresholdMethod,
 };
 use vmad_package::MANIFEST_FILE;
 
@@ -73,8 +73,8 @@ pub(crate) struct CalibrateArgs {
 }
 
 /// A scene of the generator.
-fn of_sample(index: u64, sample: Sample) -> Specimen {
-    Specimen {
+fn of_sample(index: u64, sample: Sample) -> CalibrationPhoto {
+    CalibrationPhoto {
         name: format!("scene {index}"),
         label: if sample.defects.is_empty() {
             Label::Good
@@ -87,7 +87,7 @@ fn of_sample(index: u64, sample: Sample) -> Specimen {
 }
 
 /// A photograph of a data set on disk.
-fn of_record(record: &Record) -> Specimen {
+fn of_record(record: &Record) -> CalibrationPhoto {
     let mut label = Label::Good;
     let photo = match record.load() {
         Ok(loaded) => {
@@ -100,7 +100,7 @@ fn of_record(record: &Record) -> Specimen {
             reason: error.to_string(),
         }),
     };
-    Specimen {
+    CalibrationPhoto {
         name: record.path.display().to_string(),
         photo,
         label,
@@ -108,9 +108,9 @@ fn of_record(record: &Record) -> Specimen {
     }
 }
 
-fn of_good_part(path: &Path) -> Specimen {
+fn of_good_part(path: &Path) -> CalibrationPhoto {
     let photo = read_photo(path).map(Photo::File);
-    Specimen {
+    CalibrationPhoto {
         name: path.display().to_string(),
         photo: photo.map_err(|error| EngineError::Unreadable {
             reason: error.root_cause().to_string(),
@@ -139,8 +139,8 @@ fn whole_package(args: &CalibrateArgs, data: &Path) -> Result<()> {
     let records = args.dataset.open(data)?.records;
     let work = args.work()?;
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
-    let specimens = records.iter().map(of_record);
-    let found = work.calibrate(&mut engine, specimens, records.len(), args.options())?;
+    let photos = records.iter().map(of_record);
+    let found = work.calibrate(&mut engine, photos, records.len(), args.options())?;
     let source = source(&found, &folder_name(data));
     report("thresholds", &found)?;
     write_thresholds(&args.package, &found, source)
@@ -157,8 +157,8 @@ fn each_category(args: &CalibrateArgs, data: &Path) -> Result<()> {
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
     let mut file = ThresholdFile::new(&engine.manifest().meta.name);
     for (category, records) in categories {
-        let specimens = records.iter().map(|record| of_record(record));
-        let found = work.calibrate(&mut engine, specimens, records.len(), args.options());
+        let photos = records.iter().map(|record| of_record(record));
+        let found = work.calibrate(&mut engine, photos, records.len(), args.options());
         let found = match found {
             Err(error) if lacks_good_parts(&error) => {
                 eprintln!("left out: {}", plain(&format!("{category}: {error:#}")));
@@ -200,8 +200,8 @@ fn good_parts(args: &CalibrateArgs, folder: &Path) -> Result<()> {
         on_bad_image: OnBadImage::Skip,
     };
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
-    let specimens = paths.iter().map(|path| of_good_part(path));
-    let found = work.calibrate(&mut engine, specimens, paths.len(), args.options())?;
+    let photos = paths.iter().map(|path| of_good_part(path));
+    let found = work.calibrate(&mut engine, photos, paths.len(), args.options())?;
     let object = args.object.as_deref().unwrap_or_default();
     report(
         if object.is_empty() {
@@ -260,9 +260,9 @@ pub(crate) fn calibrate_on_scenes(
         on_bad_image: OnBadImage::Fail,
     };
     let mut engine = session::open(package, device, &CancelToken::new())?;
-    let specimens = (0..n_scenes).map(|index| of_sample(index, generator.sample(index)));
+    let photos = (0..n_scenes).map(|index| of_sample(index, generator.sample(index)));
     let options = CalibrationOptions::default();
-    let found = work.calibrate(&mut engine, specimens, n_scenes as usize, options)?;
+    let found = work.calibrate(&mut engine, photos, n_scenes as usize, options)?;
     let source = format!(
         "best F1 over {n_scenes} synthetic scenes, split {}, seed {seed}, {} px",
         generator.split().name(),
@@ -283,13 +283,13 @@ impl Work {
     fn calibrate(
         &self,
         engine: &mut Engine,
-        specimens: impl Iterator<Item = Specimen>,
-        n_specimens: usize,
+        photos: impl Iterator<Item = CalibrationPhoto>,
+        n_photos: usize,
         options: CalibrationOptions,
     ) -> Result<Calibration> {
-        let bar = progress::count(n_specimens as u64, "calibrating");
+        let bar = progress::count(n_photos as u64, "calibrating");
         let cancel = CancelToken::new();
-        let mut events = engine.calibrate(stream::iter(specimens), options, &cancel);
+        let mut events = engine.calibrate(stream::iter(photos), options, &cancel);
         let mut found = None;
         while let Some(event) = pollster::block_on(events.next()) {
             if self.stop.is_asked() {
@@ -313,7 +313,7 @@ impl Work {
         bar.finish_and_clear();
         match found {
             Some(found) => Ok(found),
-            None => bail!("stopped after {n_done} of {n_specimens} photographs"),
+            None => bail!("stopped after {n_done} of {n_photos} photographs"),
         }
     }
 }
@@ -322,8 +322,8 @@ impl Work {
 fn source(found: &Calibration, data: &str) -> String {
     let n = found.n_good + found.n_defective;
     match found.image.method {
-        Method::F1 { .. } => format!("best F1 over {n} photographs of {data}"),
-        Method::Quantile { promised, .. } => {
+        ThresholdMethod::F1 { .. } => format!("best F1 over {n} photographs of {data}"),
+        ThresholdMethod::Quantile { promised, .. } => {
             format!("quantile {promised:.4} of {n} photographs of good parts, {data}")
         }
     }
@@ -349,21 +349,21 @@ fn report(title: &str, found: &Calibration) -> Result<()> {
         n_skipped,
         ..
     } = found;
-    if let Method::Quantile {
-        asked,
+    if let ThresholdMethod::Quantile {
+        requested,
         promised,
         n_needed,
     } = image.method
-        && promised < asked
+        && promised < requested
     {
         eprintln!(
-            "warning: {n_good} photographs of good parts are too few for the quantile {asked}, \
+            "warning: {n_good} photographs of good parts are too few for the quantile {requested}, \
              which needs {n_needed}; they promise {promised:.3}"
         );
     }
-    let how = |method: Method| match method {
-        Method::F1 { f1 } => format!("F1 {f1:.3}"),
-        Method::Quantile { promised, .. } => {
+    let how = |method: ThresholdMethod| match method {
+        ThresholdMethod::F1 { f1 } => format!("F1 {f1:.3}"),
+        ThresholdMethod::Quantile { promised, .. } => {
             format!("at most {:.1} % of good parts", 100.0 * (1.0 - promised))
         }
     };

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use vmad_engine::{Ask, Engine, EngineError, EventStream, Generation, Query, StopReason};
+use vmad_engine::{
+    Ask, Engine, EngineError, EventStream, Generation, InspectionOutcome, Query, StopReason,
+};
 
 use crate::args::{self, DeviceArg, Length, Part};
 use crate::files::read_photo;
 use crate::interrupt::CurrentCall;
-use crate::session::{self, Heard, Outcome};
+use crate::session::{self, Heard};
 use crate::text::{plain, print, print_line};
 
 const HELP: &str = "Example:
@@ -117,7 +119,7 @@ fn is_over(error: &anyhow::Error) -> bool {
 }
 
 /// Prints the verdict when it stands or changes, and the words as they come.
-fn show(events: EventStream<'_>) -> Result<Outcome> {
+fn show(events: EventStream<'_>) -> Result<InspectionOutcome> {
     let mut shown = None;
     let mut is_midline = false;
     let result = session::follow(events, |heard| match heard {

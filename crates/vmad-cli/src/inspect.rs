@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
-use vmad_engine::{Ask, CancelToken, Engine, EngineError, Inspection, Query, Region, Stage};
+use vmad_engine::{
+    AnomalyMap, Ask, CancelToken, Engine, EngineError, Inspection, Query, Region, Stage,
+};
 use vmad_prep::overlay::{encode_png, heatmap_rgb, mask_gray, overlay_rgb};
 use vmad_prep::{Limits, decode};
 
 use crate::args::{self, DeviceArg, Length, Part, Usage};
 use crate::files::{create_folder, read_photo, write_whole};
-use crate::session::{self, AnomalyMap, Heard};
+use crate::session::{self, Heard};
 use crate::text::{duration, plain, print_line};
 use crate::thresholds::{ObjectThreshold, ThresholdFile};
 use crate::{progress, references, trace};
@@ -197,7 +199,7 @@ fn inspect(
     let outcome = session::follow(engine.inspect(file, query, &CancelToken::new()), show);
     spinner.finish_and_clear();
     let (map, verdict) = outcome
-        .and_then(session::Outcome::complete)
+        .and_then(|outcome| Ok(outcome.complete()?))
         .with_context(|| image.display().to_string())?;
 
     if let (Some(path), Some(tensors)) = (&args.trace, engine.take_trace()) {

@@ -1,4 +1,4 @@
-//! Which device computes.
+//! Selection of the device.
 
 use std::fmt;
 
@@ -8,78 +8,78 @@ use vmad_kernels::{AdapterInfo, DeviceKind, KernelError, cpu_device};
 
 use crate::EngineError;
 
-/// Which device the caller wants.
+/// The device that the caller requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
-    /// A hardware GPU if there is one that computes right, otherwise the CPU.
+    /// A hardware GPU that passes the self-test, otherwise the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// A GPU, even one that is emulated on the CPU and therefore much slower than it.
+    /// A GPU, even a software GPU, which is much slower than the CPU.
     Gpu,
 }
 
-/// What the caller knows of the GPU before it is set up. A browser tells more about its adapter
-/// than the graphics layer passes on, and a GPU that is not taken need not be set up.
+/// What the caller knows about the GPU. A browser tells more about its adapter than wgpu passes on,
+/// and a GPU that is not selected need not be initialised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GpuHint {
-    /// There is none.
+    /// There is no GPU.
     Missing {
-        /// Why, for people.
+        /// Why, as text for users.
         reason: String,
     },
-    /// There is this one.
+    /// There is a GPU.
     Adapter {
-        /// What it is called.
+        /// Its name.
         name: String,
-        /// Whether it is emulated on the CPU.
+        /// Whether the CPU emulates it.
         software: bool,
     },
 }
 
-/// Why a device was chosen.
+/// Why a device was selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceReason {
-    /// The caller asked for it.
+    /// The caller requested it.
     Requested,
-    /// A hardware GPU was found.
+    /// There is a hardware GPU.
     HardwareGpu,
     /// There is no GPU.
     NoGpu,
-    /// There is a GPU, but it is emulated on the CPU.
+    /// The only GPU is a software GPU.
     SoftwareGpu,
-    /// There is a GPU, but it computes wrongly.
+    /// The GPU failed its self-test.
     GpuFailed,
 }
 
-/// The device of a session, and why it is that one.
+/// The device of an engine, and why it was selected.
 #[derive(Clone, Debug)]
-pub struct Chosen {
-    /// Where tensors live.
+pub struct SelectedDevice {
+    /// The device of all tensors.
     pub device: Device,
-    /// What it is.
+    /// CPU or GPU, with its name.
     pub kind: DeviceKind,
-    /// Why it was chosen.
+    /// Why it was selected.
     pub reason: DeviceReason,
-    /// The same for people.
+    /// The reason as text for users.
     pub note: String,
-    /// The GPU that was looked at, whether or not it was taken.
+    /// Name of the GPU that was considered, whether or not it was selected.
     pub adapter: Option<String>,
-    /// The largest buffer that the device allows.
+    /// Bytes of the largest buffer; `None` on the CPU.
     pub max_buffer_bytes: Option<u64>,
 }
 
-impl fmt::Display for Chosen {
+impl fmt::Display for SelectedDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.kind, self.note)
     }
 }
 
-impl Chosen {
-    /// The CPU, as asked for. Needs no waiting.
+impl SelectedDevice {
+    /// The CPU, as requested by the caller.
     #[must_use]
     pub fn cpu() -> Self {
         Self::cpu_because(DeviceReason::Requested, "as requested".to_owned(), None)
@@ -109,75 +109,75 @@ impl Chosen {
     }
 }
 
-/// Chooses the device. A GPU is trusted only after a test of every operation on it.
+/// Selects the device. A GPU must pass a self-test of every operation.
 ///
 /// # Errors
-/// [`EngineError::Device`] when a GPU is asked for and there is none that computes right. The other
-/// choices always find a device.
-pub async fn choose(choice: DeviceChoice) -> Result<Chosen, EngineError> {
-    choose_knowing(choice, None).await
+/// [`EngineError::Device`] when a GPU is requested and there is none that passes. The other choices
+/// never fail.
+pub async fn select_device(choice: DeviceChoice) -> Result<SelectedDevice, EngineError> {
+    select_device_with_hint(choice, None).await
 }
 
-/// [`choose`], by a caller who knows something of the GPU.
+/// As [`select_device`], for a caller who knows something about the GPU.
 ///
 /// # Errors
-/// As [`choose`].
-pub async fn choose_knowing(
+/// As [`select_device`].
+pub async fn select_device_with_hint(
     choice: DeviceChoice,
     hint: Option<&GpuHint>,
-) -> Result<Chosen, EngineError> {
+) -> Result<SelectedDevice, EngineError> {
     match choice {
-        DeviceChoice::Cpu => Ok(Chosen::cpu()),
+        DeviceChoice::Cpu => Ok(SelectedDevice::cpu()),
         DeviceChoice::Gpu => {
-            let (device, info) = adapter(hint).await.map_err(EngineError::Device)?;
+            let (device, info) = init_adapter(hint).await.map_err(EngineError::Device)?;
             select_features(&device, &info)
                 .await
                 .map_err(EngineError::Device)?;
             let reason = DeviceReason::Requested;
-            Ok(Chosen::gpu(device, &info, reason, "as requested"))
+            Ok(SelectedDevice::gpu(device, &info, reason, "as requested"))
         }
-        DeviceChoice::Auto => Ok(automatic(hint).await),
+        DeviceChoice::Auto => Ok(select_automatically(hint).await),
     }
 }
 
-async fn automatic(hint: Option<&GpuHint>) -> Chosen {
-    let emulated = |name: String| {
+async fn select_automatically(hint: Option<&GpuHint>) -> SelectedDevice {
+    let software_gpu = |name: String| {
         let note = "the only GPU is emulated on the CPU, which is faster without".to_owned();
-        Chosen::cpu_because(DeviceReason::SoftwareGpu, note, Some(name))
+        SelectedDevice::cpu_because(DeviceReason::SoftwareGpu, note, Some(name))
     };
     if let Some(GpuHint::Adapter {
         name,
         software: true,
     }) = hint
     {
-        return emulated(name.clone());
+        return software_gpu(name.clone());
     }
-    let (device, info) = match adapter(hint).await {
-        Ok(found) => found,
+    let (device, info) = match init_adapter(hint).await {
+        Ok(initialised) => initialised,
         Err(error) => {
-            return Chosen::cpu_because(DeviceReason::NoGpu, error.to_string(), None);
+            return SelectedDevice::cpu_because(DeviceReason::NoGpu, error.to_string(), None);
         }
     };
     let name = DeviceKind::from(&info).to_string();
     if info.software {
-        return emulated(name);
+        return software_gpu(name);
     }
     match select_features(&device, &info).await {
-        Ok(_) => Chosen::gpu(device, &info, DeviceReason::HardwareGpu, "a hardware GPU"),
+        Ok(_) => SelectedDevice::gpu(device, &info, DeviceReason::HardwareGpu, "a hardware GPU"),
         Err(error) => {
             let note = format!("the GPU failed its test: {error}");
-            Chosen::cpu_because(DeviceReason::GpuFailed, note, Some(name))
+            SelectedDevice::cpu_because(DeviceReason::GpuFailed, note, Some(name))
         }
     }
 }
 
-async fn adapter(hint: Option<&GpuHint>) -> Result<(Device, AdapterInfo), KernelError> {
+async fn init_adapter(hint: Option<&GpuHint>) -> Result<(Device, AdapterInfo), KernelError> {
     if let Some(GpuHint::Missing { reason }) = hint {
         return Err(KernelError::Adapter {
             reason: reason.clone(),
         });
     }
-    let (device, mut info) = set_up().await?;
+    let (device, mut info) = init_gpu().await?;
     if let Some(GpuHint::Adapter { name, software }) = hint {
         info.software |= software;
         if info.name.is_empty() {
@@ -188,7 +188,7 @@ async fn adapter(hint: Option<&GpuHint>) -> Result<(Device, AdapterInfo), Kernel
 }
 
 #[cfg(feature = "gpu")]
-async fn set_up() -> Result<(Device, AdapterInfo), KernelError> {
+async fn init_gpu() -> Result<(Device, AdapterInfo), KernelError> {
     vmad_kernels::gpu_device().await
 }
 
@@ -201,7 +201,7 @@ async fn select_features(_: &Device, _: &AdapterInfo) -> Result<(), KernelError>
 }
 
 #[cfg(not(feature = "gpu"))]
-async fn set_up() -> Result<(Device, AdapterInfo), KernelError> {
+async fn init_gpu() -> Result<(Device, AdapterInfo), KernelError> {
     Err(KernelError::Adapter {
         reason: "this build runs on the CPU only".to_owned(),
     })
@@ -213,12 +213,12 @@ mod tests {
 
     use super::*;
 
-    fn known(choice: DeviceChoice, hint: &GpuHint) -> Result<Chosen, EngineError> {
-        block_on(choose_knowing(choice, Some(hint)))
+    fn select(choice: DeviceChoice, hint: &GpuHint) -> Result<SelectedDevice, EngineError> {
+        block_on(select_device_with_hint(choice, Some(hint)))
     }
 
     #[test]
-    fn what_is_known_decides_without_setting_up() -> Result<(), EngineError> {
+    fn the_hint_decides_without_initialising_the_gpu() -> Result<(), EngineError> {
         let software = GpuHint::Adapter {
             name: "google swiftshader".to_owned(),
             software: true,
@@ -226,17 +226,17 @@ mod tests {
         let missing = GpuHint::Missing {
             reason: "no WebGPU".to_owned(),
         };
-        let chosen = known(DeviceChoice::Auto, &software)?;
-        assert_eq!(chosen.reason, DeviceReason::SoftwareGpu);
-        assert_eq!(chosen.kind, DeviceKind::Cpu);
-        assert_eq!(chosen.adapter.as_deref(), Some("google swiftshader"));
-        let chosen = known(DeviceChoice::Auto, &missing)?;
-        assert_eq!(chosen.reason, DeviceReason::NoGpu);
-        assert!(chosen.note.contains("no WebGPU"), "{}", chosen.note);
-        let forced = known(DeviceChoice::Gpu, &missing);
+        let selected = select(DeviceChoice::Auto, &software)?;
+        assert_eq!(selected.reason, DeviceReason::SoftwareGpu);
+        assert_eq!(selected.kind, DeviceKind::Cpu);
+        assert_eq!(selected.adapter.as_deref(), Some("google swiftshader"));
+        let selected = select(DeviceChoice::Auto, &missing)?;
+        assert_eq!(selected.reason, DeviceReason::NoGpu);
+        assert!(selected.note.contains("no WebGPU"), "{}", selected.note);
+        let forced = select(DeviceChoice::Gpu, &missing);
         assert!(matches!(forced, Err(EngineError::Device(_))));
-        let chosen = known(DeviceChoice::Cpu, &software)?;
-        assert_eq!(chosen.reason, DeviceReason::Requested);
+        let selected = select(DeviceChoice::Cpu, &software)?;
+        assert_eq!(selected.reason, DeviceReason::Requested);
         Ok(())
     }
 }

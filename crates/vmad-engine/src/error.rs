@@ -1,3 +1,5 @@
+//! The error type of the crate.
+
 use vmad_kernels::KernelError;
 use vmad_model::ModelError;
 use vmad_package::PackageError;
@@ -5,24 +7,25 @@ use vmad_prep::PrepError;
 
 use crate::{SourceError, Stage};
 
-/// Why a package could not be opened or a question not be answered.
+/// An error of the engine.
 ///
-/// After any of these but [`Self::is_fatal`] ones the session goes on as it was before the call.
+/// Unless [`Self::is_fatal`], the engine stays usable, and the conversation is as the last finished
+/// turn left it.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A file of the package could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A file of the package is not what it should be.
+    /// A file of the package is damaged or not of this format.
     #[error(transparent)]
     Package(#[from] PackageError),
-    /// The model's configuration in `model.json` cannot be read.
+    /// The model's configuration in `model.json` cannot be parsed.
     #[error("model.json: config: {0}")]
     ConfigJson(serde_json::Error),
-    /// The configuration contradicts itself or the tensors, or the model refused its input.
+    /// The configuration contradicts itself or the tensors, or the model rejects its input.
     #[error(transparent)]
     Model(ModelError),
-    /// A tensor is larger than one buffer of the device may be.
+    /// A tensor is larger than the largest buffer of the device.
     #[error(
         "tensor {name:?} needs a buffer of {bytes} bytes, this device allows {limit}: use the CPU"
     )]
@@ -31,7 +34,7 @@ pub enum EngineError {
         name: String,
         /// Bytes of its largest buffer.
         bytes: u64,
-        /// Bytes that the device allows.
+        /// Bytes of the device's largest buffer.
         limit: u64,
     },
     /// The tokenizer has ids for which the model has no embedding.
@@ -42,25 +45,25 @@ pub enum EngineError {
         /// Rows of the embedding table.
         model: usize,
     },
-    /// There is no usable GPU, or it computes wrongly.
+    /// There is no usable GPU, or it fails its self-test.
     #[error(transparent)]
     Device(KernelError),
     /// A photograph or a text cannot be used.
     #[error(transparent)]
     Prep(#[from] PrepError),
-    /// A photograph could not be read where it lies.
+    /// A photograph's file could not be read.
     #[error("the file cannot be read: {reason}")]
     Unreadable {
-        /// What the reader said.
+        /// The error of the reader.
         reason: String,
     },
-    /// Thresholds were asked for without one photograph of a good part that can be used.
+    /// A calibration had no usable photograph of a good part.
     #[error(
         "thresholds need photographs of good parts, and none of {n_photos} photographs is one \
          that can be used"
     )]
     NoGoodPart {
-        /// Photographs that came, those of defective parts and unusable ones included.
+        /// Number of photographs, those of defective parts and unusable ones included.
         n_photos: usize,
     },
     /// A photograph of a good part cannot be used as a reference.
@@ -68,23 +71,23 @@ pub enum EngineError {
     Reference {
         /// Its name.
         name: String,
-        /// What is wrong with it.
+        /// Its error.
         reason: Box<EngineError>,
     },
-    /// A setting of the query is out of its range.
+    /// A setting of the query is out of range.
     #[error("{field} is {value}: {rule}")]
     BadQuery {
         /// The setting.
         field: &'static str,
         /// Its value.
         value: String,
-        /// What it must be.
+        /// The rule that it violates.
         rule: &'static str,
     },
-    /// A question came before any photograph.
+    /// A question without a photograph.
     #[error("there is no photograph to ask about: inspect one first")]
     NoImage,
-    /// The conversation has become longer than the model's context.
+    /// The conversation is longer than the model's context.
     #[error(
         "the conversation needs {needed} positions, the model has {limit}: \
          ask something shorter, or inspect the photograph again to start anew"
@@ -106,16 +109,16 @@ pub enum EngineError {
     Readback {
         /// The stage.
         stage: Stage,
-        /// What the backend said.
+        /// The error of the backend.
         reason: String,
     },
-    /// The caller gave up.
+    /// The caller cancelled the call.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl EngineError {
-    /// A short name for the kind of failure, stable across versions, for callers to act on.
+    /// A short name of the kind of error, stable across versions.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -141,7 +144,7 @@ impl EngineError {
         }
     }
 
-    /// Whether the photograph is at fault, so that the next one may do.
+    /// Whether the error is in the photograph, so that another photograph may succeed.
     #[must_use]
     pub fn is_about_photo(&self) -> bool {
         matches!(
@@ -150,7 +153,7 @@ impl EngineError {
         )
     }
 
-    /// Whether the device is gone, so that only a new engine can go on.
+    /// Whether the device is lost, so that a new engine is needed.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         self.code() == "gpu-lost"

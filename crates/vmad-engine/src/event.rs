@@ -1,4 +1,4 @@
-//! What a session tells: the one vocabulary of every front end.
+//! Events, verdicts and reports: the types that every front end receives.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum Stage {
     Tokenizer,
     /// Reading, checking and uploading the weight shards; progress counts bytes.
     Weights,
-    /// Putting the model together.
+    /// Building the model from its weights.
     Building,
     /// Decoding the photograph.
     Decode,
@@ -32,7 +32,7 @@ pub enum Stage {
     Mask,
     /// Logits to the map at the photograph's size, the score and the regions.
     Score,
-    /// The words of the answer.
+    /// Generating the answer.
     Generate,
 }
 
@@ -70,54 +70,53 @@ impl Serialize for Stage {
     }
 }
 
-/// How far a stage has come: bytes for [`Stage::Tokenizer`] and [`Stage::Weights`], stages
-/// otherwise.
+/// Progress of [`crate::Engine::open`]. Counts bytes of the package for [`Stage::Tokenizer`] and
+/// [`Stage::Weights`], and 0 to 1 for the other stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// The stage that runs.
     pub stage: Stage,
-    /// What is done.
+    /// Units done.
     pub done: u64,
-    /// What there is to do.
+    /// Units in all.
     pub total: u64,
 }
 
-/// What happens during [`crate::Engine::inspect`] and [`crate::Engine::ask`].
+/// Events of [`crate::Engine::inspect`] and [`crate::Engine::ask`].
 ///
-/// An inspection tells progress, then [`Self::Mask`] and [`Self::Result`] as soon as the verdict
-/// stands. If words were asked for, tokens follow, then a new mask if the words marked something,
-/// then the result once more, now with the whole answer. [`Self::Done`] is last, unless the stream
-/// ends in an error.
+/// An inspection emits [`Self::Progress`] for each stage, and [`Self::Mask`] and [`Self::Result`]
+/// once the photograph is scored. An answer in words follows as [`Self::Token`]s, then a new
+/// [`Self::Mask`] if the answer has further `[SEG]` tokens, then a second [`Self::Result`] with the
+/// complete answer. [`Self::Done`] is last, unless the stream ends in an error.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A stage begins.
     Progress {
         /// The stage.
         stage: Stage,
-        /// Stages done.
+        /// Stages of the plan that began before.
         done: u64,
-        /// Stages in all.
+        /// Stages of the plan. A stage that a `[SEG]` in the answer adds is not counted.
         total: u64,
     },
-    /// A piece of the answer, to be appended to what came before.
-    ///
-    /// The sentence that carries the mask, `It is [SEG].`, is not part of it.
+    /// Text to append to the answer. The sentence that carries the mask, `It is [SEG].`, is left
+    /// out.
     Token {
-        /// The piece.
+        /// The text.
         text: String,
     },
-    /// How anomalous each pixel is. A later one replaces an earlier one.
+    /// The anomaly map. A later map replaces an earlier one.
     Mask {
         /// Width of the photograph in pixels.
         width: u32,
         /// Height of the photograph in pixels.
         height: u32,
-        /// Side of the square of logits that the map was made from.
+        /// Side of the square of mask logits that the map comes from.
         logits_side: u32,
         /// `[height, width]`, 0 to 1.
         map: Vec<f32>,
     },
-    /// The verdict. A later one replaces an earlier one.
+    /// The verdict. A later verdict replaces an earlier one.
     Result(Inspection),
     /// The call is over.
     Done {
@@ -126,17 +125,17 @@ pub enum Event {
     },
 }
 
-/// Why a call ended.
+/// The reason why a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StopReason {
-    /// The model ended its answer, or no words were asked for.
+    /// The model ended its answer, or the query asked for no answer.
     End,
-    /// The answer reached its length limit, or the model's context is full.
+    /// The answer reached its maximum length, or the model's context is full.
     Length,
-    /// A stop string came.
+    /// The answer reached a stop string.
     Stop,
-    /// The caller gave up. What the call had begun is undone.
+    /// The caller cancelled. The unfinished turn is undone.
     Cancelled,
 }
 
@@ -144,20 +143,20 @@ pub enum StopReason {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
-    /// 0 to 1, higher is more anomalous.
+    /// Anomaly score, 0 to 1; higher is more anomalous.
     pub score: f32,
-    /// Score from which on the part counts as anomalous.
+    /// Scores of at least this are anomalous.
     pub threshold: f32,
     /// Whether the score reaches the threshold.
     pub anomalous: bool,
     /// Map value above which a pixel belongs to a region.
     pub map_threshold: f32,
-    /// Connected areas above it, the highest score first.
+    /// Connected areas above the map threshold, the highest score first.
     pub regions: Vec<Region>,
-    /// The words of the last answer; empty until they are complete.
+    /// The last answer; empty until it is complete.
     pub answer: String,
-    /// Whether the model itself produced `[SEG]`. Where it did not, the mask is that of the scoring
-    /// mode, which asks for it without sampling.
+    /// Whether the model itself produced `[SEG]`. If not, the mask is only that of the forced
+    /// prompt.
     pub seg_produced: bool,
     /// The device that computed.
     pub device: String,
@@ -165,7 +164,16 @@ pub struct Inspection {
     pub timings: Vec<(Stage, f64)>,
 }
 
-/// Memory and times of a session.
+/// A pair of thresholds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Thresholds {
+    /// Threshold of the score: scores of at least this are anomalous.
+    pub image: f32,
+    /// Threshold of the map: pixels above it are marked.
+    pub pixel: f32,
+}
+
+/// Memory and times of an engine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -175,11 +183,11 @@ pub struct Report {
     pub loading: Vec<(Stage, f64)>,
     /// Stage and milliseconds of the last call.
     pub timings: Vec<(Stage, f64)>,
-    /// Where the bytes are.
+    /// Memory in use.
     pub memory: Memory,
 }
 
-/// Bytes that a session holds.
+/// Bytes that an engine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
@@ -189,6 +197,6 @@ pub struct Memory {
     pub kv_cache_bytes: u64,
     /// Features of the photograph, on the device.
     pub features_bytes: u64,
-    /// The most that shards held in host memory at one time while loading.
+    /// Bytes of the largest shard, which loading holds in host memory.
     pub peak_shard_bytes: u64,
 }

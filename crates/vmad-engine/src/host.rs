@@ -1,4 +1,4 @@
-//! The outside world that is not files: time, and a pause in which messages can come in.
+//! What the engine needs of its host beside files: a clock, and a pause between two steps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,23 +8,23 @@ use web_time::Instant;
 
 use crate::EngineError;
 
-/// Time, and a pause between two steps.
+/// Clock and scheduler of the host.
 pub trait Host {
-    /// Lets the surroundings do their work. In a browser's worker this must end the current task,
-    /// so that a message such as "cancel" is taken in; a resolved promise is not enough.
+    /// Yields to the host. In a browser's worker this must end the current task, so that a message
+    /// such as "cancel" is received; a resolved promise is not enough.
     fn yield_now(&self) -> LocalBoxFuture<'_, ()>;
-    /// Milliseconds since a moment that never changes.
+    /// Milliseconds since a fixed point in time.
     fn now_ms(&self) -> f64;
 }
 
-/// A host without anything to wait for: the clock of the system, and pauses that take no time.
+/// A host with the system's clock, which never pauses.
 #[derive(Debug)]
 pub struct SystemHost {
     start: Instant,
 }
 
 impl SystemHost {
-    /// A host whose time starts now.
+    /// A host whose clock starts at 0.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -49,8 +49,8 @@ impl Host for SystemHost {
     }
 }
 
-/// Gives a call up from outside, even from another thread. Looked at after every stage and token;
-/// each call should get a token of its own.
+/// Cancels a call, also from another thread. The engine checks it before every stage and after
+/// every token. Each call should get a token of its own.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {
     cancelled: Arc<AtomicBool>,
@@ -63,7 +63,7 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Gives up every call that got this token.
+    /// Cancels every call that has this token.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -74,6 +74,7 @@ impl CancelToken {
         self.cancelled.load(Ordering::Relaxed)
     }
 
+    /// [`EngineError::Cancelled`] after [`Self::cancel`].
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         if self.is_cancelled() {
             Err(EngineError::Cancelled)

@@ -1,9 +1,12 @@
-//! A session with a model: open a package, inspect a photograph, ask about it.
+//! The inference engine: open a package, inspect a photograph, ask about it.
 //!
-//! The crate knows neither browser nor terminal. Bytes come through a [`ByteSource`], time and the
-//! pause between two steps through a [`Host`]; what happens is told as a stream of [`Event`]s, the
-//! same for every front end. Futures are not `Send`: a session lives on one thread, in a browser in
-//! its worker.
+//! Read [`Engine`] (`engine.rs`) first: each public method is the sequence of its steps. The steps of
+//! an inspection are in `encode.rs` (CLIP, projector, SAM), `score.rs` (mask, map, score, verdict)
+//! and `generate.rs` (answer); `open.rs` loads a package, `session.rs` is the conversation.
+//!
+//! The crate does no I/O and knows neither browser nor terminal. Bytes come through a [`ByteSource`],
+//! clock and pauses through a [`Host`]. Results go to every front end as the same stream of
+//! [`Event`]s. Futures are not `Send`: an engine lives on one thread, in a browser in its worker.
 //!
 //! ```no_run
 //! # use std::rc::Rc;
@@ -11,7 +14,7 @@
 //! # use vmad_engine::*;
 //! # async fn demo(photo: Vec<u8>) -> Result<(), EngineError> {
 //! # let source = MemorySource::default();
-//! let device = choose(DeviceChoice::Auto).await?;
+//! let device = select_device(DeviceChoice::Auto).await?;
 //! let cancel = CancelToken::new();
 //! let host = Rc::new(SystemHost::new());
 //! let mut engine = Engine::open(&source, device, host, &mut |_| (), &cancel).await?;
@@ -28,40 +31,52 @@
 //! # }
 //! ```
 
-mod ahead;
-mod calibration;
-mod choose;
+mod calibrate;
+mod call_context;
+mod call_plan;
 mod device;
+mod encode;
+mod engine;
 mod error;
 mod event;
+mod generate;
 mod host;
-mod load;
+mod image_features;
+mod language_context;
+mod loaded_model;
+mod lookahead;
 #[cfg(any(test, feature = "nano"))]
 pub mod nano;
-mod pace;
+mod open;
+mod outcome;
 mod query;
+mod readback;
 mod references;
 mod sampling;
+mod score;
+mod score_choices;
 mod session;
-mod sight;
 mod source;
-mod speech;
 mod stream;
+mod tensor_check;
 #[cfg(test)]
 mod tests;
+mod text_filter;
 mod trace;
 mod warm_up;
-mod words;
 
-pub use calibration::{
-    Calibration, CalibrationEvent, CalibrationOptions, Found, Label, Method, Scored, Specimen,
-    Thresholds,
+pub use calibrate::{
+    CalibratedThreshold, Calibration, CalibrationEvent, CalibrationOptions, CalibrationPhoto,
+    Label, ScoredPhoto, ThresholdMethod,
 };
-pub use device::{Chosen, DeviceChoice, DeviceReason, GpuHint, choose, choose_knowing};
+pub use device::{
+    DeviceChoice, DeviceReason, GpuHint, SelectedDevice, select_device, select_device_with_hint,
+};
+pub use engine::Engine;
 pub use error::EngineError;
-pub use event::{Event, Inspection, Memory, Progress, Report, Stage, StopReason};
+pub use event::{Event, Inspection, Memory, Progress, Report, Stage, StopReason, Thresholds};
 pub use host::{CancelToken, Host, SystemHost};
-pub use load::Engine;
+pub use outcome::{AnomalyMap, InspectionOutcome};
 pub use query::{Ask, Generation, Photo, Query};
 pub use references::ReferencePhoto;
 #[cfg(not(target_family = "wasm"))]

@@ -1,5 +1,5 @@
-//! A package of under a megabyte with random weights: every part, every kind of storage, and the
-//! similarity prior. It knows nothing; it exercises everything.
+//! A test package of under a megabyte with random weights. It has every part of the model, every
+//! kind of storage, and the similarity prior.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::{EngineError, MemorySource};
 /// A small BPE of 603 tokens.
 const TOKENIZER: &[u8] = include_bytes!("../../../tests/fixtures/prep/tokenizer.json");
 
-/// The sizes of the nano model, as `model.json` holds them.
+/// The configuration of the nano model, as in `model.json`.
 #[must_use]
 pub fn config() -> serde_json::Value {
     json!({
@@ -46,7 +46,7 @@ pub fn config() -> serde_json::Value {
     })
 }
 
-/// Which tensor is stored how: each kind of storage occurs.
+/// The storage of each tensor; every kind occurs.
 #[must_use]
 pub fn recipe() -> Recipe {
     Recipe::new(Storage::F16)
@@ -59,10 +59,10 @@ pub fn recipe() -> Recipe {
         .rule("sam.image_encoder.*.qkv.weight", Storage::Int8)
 }
 
-/// The package. The same seed gives the same bytes.
+/// Builds the package. The same seed gives the same bytes.
 ///
 /// # Errors
-/// None but faults of this module.
+/// None, unless this module has a bug.
 pub fn package(seed: u64, shard_limit_bytes: u64) -> Result<MemorySource, EngineError> {
     let config: VmadConfig = serde_json::from_value(config()).map_err(EngineError::ConfigJson)?;
     let meta = PackageMeta {
@@ -98,8 +98,8 @@ pub fn package(seed: u64, shard_limit_bytes: u64) -> Result<MemorySource, Engine
     Ok(files)
 }
 
-/// Draws every tensor that the model asks for and writes it into a package. Biases and scales are
-/// drawn too, where training would start from zeros and ones, so that no term is idle in tests.
+/// Draws every tensor that the model requests and writes it into a package. Biases and scales are
+/// random as well, so that every term of the model has an effect in tests.
 struct Recorder {
     rng: StdRng,
     recipe: Recipe,

@@ -1,10 +1,10 @@
-//! What a caller can ask for.
+//! Requests: photograph, query and generation settings, and their validation.
 
 use serde::{Deserialize, Serialize};
 use vmad_package::Topic;
-use vmad_prep::{RgbImage, Tokenizer};
+use vmad_prep::{Limits, PrepError, RgbImage, Tokenizer, decode};
 
-use crate::EngineError;
+use crate::{EngineError, Thresholds};
 
 /// A photograph.
 #[derive(Clone, Debug)]
@@ -27,25 +27,43 @@ impl From<RgbImage> for Photo {
     }
 }
 
-/// What to look for in a photograph, and what to say about it.
+impl Photo {
+    /// The pixels, upright, at least one.
+    ///
+    /// # Errors
+    /// [`EngineError::Prep`] when the file is no photograph that can be decoded or has no pixels.
+    pub(crate) fn decode(self) -> Result<RgbImage, EngineError> {
+        match self {
+            Self::File(bytes) => Ok(decode(&bytes, &Limits::default())?),
+            Self::Rgb(image) => match image.dimensions() {
+                (width, height) if width == 0 || height == 0 => {
+                    Err(PrepError::NoPixels { width, height }.into())
+                }
+                _ => Ok(image),
+            },
+        }
+    }
+}
+
+/// A request for an inspection: the part, the question, and thresholds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Query {
-    /// What the photograph shows, e.g. `bolt`.
+    /// Name of the object, e.g. `bolt`.
     pub object: Option<String>,
-    /// What a good part looks like.
+    /// Description of a good part.
     pub normal: Option<String>,
-    /// What to put in words.
+    /// What the answer in words is about.
     pub ask: Ask,
-    /// How words are generated.
+    /// Sampling settings of the answer.
     pub generation: Generation,
-    /// Score from which on the part counts as anomalous; the package's if absent.
+    /// Scores of at least this are anomalous; the package's threshold if absent.
     pub threshold: Option<f32>,
-    /// Map value above which a pixel belongs to a region; the package's if absent.
+    /// Pixels with a map value above this belong to regions; the package's threshold if absent.
     pub map_threshold: Option<f32>,
 }
 
-/// What to put in words, beside mask and score.
+/// What the answer in words is about, beside mask and score.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Ask {
@@ -74,23 +92,24 @@ impl Ask {
     }
 }
 
-/// How words are generated.
+/// How the tokens of an answer are sampled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Generation {
-    /// Most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     pub max_new_tokens: usize,
-    /// 0 takes the likeliest token each time; higher is more varied.
+    /// 0 is greedy decoding; higher values are more varied.
     pub temperature: f32,
-    /// Draw from the likeliest tokens whose probabilities add up to this; 1 takes all.
+    /// Nucleus sampling: sample from the likeliest tokens whose probabilities add up to this; 1 is
+    /// off.
     pub top_p: f32,
-    /// Draw from this many likeliest tokens; 0 takes all.
+    /// Sample from this many likeliest tokens; 0 is off.
     pub top_k: usize,
-    /// Above 1 makes tokens of the answer so far less likely; 1 is off.
+    /// Values above 1 make tokens that the answer already has less likely; 1 is off.
     pub repetition_penalty: f32,
-    /// The same seed draws the same tokens.
+    /// Seed of the sampler; the same seed gives the same tokens.
     pub seed: u64,
-    /// Strings that end the answer; they are not part of it.
+    /// Strings that end the answer; the answer does not contain them.
     pub stop: Vec<String>,
 }
 
@@ -108,7 +127,7 @@ impl Default for Generation {
     }
 }
 
-/// Most stop strings, and most bytes of one.
+/// Maximum number of stop strings, and of bytes of one.
 const MAX_STOPS: usize = 16;
 const MAX_STOP_BYTES: usize = 256;
 
@@ -166,7 +185,7 @@ fn check(
     })
 }
 
-/// A query whose texts are harmless and whose numbers are in range.
+/// A validated query: texts without special tokens, numbers in range.
 pub(crate) struct CheckedQuery {
     pub object: Option<String>,
     pub normal: Option<String>,
@@ -178,6 +197,11 @@ pub(crate) struct CheckedQuery {
 }
 
 impl CheckedQuery {
+    /// Validates a query.
+    ///
+    /// # Errors
+    /// [`EngineError::BadQuery`] names a number that is out of range, [`EngineError::Prep`] a text
+    /// that is too long or an empty question.
     pub fn new(query: Query, tokenizer: &Tokenizer) -> Result<Self, EngineError> {
         query.generation.check()?;
         for (field, threshold) in [
@@ -207,5 +231,13 @@ impl CheckedQuery {
             threshold: query.threshold,
             map_threshold: query.map_threshold,
         })
+    }
+
+    /// The query's thresholds; the package's where it has none.
+    pub fn thresholds(&self, package: Thresholds) -> Thresholds {
+        Thresholds {
+            image: self.threshold.unwrap_or(package.image),
+            pixel: self.map_threshold.unwrap_or(package.pixel),
+        }
     }
 }

@@ -1,91 +1,91 @@
-//! Photographs of good parts that later ones are compared with.
+//! Photographs of good parts that later photographs are compared with.
 
+use vmad_model::VmadConfig;
 use vmad_prep::{Prior, Reference, ReferenceBank, SamInput, sam_input};
 
-use crate::sight::decode_photo;
-use crate::{CancelToken, Engine, EngineError, Photo};
+use crate::{CancelToken, EngineError, Host, Photo};
+
+/// Maximum number of reference photographs.
+pub(crate) const MAX_REFERENCES: usize = 16;
 
 /// A photograph of a good part.
 #[derive(Debug)]
 pub struct ReferencePhoto {
-    /// What to call it, for instance its file's name.
+    /// A name for messages, for instance its file's name.
     pub name: String,
     /// The photograph, or why it cannot be read.
     pub photo: Result<Photo, EngineError>,
 }
 
-impl Engine {
-    /// Most photographs of good parts that are taken.
-    pub const MAX_REFERENCES: usize = 16;
+/// Descriptions of the patches of all reference photographs.
+#[derive(Default)]
+pub(crate) struct References {
+    bank: Option<ReferenceBank>,
+    n_photos: usize,
+}
 
-    /// From now on [`Engine::inspect`] and [`Engine::calibrate`] compare each photograph with these
-    /// photographs of good parts as well as with itself, until others are set; none ends it. They
-    /// are taken in one at a time, and only descriptions of their patches are kept.
-    ///
-    /// They count where the prior is from pixels; one from CLIP's features stays within the picture.
-    ///
-    /// An extension of ours: results with references are few-shot, not the paper's zero-shot
-    /// protocol, and thresholds that were found without them do not hold.
+impl References {
+    /// Describes photographs one at a time.
     ///
     /// # Errors
-    /// [`EngineError::BadQuery`] where the model does not compare patches or there are more than
-    /// [`Self::MAX_REFERENCES`]; [`EngineError::Reference`], which names the photograph;
-    /// [`EngineError::Cancelled`]. The references are then those from before.
-    pub async fn set_references(
-        &mut self,
+    /// As [`crate::Engine::set_references`].
+    pub async fn describe(
         photos: impl IntoIterator<Item = ReferencePhoto>,
+        config: &VmadConfig,
+        host: &dyn Host,
         cancel: &CancelToken,
-    ) -> Result<usize, EngineError> {
+    ) -> Result<Self, EngineError> {
         let mut references = Vec::new();
         for ReferencePhoto { name, photo } in photos {
-            self.check_references(references.len() + 1)?;
-            let described = photo.and_then(|photo| self.describe(photo));
+            check_count(references.len() + 1, config)?;
+            let described = photo.and_then(|photo| describe(photo, config));
             let described = described.map_err(|error| EngineError::Reference {
                 name,
                 reason: Box::new(error),
             });
             references.push(described?);
-            self.host.yield_now().await;
+            host.yield_now().await;
             cancel.check()?;
         }
-        self.references = ReferenceBank::new(&references);
-        self.n_references = references.len();
-        Ok(references.len())
-    }
-
-    /// How many photographs of good parts are set.
-    #[must_use]
-    pub fn n_references(&self) -> usize {
-        self.n_references
-    }
-
-    fn check_references(&self, n: usize) -> Result<(), EngineError> {
-        let rule = if !self.config.needs_prior() {
-            "this model compares no patches of pixels; references need a package whose \
-             configuration has similarity_prompt in clip, or in sam with similarity_source pixels"
-        } else if n > Self::MAX_REFERENCES {
-            "at most 16 photographs are allowed"
-        } else {
-            return Ok(());
-        };
-        Err(EngineError::BadQuery {
-            field: "references",
-            value: format!("{n} photographs"),
-            rule,
+        Ok(Self {
+            bank: ReferenceBank::new(&references),
+            n_photos: references.len(),
         })
     }
 
-    fn describe(&self, photo: Photo) -> Result<Reference, EngineError> {
-        let image = decode_photo(photo)?;
-        let frame = self.config.photo_frame(image.dimensions());
-        Ok(Reference::of_photo(&sam_input(&image, &frame)))
+    /// Number of photographs.
+    pub fn len(&self) -> usize {
+        self.n_photos
     }
 
-    /// The patch-similarity prior of a photograph, against the references where there are any.
-    pub(crate) fn prior_of(&self, input: &SamInput) -> Prior {
-        match &self.references {
-            Some(bank) => Prior::against(input, bank),
-            None => Prior::new(input),
+    /// The patch-similarity prior of a photograph: against the references where there are any,
+    /// within the photograph otherwise.
+    pub fn prior(&self, sam: &SamInput) -> Prior {
+        match &self.bank {
+            Some(bank) => Prior::against(sam, bank),
+            None => Prior::new(sam),
         }
     }
+}
+
+fn check_count(n: usize, config: &VmadConfig) -> Result<(), EngineError> {
+    let rule = if !config.needs_prior() {
+        "this model compares no patches of pixels; references need a package whose \
+         configuration has similarity_prompt in clip, or in sam with similarity_source pixels"
+    } else if n > MAX_REFERENCES {
+        "at most 16 photographs are allowed"
+    } else {
+        return Ok(());
+    };
+    Err(EngineError::BadQuery {
+        field: "references",
+        value: format!("{n} photographs"),
+        rule,
+    })
+}
+
+fn describe(photo: Photo, config: &VmadConfig) -> Result<Reference, EngineError> {
+    let image = photo.decode()?;
+    let frame = config.photo_frame(image.dimensions());
+    Ok(Reference::of_photo(&sam_input(&image, &frame)))
 }

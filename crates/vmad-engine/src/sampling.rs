@@ -1,4 +1,4 @@
-//! How each token of an answer is drawn.
+//! The sampling parameters of each token.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -6,17 +6,19 @@ use vmad_kernels::Draw;
 
 use crate::Generation;
 
-/// The draws of an answer's tokens as a [`Generation`] says. The same seed gives the same ones, however often
-/// and in whatever order they are asked for: a token that was taken back is drawn again as before.
+/// Gives the parameters with which each token of an answer is sampled.
+///
+/// Invariant: they depend on the settings and the token's index only. A token that is sampled again
+/// after a step back gets the same random number.
 #[derive(Debug)]
-pub(crate) struct Dice {
+pub(crate) struct Sampler {
     draw: Draw,
     rng: StdRng,
-    /// Numbers in [0, 1), one for each token so far.
-    rolled: Vec<f32>,
+    /// A random number in [0, 1) for each token so far.
+    uniforms: Vec<f32>,
 }
 
-impl Dice {
+impl Sampler {
     pub fn new(generation: &Generation) -> Self {
         Self {
             draw: Draw {
@@ -27,17 +29,17 @@ impl Dice {
                 uniform: 0.0,
             },
             rng: StdRng::seed_from_u64(generation.seed),
-            rolled: Vec::new(),
+            uniforms: Vec::new(),
         }
     }
 
-    /// The draw of the token at `index` of the answer.
-    pub fn nth(&mut self, index: usize) -> Draw {
-        while self.rolled.len() <= index {
-            self.rolled.push(self.rng.random());
+    /// The parameters for the token at `index` of the answer.
+    pub fn draw(&mut self, index: usize) -> Draw {
+        while self.uniforms.len() <= index {
+            self.uniforms.push(self.rng.random());
         }
         Draw {
-            uniform: self.rolled[index],
+            uniform: self.uniforms[index],
             ..self.draw
         }
     }
@@ -48,20 +50,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seed_decides() {
-        let rolled = |seed| {
+    fn the_seed_and_the_index_determine_the_random_number() {
+        let uniforms = |seed| {
             let generation = Generation {
                 seed,
                 ..Generation::default()
             };
-            let mut dice = Dice::new(&generation);
-            // Twice, and not in order.
-            [3, 0, 1, 3].map(|index| dice.nth(index).uniform)
+            let mut sampler = Sampler::new(&generation);
+            // One index twice, and not in order.
+            [3, 0, 1, 3].map(|index| sampler.draw(index).uniform)
         };
-        let one = rolled(1);
-        assert_eq!(one, rolled(1));
+        let one = uniforms(1);
+        assert_eq!(one, uniforms(1));
         assert_eq!(one[0], one[3]);
-        assert_ne!(one, rolled(2));
+        assert_ne!(one, uniforms(2));
         assert!(one.iter().all(|number| (0.0..1.0).contains(number)));
     }
 }

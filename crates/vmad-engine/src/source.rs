@@ -1,4 +1,4 @@
-//! Where the files of a package come from.
+//! Sources of a package's files.
 
 use std::collections::BTreeMap;
 #[cfg(not(target_family = "wasm"))]
@@ -15,30 +15,30 @@ pub enum SourceError {
         /// The file.
         path: String,
     },
-    /// The file has more bytes than it may have.
+    /// The file is larger than allowed.
     #[error("file {path:?} of the model package has more than the {limit} bytes it may have")]
     TooLarge {
         /// The file.
         path: String,
-        /// Bytes it may have.
+        /// Maximum size in bytes.
         limit: u64,
     },
-    /// Reading failed on the way.
+    /// Reading failed.
     #[error("file {path:?} of the model package cannot be read: {reason}")]
     Read {
         /// The file.
         path: String,
-        /// What the system or the network said.
+        /// The error of the system or the network.
         reason: String,
     },
 }
 
-/// Gives the files of a package.
+/// Reads the files of a package.
 pub trait ByteSource {
-    /// All bytes of the file called `path`, relative to the package's folder.
+    /// All bytes of the file at `path`, relative to the package's folder.
     ///
-    /// `on_bytes` is told now and then how many bytes have come. A source that learns that there
-    /// are more than `max_bytes` stops with [`SourceError::TooLarge`] instead of reading on.
+    /// Calls `on_bytes` from time to time with the number of bytes read so far. Fails with
+    /// [`SourceError::TooLarge`] as soon as the file turns out to have more than `max_bytes`.
     fn read<'a>(
         &'a self,
         path: &'a str,
@@ -59,7 +59,7 @@ impl MemorySource {
         self.files.insert(path.into(), bytes);
     }
 
-    /// Takes a file out.
+    /// Removes a file and returns its content.
     pub fn remove(&mut self, path: &str) -> Option<Vec<u8>> {
         self.files.remove(path)
     }
@@ -105,7 +105,7 @@ pub struct FolderSource {
 
 #[cfg(not(target_family = "wasm"))]
 impl FolderSource {
-    /// The package whose `model.json` lies in `folder`.
+    /// The package in `folder`, which contains `model.json`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -149,7 +149,7 @@ impl FolderSource {
             if n_read == 0 {
                 return Ok(bytes);
             }
-            // A file that grows while it is read, or one without a size of its own.
+            // The file may grow while it is read, or have no size, as a pipe.
             if bytes.len() as u64 > max_bytes {
                 return Err(too_large());
             }

@@ -1,4 +1,4 @@
-//! A future that tells events becomes a stream of them.
+//! Streams of events from a future that emits them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,20 +14,20 @@ use crate::{EngineError, Event};
 
 type Queue<E> = Rc<RefCell<VecDeque<E>>>;
 
-/// The telling end.
+/// The sending end of an [`EventStream`].
 pub(crate) struct Emitter<E = Event> {
     queue: Queue<E>,
 }
 
 impl<E> Emitter<E> {
-    /// Hands an event over and goes on when the stream is polled again, so that the event is out
-    /// before the next computation starts.
+    /// Hands an event over, and continues when the stream is polled again. So the caller has the
+    /// event before the next computation starts.
     pub async fn emit(&self, event: E) {
         self.queue.borrow_mut().push_back(event);
-        let mut handed_over = false;
+        let mut is_handed_over = false;
         // No waker is needed: the stream answers this poll with the event, not with "pending".
         poll_fn(|_| {
-            if std::mem::replace(&mut handed_over, true) {
+            if std::mem::replace(&mut is_handed_over, true) {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -37,7 +37,7 @@ impl<E> Emitter<E> {
     }
 }
 
-/// What happens during a call. Dropping it gives the call up; the session stays usable.
+/// The events of a call. Dropping the stream cancels the call; the engine stays usable.
 #[must_use = "nothing is computed until the stream is polled"]
 pub struct EventStream<'a, E = Event> {
     queue: Queue<E>,

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use futures::lock::{Mutex, MutexGuard};
 use futures::{StreamExt, stream};
 use js_sys::{Function, Promise};
-use vmad_engine::{CancelToken, Chosen, Engine, EventStream, Specimen, choose_knowing};
+use vmad_engine::{
+    CalibrationPhoto, CancelToken, Engine, EventStream, SelectedDevice, select_device_with_hint,
+};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -14,14 +16,14 @@ use wasm_bindgen_futures::JsFuture;
 use crate::failure::Failure;
 use crate::fetch::FetchSource;
 use crate::host::BrowserHost;
-use crate::message::{self, CalibrationPhoto, DeviceInfo, SessionReport};
+use crate::message::{self, DeviceInfo, JsCalibrationPhoto, SessionReport};
 
 /// A session with a model. Calls must not overlap, except for [`Self::cancel`].
 #[wasm_bindgen]
 pub struct WasmInspector {
     // A mutex and not a RefCell, because a call holds it across awaits.
     engine: Mutex<Engine>,
-    device: Chosen,
+    device: SelectedDevice,
     /// The token of the running call.
     cancel: RefCell<CancelToken>,
 }
@@ -39,7 +41,7 @@ impl WasmInspector {
     ) -> Result<Self, JsValue> {
         let choice = message::from_js(device)?;
         let hint = crate::gpu::probe_adapter().await;
-        let chosen = choose_knowing(choice, Some(&hint))
+        let chosen = select_device_with_hint(choice, Some(&hint))
             .await
             .map_err(Failure::from)?;
         let mut on_progress = |progress| {
@@ -183,13 +185,13 @@ impl WasmInspector {
 }
 
 /// The next photograph, `None` after the last one.
-async fn photo_from(next: &Function) -> Result<Option<Specimen>, JsValue> {
+async fn photo_from(next: &Function) -> Result<Option<CalibrationPhoto>, JsValue> {
     let promise: Promise = next.call0(&JsValue::NULL)?.unchecked_into();
     let photo = JsFuture::from(promise).await?;
     if photo.is_null() || photo.is_undefined() {
         return Ok(None);
     }
-    Ok(Some(photo.unchecked_into::<CalibrationPhoto>().into()))
+    Ok(Some(photo.unchecked_into::<JsCalibrationPhoto>().into()))
 }
 
 /// Passes the events of a call to `on_event` until the call ends.

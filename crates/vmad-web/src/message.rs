@@ -3,8 +3,8 @@
 use js_sys::{Float32Array, Uint8Array, WebAssembly};
 use serde::{Serialize, de::DeserializeOwned};
 use vmad_engine::{
-    Calibration, CalibrationEvent, Chosen, DeviceKind, DeviceReason, EngineError, Event,
-    Inspection, Label, Photo, Progress, Report, Scored, Specimen, Stage, StopReason,
+    Calibration, CalibrationEvent, CalibrationPhoto, DeviceKind, DeviceReason, EngineError, Event,
+    Inspection, Label, Photo, Progress, Report, ScoredPhoto, SelectedDevice, Stage, StopReason,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -72,7 +72,7 @@ pub(crate) fn event(event: &Event) -> Result<JsValue, Failure> {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 enum CalibrationMessage<'a> {
-    Scored(&'a Scored),
+    Scored(&'a ScoredPhoto),
     Skipped {
         name: &'a str,
         code: &'a str,
@@ -104,22 +104,23 @@ pub(crate) fn calibration_event(event: &CalibrationEvent) -> Result<JsValue, Fai
 #[wasm_bindgen]
 extern "C" {
     /// `CalibrationPhoto` of the protocol.
-    pub(crate) type CalibrationPhoto;
+    #[wasm_bindgen(js_name = CalibrationPhoto)]
+    pub(crate) type JsCalibrationPhoto;
 
     #[wasm_bindgen(method, getter)]
-    fn name(this: &CalibrationPhoto) -> String;
+    fn name(this: &JsCalibrationPhoto) -> String;
     #[wasm_bindgen(method, getter)]
-    fn defective(this: &CalibrationPhoto) -> bool;
+    fn defective(this: &JsCalibrationPhoto) -> bool;
     /// The file, unless it could not be read.
     #[wasm_bindgen(method, getter)]
-    fn image(this: &CalibrationPhoto) -> Option<Uint8Array>;
+    fn image(this: &JsCalibrationPhoto) -> Option<Uint8Array>;
     /// Why it could not be read.
     #[wasm_bindgen(method, getter)]
-    fn failure(this: &CalibrationPhoto) -> Option<String>;
+    fn failure(this: &JsCalibrationPhoto) -> Option<String>;
 }
 
-impl From<CalibrationPhoto> for Specimen {
-    fn from(photo: CalibrationPhoto) -> Self {
+impl From<JsCalibrationPhoto> for CalibrationPhoto {
+    fn from(photo: JsCalibrationPhoto) -> Self {
         Self {
             name: photo.name(),
             label: if photo.defective() {
@@ -152,8 +153,8 @@ pub(crate) struct DeviceInfo<'a> {
     adapter: Option<&'a str>,
 }
 
-impl<'a> From<&'a Chosen> for DeviceInfo<'a> {
-    fn from(chosen: &'a Chosen) -> Self {
+impl<'a> From<&'a SelectedDevice> for DeviceInfo<'a> {
+    fn from(chosen: &'a SelectedDevice) -> Self {
         let (kind, name) = match &chosen.kind {
             DeviceKind::Cpu => ("cpu", "CPU (WebAssembly SIMD)".to_owned()),
             kind @ DeviceKind::Gpu { .. } => ("gpu", kind.to_string()),

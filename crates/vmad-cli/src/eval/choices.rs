@@ -46,7 +46,7 @@ pub(super) fn answer(
         let cancel = CancelToken::new();
         session::finish(engine.inspect(photo, Query::default(), &cancel)).with_context(about)?;
         for question in &image.questions {
-            let chosen = engine.choose(question.text(), question.options(), &cancel);
+            let chosen = engine.score_choices(question.text(), question.options(), &cancel);
             let likelihoods = pollster::block_on(chosen)
                 .with_context(|| format!("{}: {:?}", about(), question.text()))?;
             let right = question.right();

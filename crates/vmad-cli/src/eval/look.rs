@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use vmad_data::{LabelledPhoto, Record};
-use vmad_engine::{Ask, CancelToken, Engine, Photo, Query};
+use vmad_engine::{AnomalyMap, Ask, CancelToken, Engine, Photo, Query};
 use vmad_eval::{Answer, ImageResult, Lexicon, Mask, Parsed, ScoreMap, Truth};
 
 use super::truth::{lexicon, truth};
 use crate::args::Length;
-use crate::session::{self, AnomalyMap};
+use crate::session;
 
 /// Most tokens of an answer: a description names the defect at its beginning.
 const ANSWER_TOKENS: usize = 64;

@@ -57,35 +57,35 @@ impl<'a> Run<'a> {
     }
 
     /// Compares a result with the reference.
-    pub async fn compare<const D: usize>(
+    pub fn compare<const D: usize>(
         &self,
         op: &'static str,
         actual: Tensor<D>,
         expected: &[f32],
-    ) -> Result<(), KernelError> {
-        self.compare_within(op, actual, expected, TOLERANCE).await
+    ) -> impl Future<Output = Result<(), KernelError>> {
+        self.compare_within(op, flat(actual), expected, TOLERANCE)
     }
 
     /// [`Self::compare`] for a product, whose inputs an optional feature may round where it has more tokens than a decoding
     /// step.
-    pub async fn compare_product(
+    pub fn compare_product(
         &self,
         op: &'static str,
         actual: Tensor<2>,
         expected: &[f32],
-    ) -> Result<(), KernelError> {
+    ) -> impl Future<Output = Result<(), KernelError>> {
         let rounding = match actual.dims()[0] > MATVEC_TOKENS {
             true => Features::enabled().rounding(),
             false => 0.0,
         };
         let tolerance = TOLERANCE + COLS as f32 * rounding;
-        self.compare_within(op, actual, expected, tolerance).await
+        self.compare_within(op, flat(actual), expected, tolerance)
     }
 
-    async fn compare_within<const D: usize>(
+    async fn compare_within(
         &self,
         op: &'static str,
-        actual: Tensor<D>,
+        actual: Tensor<1>,
         expected: &[f32],
         tolerance: f32,
     ) -> Result<(), KernelError> {
@@ -115,6 +115,12 @@ impl<'a> Run<'a> {
         let actual = actual.map_err(|error| readback(op, format!("{error:?}")))?;
         check(op, &actual, &[expected as f32, 0.0], TOLERANCE)
     }
+}
+
+/// All values of a tensor, row after row.
+fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    let n = x.shape().num_elements();
+    x.reshape([n])
 }
 
 fn readback(op: &'static str, reason: String) -> KernelError {

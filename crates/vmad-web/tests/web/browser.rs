@@ -6,7 +6,7 @@ use std::rc::Rc;
 use js_sys::{Array, Error, Float32Array, Function, Reflect, Uint8Array};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use vmad_engine::{DeviceChoice, EngineError, choose, nano};
+use vmad_engine::{DeviceChoice, EngineError, nano, select_device};
 use vmad_web::WasmInspector;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
@@ -278,7 +278,7 @@ pub fn code<T>(result: Result<T, JsValue>) -> String {
 /// Whether there is a WebGPU adapter; where one is required, its absence is a failure.
 pub async fn has_gpu() -> bool {
     vmad_web::start();
-    match choose(DeviceChoice::Gpu).await {
+    match select_device(DeviceChoice::Gpu).await {
         Ok(_) => true,
         Err(EngineError::Device(error)) => {
             let is_required = option_env!("VMAD_REQUIRE_GPU").is_some();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
-use vmad_engine::{DeviceChoice, choose};
+use vmad_engine::{DeviceChoice, select_device};
 use vmad_model::llama::KvCache;
 use vmad_model::{Init, LoadedWeight, ModelError, Vmad, VmadConfig, WeightSource};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -89,7 +89,7 @@ impl WeightSource for Weights<'_> {
 
 async fn check(choice: DeviceChoice) {
     vmad_web::start();
-    let device = choose(choice).await.unwrap().device;
+    let device = select_device(choice).await.unwrap().device;
     let fixture = Fixture::read();
     let config = &fixture.config;
     let (model, _) = Vmad::new(config, &mut Weights(&fixture, &device)).unwrap();

@@ -1,8 +1,7 @@
-//! The likelihood of given answers.
+//! Multiple-choice questions.
 
 use super::*;
-use crate::pace::read;
-use crate::session::follow_up_ids;
+use crate::readback::read;
 
 const QUESTION: &str = "Is there a defect?";
 
@@ -17,36 +16,37 @@ fn options() -> Vec<String> {
     .to_vec()
 }
 
-/// Mean ln p over an option's tokens, one step of the model for each token, on a copy of nothing:
-/// the cache is cut back afterwards.
+/// Mean ln p over an option's tokens, with one decoding step for each token. Cuts the cache back
+/// afterwards.
 fn token_by_token(engine: &mut Engine, option: &str) -> Result<f32, EngineError> {
-    let (brain, session) = engine.brain_and_session()?;
+    let lm = engine.loaded.language();
+    let session = engine.session.as_mut().ok_or(EngineError::NoImage)?;
     let start = session.cache.len();
-    let prompt = follow_up_ids(&brain, &session.pending, QUESTION)?;
-    let clean = brain.tokenizer.sanitize_user_text(option);
-    let turn = brain.conversation.follow_up(QUESTION);
-    let mut whole = session.pending.clone();
-    whole.extend(brain.tokenizer.encode(&format!("{turn} {clean}"), false)?);
-    assert_eq!(whole[..prompt.len()], prompt, "words do not share tokens");
-    let evidence = session.told.as_ref();
+    let prompt = lm.follow_up_ids(&session.pending, QUESTION)?;
+    let clean = lm.tokenizer.sanitize_user_text(option);
+    let turn = lm.conversation.follow_up(QUESTION);
+    let mut ids = session.pending.clone();
+    ids.extend(lm.tokenizer.encode(&format!("{turn} {clean}"), false)?);
+    assert_eq!(ids[..prompt.len()], prompt, "words do not share tokens");
+    let conditioning = session.seg_conditioning.as_ref();
     let (mut sum, mut n) = (0.0_f64, 0);
-    for (i, id) in whole.iter().enumerate() {
+    for (i, id) in ids.iter().enumerate() {
         if i >= prompt.len() {
-            let hidden = brain.hear(&whole[i - 1..i], evidence, &mut session.cache)?;
-            let logits = block_on(read(Stage::Llm, brain.stand(hidden).logits))?;
+            let hidden = lm.forward_tokens(&ids[i - 1..i], conditioning, &mut session.cache)?;
+            let logits = block_on(read(Stage::Llm, lm.last_output(hidden).logits))?;
             let total: f64 = logits.iter().map(|l| f64::from(*l).exp()).sum();
             sum += f64::from(logits[*id as usize]) - total.ln();
             n += 1;
         } else if i + 1 < prompt.len() {
-            brain.hear(&[*id], evidence, &mut session.cache)?;
+            lm.forward_tokens(&[*id], conditioning, &mut session.cache)?;
         }
     }
     session.cache.truncate(start);
     Ok((sum / f64::from(n)) as f32)
 }
 
-fn choose(engine: &mut Engine, options: &[String]) -> Result<Vec<f32>, EngineError> {
-    block_on(engine.choose(QUESTION, options, &CancelToken::new()))
+fn score(engine: &mut Engine, options: &[String]) -> Result<Vec<f32>, EngineError> {
+    block_on(engine.score_choices(QUESTION, options, &CancelToken::new()))
 }
 
 /// f32 sums in another order, averaged over the tokens.
@@ -57,26 +57,26 @@ fn likelihoods_are_those_of_single_steps() -> Outcome {
     let mut engine = open()?;
     let cancel = CancelToken::new();
     all(engine.inspect(photo(), Query::default(), &cancel))?;
-    // A fresh photograph first, then one that was talked about.
+    // Once right after the inspection, once after a further turn.
     for _ in 0..2 {
-        let found = choose(&mut engine, &options())?;
-        assert_eq!(found.len(), options().len());
-        for (likelihood, option) in found.iter().zip(options()) {
+        let scores = score(&mut engine, &options())?;
+        assert_eq!(scores.len(), options().len());
+        for (likelihood, option) in scores.iter().zip(options()) {
             let expected = token_by_token(&mut engine, &option)?;
             assert!(
                 (likelihood - expected).abs() < TOLERANCE && *likelihood < 0.0,
                 "{option}: {likelihood} and {expected}"
             );
         }
-        let alone = choose(&mut engine, &options()[1..2])?;
-        assert_eq!(alone[0], found[1], "options do not see each other");
+        let alone = score(&mut engine, &options()[1..2])?;
+        assert_eq!(alone[0], scores[1], "options are independent");
         all(engine.ask("Where is it?", short(0, 0.0), &cancel))?;
     }
     Ok(())
 }
 
 #[test]
-fn choosing_leaves_the_conversation_as_it_was() -> Outcome {
+fn scoring_leaves_the_conversation_as_it_was() -> Outcome {
     let cancel = CancelToken::new();
     let answer = |engine: &mut Engine| -> Result<String, EngineError> {
         Ok(text(&all(engine.ask(
@@ -91,20 +91,20 @@ fn choosing_leaves_the_conversation_as_it_was() -> Outcome {
 
     let mut engine = open()?;
     all(engine.inspect(photo(), describe(short(0, 0.0)), &cancel))?;
-    choose(&mut engine, &options())?;
-    let given_up = CancelToken::new();
-    given_up.cancel();
-    let result = block_on(engine.choose(QUESTION, &options(), &given_up));
+    score(&mut engine, &options())?;
+    let cancelled = CancelToken::new();
+    cancelled.cancel();
+    let result = block_on(engine.score_choices(QUESTION, &options(), &cancelled));
     assert!(matches!(result, Err(EngineError::Cancelled)), "{result:?}");
     assert_eq!(answer(&mut engine)?, expected);
     Ok(())
 }
 
 #[test]
-fn questions_that_cannot_be_chosen_from_are_refused() -> Outcome {
+fn invalid_choices_are_rejected() -> Outcome {
     let mut engine = open()?;
     assert!(matches!(
-        choose(&mut engine, &options()),
+        score(&mut engine, &options()),
         Err(EngineError::NoImage)
     ));
     all(engine.inspect(photo(), Query::default(), &CancelToken::new()))?;
@@ -113,7 +113,7 @@ fn questions_that_cannot_be_chosen_from_are_refused() -> Outcome {
         vec!["a".to_owned(), " ".to_owned()],
         vec!["a".to_owned(); 65],
     ] {
-        let result = choose(&mut engine, &bad);
+        let result = score(&mut engine, &bad);
         assert!(
             matches!(
                 result,
@@ -125,12 +125,12 @@ fn questions_that_cannot_be_chosen_from_are_refused() -> Outcome {
             "{result:?}"
         );
     }
-    let long = choose(&mut engine, &["x ".repeat(1500)]);
+    let long = score(&mut engine, &["x ".repeat(1500)]);
     assert!(
         matches!(long, Err(EngineError::ContextFull { limit: 640, .. })),
         "{long:?}"
     );
-    let empty = block_on(engine.choose(" ", &options(), &CancelToken::new()));
+    let empty = block_on(engine.score_choices(" ", &options(), &CancelToken::new()));
     assert!(matches!(
         empty,
         Err(EngineError::Prep(PrepError::EmptyQuestion))

@@ -1,18 +1,18 @@
-//! Steps that are launched before their tokens are known change nothing.
+//! Lookahead does not change answers.
 
 use super::*;
 
-/// What is seen of two turns, and where the conversation stands after them.
+/// The results of two turns, and the session's state after them.
 #[derive(Debug, PartialEq)]
-struct Seen {
+struct TwoTurns {
     answers: Vec<String>,
     reasons: Vec<StopReason>,
     maps: Vec<Vec<f32>>,
-    n_heard: usize,
+    n_cached: usize,
     pending: Vec<i32>,
 }
 
-fn two_turns(engine: &mut Engine, generation: &Generation) -> Result<Seen, EngineError> {
+fn two_turns(engine: &mut Engine, generation: &Generation) -> Result<TwoTurns, EngineError> {
     let cancel = CancelToken::new();
     let mut events = all(engine.inspect(photo(), describe(generation.clone()), &cancel))?;
     events.extend(all(engine.ask("And why?", generation.clone(), &cancel))?);
@@ -20,12 +20,12 @@ fn two_turns(engine: &mut Engine, generation: &Generation) -> Result<Seen, Engin
         Event::Done { reason } => Some(*reason),
         _ => None,
     });
-    let (_, session) = engine.brain_and_session()?;
-    Ok(Seen {
+    let session = engine.session.as_ref().ok_or(EngineError::NoImage)?;
+    Ok(TwoTurns {
         answers: results(&events).iter().map(|r| r.answer.clone()).collect(),
         reasons: reasons.collect(),
         maps: maps(&events).into_iter().cloned().collect(),
-        n_heard: session.cache.len(),
+        n_cached: session.cache.len(),
         pending: session.pending.clone(),
     })
 }
@@ -40,20 +40,20 @@ fn answers_are_those_of_single_steps() -> Outcome {
             top_k: [0, 50][kind % 2],
             repetition_penalty: [1.0, 1.2][kind / 2 % 2],
             stop: vec!["e".repeat(1 + kind % 3)],
-            // Random weights say [SEG] and the end now and then when any token will do.
+            // At a high temperature, random weights produce [SEG] and the end token now and then.
             ..short(seed, [0.5, 1.0, 20.0][kind % 3])
         };
-        engine.ahead = 0;
+        engine.loaded.n_lookahead = 0;
         let single = two_turns(&mut engine, &generation)?;
         n_maps = n_maps.max(single.maps.len());
         reasons.extend(single.reasons.clone());
-        for ahead in [1, 3, 30] {
-            engine.ahead = ahead;
-            let found = two_turns(&mut engine, &generation)?;
-            assert_eq!(found, single, "{ahead} steps ahead, seed {seed}");
+        for n_lookahead in [1, 3, 30] {
+            engine.loaded.n_lookahead = n_lookahead;
+            let turns = two_turns(&mut engine, &generation)?;
+            assert_eq!(turns, single, "lookahead {n_lookahead}, seed {seed}");
         }
     }
-    // Or the comparison has missed what it is for.
+    // Without these cases the comparison would prove little.
     assert!(n_maps > 1, "no answer with [SEG] in it");
     for reason in [StopReason::End, StopReason::Length, StopReason::Stop] {
         assert!(reasons.contains(&reason), "no {reason:?} in {reasons:?}");
@@ -61,24 +61,24 @@ fn answers_are_those_of_single_steps() -> Outcome {
     Ok(())
 }
 
-/// An answer that ends early leaves choices on their way from the device.
+/// An answer that ends early leaves readbacks in flight.
 #[cfg(feature = "gpu")]
 #[test]
 fn answers_are_those_of_single_steps_on_a_gpu() -> Outcome {
     let Some(mut engine) = open_on_gpu()? else {
         return Ok(());
     };
-    let ahead = engine.ahead;
-    assert!(ahead > 0);
+    let n_lookahead = engine.loaded.n_lookahead;
+    assert!(n_lookahead > 0);
     let mut reasons = Vec::new();
     for seed in 0..6 {
         let generation = Generation {
             stop: vec!["e".to_owned()],
             ..short(seed, [0.5, 20.0][seed as usize % 2])
         };
-        engine.ahead = 0;
+        engine.loaded.n_lookahead = 0;
         let single = two_turns(&mut engine, &generation)?;
-        engine.ahead = ahead;
+        engine.loaded.n_lookahead = n_lookahead;
         assert_eq!(two_turns(&mut engine, &generation)?, single, "seed {seed}");
         reasons.extend(single.reasons);
     }

@@ -1,22 +1,22 @@
-//! Good and damaged packages.
+//! Opening of valid and damaged packages.
 
 use std::cell::RefCell;
 
 use futures::future::LocalBoxFuture;
-use serde_json::Value;
+use serde_json::{Value, json};
 use vmad_model::ModelError;
 use vmad_package::{PackageError, Sha256};
 
 use super::*;
 use crate::SourceError;
 
-/// Counts which files are read.
-struct Watched {
+/// Records which files are read.
+struct RecordingSource {
     inner: MemorySource,
     read: RefCell<Vec<String>>,
 }
 
-impl ByteSource for Watched {
+impl ByteSource for RecordingSource {
     fn read<'a>(
         &'a self,
         path: &'a str,
@@ -43,18 +43,18 @@ fn with_manifest(change: impl FnOnce(&mut Value)) -> Result<MemorySource, Engine
 }
 
 fn failure(source: MemorySource) -> (Option<EngineError>, Vec<String>) {
-    let watched = Watched {
+    let recording = RecordingSource {
         inner: source,
         read: RefCell::default(),
     };
-    let error = open_from(&watched).err();
-    (error, watched.read.into_inner())
+    let error = open_from(&recording).err();
+    (error, recording.read.into_inner())
 }
 
 #[test]
 fn damaged_packages_are_named() -> Outcome {
-    let whole = source()?;
-    let shards: Vec<String> = whole
+    let complete = source()?;
+    let shards: Vec<String> = complete
         .files()
         .map(|(name, _)| name.to_owned())
         .filter(|name| name.ends_with(".safetensors"))
@@ -62,7 +62,7 @@ fn damaged_packages_are_named() -> Outcome {
     assert!(shards.len() > 3, "{shards:?}");
     let second = &shards[1];
 
-    let mut missing = whole.clone();
+    let mut missing = complete.clone();
     missing.remove(second);
     let (error, _) = failure(missing);
     assert!(matches!(
@@ -70,8 +70,8 @@ fn damaged_packages_are_named() -> Outcome {
         Some(EngineError::Source(SourceError::NotFound { path })) if path == *second
     ));
 
-    let mut altered = whole.clone();
-    let mut bytes = file(&whole, second);
+    let mut altered = complete.clone();
+    let mut bytes = file(&complete, second);
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;
     }
@@ -81,16 +81,16 @@ fn damaged_packages_are_named() -> Outcome {
         error,
         Some(EngineError::Package(PackageError::FileHash { file, .. })) if file == *second
     ));
-    assert!(!read.contains(&shards[2]), "nothing after it is fetched");
+    assert!(!read.contains(&shards[2]), "no later shard is fetched");
 
-    let mut truncated = whole.clone();
+    let mut truncated = complete.clone();
     truncated.insert(second.clone(), bytes[..100].to_vec());
     assert!(matches!(
         failure(truncated).0,
         Some(EngineError::Package(PackageError::FileSize { .. }))
     ));
 
-    let mut longer = whole.clone();
+    let mut longer = complete.clone();
     bytes.push(0);
     longer.insert(second.clone(), bytes);
     assert!(matches!(
@@ -109,7 +109,7 @@ fn damaged_packages_are_named() -> Outcome {
 }
 
 #[test]
-fn configurations_are_compared_before_anything_big_is_fetched() -> Outcome {
+fn configurations_are_checked_before_weights_are_fetched() -> Outcome {
     type Change = fn(&mut Value);
     type Check = fn(&EngineError) -> bool;
     let cases: [(Change, Check); 5] = [
@@ -154,41 +154,44 @@ fn configurations_are_compared_before_anything_big_is_fetched() -> Outcome {
 }
 
 #[test]
-fn opening_tells_progress_and_can_be_given_up() -> Outcome {
+fn opening_reports_progress_and_can_be_cancelled() -> Outcome {
     let source = source()?;
     let total: u64 = source
         .files()
         .filter(|(name, _)| *name != "model.json")
         .map(|(_, bytes)| bytes.len() as u64)
         .sum();
-    let mut seen = Vec::new();
+    let mut received = Vec::new();
     let host = Rc::new(SystemHost::new());
     let cancel = CancelToken::new();
-    let progress = &mut |progress: crate::Progress| seen.push(progress);
+    let progress = &mut |progress: crate::Progress| received.push(progress);
     let engine = block_on(Engine::open(
         &source,
-        Chosen::cpu(),
+        SelectedDevice::cpu(),
         host.clone(),
         progress,
         &cancel,
     ))?;
     assert_eq!(engine.manifest().meta.name, "nano");
-    let weights: Vec<_> = seen.iter().filter(|p| p.stage == Stage::Weights).collect();
+    let weights: Vec<_> = received
+        .iter()
+        .filter(|p| p.stage == Stage::Weights)
+        .collect();
     assert!(weights.is_sorted_by_key(|p| p.done));
     assert_eq!(
         weights.last().map(|p| (p.done, p.total)),
         Some((total, total))
     );
 
-    let give_up = cancel.clone();
+    let canceller = cancel.clone();
     let progress = &mut |progress: crate::Progress| {
         if progress.stage == Stage::Weights {
-            give_up.cancel();
+            canceller.cancel();
         }
     };
     let error = block_on(Engine::open(
         &source,
-        Chosen::cpu(),
+        SelectedDevice::cpu(),
         host,
         progress,
         &cancel,
@@ -199,8 +202,8 @@ fn opening_tells_progress_and_can_be_given_up() -> Outcome {
 }
 
 #[test]
-fn tensors_that_the_device_cannot_hold_are_refused() -> Outcome {
-    let mut small = Chosen::cpu();
+fn tensors_that_the_device_cannot_hold_are_rejected() -> Outcome {
+    let mut small = SelectedDevice::cpu();
     small.max_buffer_bytes = Some(1000);
     let host = Rc::new(SystemHost::new());
     let cancel = CancelToken::new();
@@ -213,7 +216,7 @@ fn tensors_that_the_device_cannot_hold_are_refused() -> Outcome {
 }
 
 #[test]
-fn the_nano_package_is_small_and_repeats_itself() -> Outcome {
+fn the_nano_package_is_small_and_deterministic() -> Outcome {
     let bytes = |source: &MemorySource| {
         let files = source
             .files()

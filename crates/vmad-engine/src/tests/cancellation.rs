@@ -1,23 +1,23 @@
-//! Calls that are cancelled or dropped half-way.
+//! Calls that are cancelled or dropped before their end.
 
 use super::*;
 
 #[test]
-fn given_up_calls_leave_no_trace() -> Outcome {
-    given_up_leave_no_trace(open()?, open()?)
+fn cancelled_calls_leave_no_trace() -> Outcome {
+    check_cancelled_calls_leave_no_trace(open()?, open()?)
 }
 
 #[cfg(feature = "gpu")]
 #[test]
-fn given_up_calls_leave_no_trace_on_a_gpu() -> Outcome {
+fn cancelled_calls_leave_no_trace_on_a_gpu() -> Outcome {
     match (open_on_gpu()?, open_on_gpu()?) {
-        (Some(plain), Some(engine)) => given_up_leave_no_trace(plain, engine),
+        (Some(plain), Some(engine)) => check_cancelled_calls_leave_no_trace(plain, engine),
         _ => Ok(()),
     }
 }
 
-/// A session in which a call was given up answers as one in which it never was.
-fn given_up_leave_no_trace(mut plain: Engine, mut engine: Engine) -> Outcome {
+/// A session with cancelled calls answers as one without them.
+fn check_cancelled_calls_leave_no_trace(mut plain: Engine, mut engine: Engine) -> Outcome {
     let cancel = CancelToken::new();
     let generation = short(3, 1.0);
     all(plain.inspect(photo(), describe(generation.clone()), &cancel))?;
@@ -28,9 +28,9 @@ fn given_up_leave_no_trace(mut plain: Engine, mut engine: Engine) -> Outcome {
     ))?);
 
     all(engine.inspect(photo(), describe(generation.clone()), &cancel))?;
-    let asked = generation.clone();
+    let other = generation.clone();
     let events = cancelled_at_first_token(&mut engine, |engine, cancel| {
-        engine.ask("Is it deep?", asked, cancel)
+        engine.ask("Is it deep?", other, cancel)
     })?;
     assert_eq!(reason(&events), Some(StopReason::Cancelled));
     {
@@ -56,7 +56,7 @@ fn given_up_leave_no_trace(mut plain: Engine, mut engine: Engine) -> Outcome {
 }
 
 #[test]
-fn words_given_up_keep_the_verdict() -> Outcome {
+fn a_cancelled_answer_keeps_the_verdict() -> Outcome {
     let mut engine = open()?;
     let events = cancelled_at_first_token(&mut engine, |engine, cancel| {
         engine.inspect(photo(), describe(short(0, 0.0)), cancel)
@@ -70,10 +70,10 @@ fn words_given_up_keep_the_verdict() -> Outcome {
 }
 
 #[test]
-fn a_call_given_up_before_the_verdict_leaves_no_photograph() -> Outcome {
+fn a_call_cancelled_before_the_verdict_leaves_no_photograph() -> Outcome {
     let mut engine = open()?;
     let cancel = CancelToken::new();
-    let mut seen = Vec::new();
+    let mut received = Vec::new();
     let mut events = engine.inspect(photo(), Query::default(), &cancel);
     while let Some(event) = block_on(events.next()) {
         let event = event?;
@@ -86,10 +86,10 @@ fn a_call_given_up_before_the_verdict_leaves_no_photograph() -> Outcome {
         ) {
             cancel.cancel();
         }
-        seen.push(event);
+        received.push(event);
     }
     drop(events);
-    assert_eq!(reason(&seen), Some(StopReason::Cancelled));
-    assert!(maps(&seen).is_empty() && !engine.has_image());
+    assert_eq!(reason(&received), Some(StopReason::Cancelled));
+    assert!(maps(&received).is_empty() && !engine.has_image());
     Ok(())
 }

@@ -1,11 +1,10 @@
-//! What a reader sees of the text that the model writes.
+//! Filters between the text that the model writes and the text that the caller receives.
 
-/// Drops the sentence that carries the mask.
+/// Removes the sentence that carries the mask.
 ///
-/// Answers begin with `It is [SEG].`, which says something to the mask decoder and nothing to a
-/// reader. The words before `[SEG]` are held back until it is known whether it follows them; the
-/// full stop after it goes with them. A `[SEG]` in the midst of a sentence leaves no trace, and the
-/// sentence keeps its full stop.
+/// Answers begin with `It is [SEG].`, which addresses the mask decoder. The filter holds the words
+/// before `[SEG]` back until the next token decides whether `[SEG]` follows, and removes the full
+/// stop after it as well. A `[SEG]` within another sentence is removed without its full stop.
 #[derive(Debug)]
 pub(crate) struct MarkerFilter {
     prefix: String,
@@ -15,13 +14,13 @@ pub(crate) struct MarkerFilter {
 
 #[derive(Debug, PartialEq)]
 enum State {
-    /// Only words that may turn out to be the marker's have come.
+    /// All text so far may be the start of the marker sentence.
     Start,
-    /// The marker sentence awaits its full stop.
+    /// After `[SEG]`, before the full stop.
     Marked,
-    /// The full stop has come, the white space after it has not.
+    /// After the full stop, before the next word.
     Closed,
-    /// The answer itself.
+    /// Within the answer proper; everything passes.
     Answer,
 }
 
@@ -35,13 +34,13 @@ impl MarkerFilter {
         }
     }
 
-    /// What may be shown once `text` has come.
+    /// Adds text and returns what passes.
     pub fn push(&mut self, text: &str) -> String {
         self.held.push_str(text);
         self.take()
     }
 
-    /// `[SEG]` has come.
+    /// Adds a `[SEG]` and returns what passes.
     pub fn mark(&mut self) -> String {
         if self.state == State::Start && self.is_prefix() {
             self.held.clear();
@@ -54,7 +53,7 @@ impl MarkerFilter {
         self.take()
     }
 
-    /// What is left at the end. A prefix that nothing followed says nothing.
+    /// Ends the text and returns the rest. A prefix without a `[SEG]` after it is removed.
     pub fn finish(&mut self) -> String {
         if self.state == State::Start && self.is_prefix() {
             self.held.clear();
@@ -96,7 +95,7 @@ impl MarkerFilter {
     }
 }
 
-/// Ends a text before the first stop string, across the borders of its pieces.
+/// Ends a text before the first stop string, also where one spans several pushes.
 #[derive(Debug)]
 pub(crate) struct StopFilter {
     stops: Vec<String>,
@@ -112,19 +111,19 @@ impl StopFilter {
         }
     }
 
-    /// What may be shown once `text` has come, and whether a stop string has been met.
+    /// Adds text; returns what passes, and whether a stop string is reached.
     pub fn push(&mut self, text: &str) -> (String, bool) {
         self.held.push_str(text);
-        let found = self
+        let first_stop = self
             .stops
             .iter()
             .filter_map(|stop| self.held.find(stop))
             .min();
-        if let Some(at) = found {
+        if let Some(at) = first_stop {
             self.held.truncate(at);
             return (std::mem::take(&mut self.held), true);
         }
-        // The longest end of the text that a stop string may begin with stays back.
+        // Hold back the longest suffix that is a prefix of a stop string.
         let keep_from = self
             .held
             .char_indices()
@@ -139,7 +138,7 @@ impl StopFilter {
         (std::mem::replace(&mut self.held, rest), false)
     }
 
-    /// What is left at the end.
+    /// Ends the text and returns the rest.
     pub fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
@@ -149,8 +148,8 @@ impl StopFilter {
 mod tests {
     use super::*;
 
-    /// Pieces of text; `[SEG]` stands for the token.
-    fn shown(pieces: &[&str]) -> String {
+    /// The filtered text; the piece `[SEG]` stands for the token.
+    fn filtered(pieces: &[&str]) -> String {
         let mut filter = MarkerFilter::new("It is");
         let mut text = String::new();
         for piece in pieces {
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn marker_sentences_are_not_shown() {
+    fn marker_sentences_are_removed() {
         for (pieces, expected) in [
             (&["It is", "[SEG]", ".", " A", " dent."][..], "A dent."),
             (&["It", " is", "[SEG]", "", ". A dent."], "A dent."),
@@ -176,12 +175,12 @@ mod tests {
             (&["It is ", "[SEG]", " ", ".", " ", "A dent."], "A dent."),
             (&[], ""),
         ] {
-            assert_eq!(shown(pieces), expected, "{pieces:?}");
+            assert_eq!(filtered(pieces), expected, "{pieces:?}");
         }
     }
 
     #[test]
-    fn stop_strings_across_pieces() {
+    fn stop_strings_end_the_text_across_pushes() {
         for (pieces, stops, expected, stopped) in [
             (&["ab", "cd"][..], &["bc"][..], "a", true),
             (&["ab", "bd"], &["bc"], "abbd", false),

@@ -1,4 +1,4 @@
-//! Warming up leaves nothing behind.
+//! Warm-up.
 
 use pollster::block_on;
 
@@ -14,11 +14,11 @@ fn scores(events: &[Event]) -> Vec<f32> {
 }
 
 #[test]
-fn what_was_warmed_up_with_is_forgotten() -> Outcome {
+fn a_warm_up_leaves_nothing_behind() -> Outcome {
     let cancel = CancelToken::new();
     let mut warm = open()?;
     assert!(!block_on(warm.warm_up(&cancel))?, "there is no GPU");
-    block_on(warm.inspect_nothing(&cancel))?;
+    block_on(warm.inspect_test_pattern(&cancel))?;
     assert!(!warm.has_image());
     assert!(warm.report().timings.is_empty());
     let mut cold = open()?;
@@ -31,11 +31,11 @@ fn what_was_warmed_up_with_is_forgotten() -> Outcome {
 }
 
 #[test]
-fn it_can_be_given_up() -> Outcome {
+fn a_warm_up_can_be_cancelled() -> Outcome {
     let cancel = CancelToken::new();
     cancel.cancel();
     let mut engine = open()?;
-    match block_on(engine.inspect_nothing(&cancel)) {
+    match block_on(engine.inspect_test_pattern(&cancel)) {
         Ok(()) | Err(EngineError::Cancelled) => {}
         Err(error) => return Err(error),
     }

@@ -1,4 +1,4 @@
-//! Photographs of good parts.
+//! Photographs of good parts as references.
 
 use vmad_model::config::SimilaritySource;
 
@@ -20,7 +20,9 @@ fn prior(engine: &mut Engine, photo: RgbImage) -> Result<Option<TraceData>, Engi
     engine.start_trace();
     all(engine.inspect(photo, Query::default(), &CancelToken::new()))?;
     let trace = engine.take_trace().unwrap_or_default();
-    Ok(trace.get("sam.mask_prompt").map(|found| found.data.clone()))
+    Ok(trace
+        .get("sam.mask_prompt")
+        .map(|tensor| tensor.data.clone()))
 }
 
 fn set(engine: &mut Engine, photos: Vec<ReferencePhoto>) -> Result<usize, EngineError> {
@@ -28,7 +30,7 @@ fn set(engine: &mut Engine, photos: Vec<ReferencePhoto>) -> Result<usize, Engine
 }
 
 #[test]
-fn references_count_until_they_are_taken_away() -> Outcome {
+fn references_apply_until_they_are_removed() -> Outcome {
     let mut engine = open()?;
     let alone = prior(&mut engine, photo())?;
     assert_eq!(set(&mut engine, good(2))?, 2);
@@ -42,13 +44,13 @@ fn references_count_until_they_are_taken_away() -> Outcome {
 }
 
 #[test]
-fn references_that_cannot_be_used_are_named_and_change_nothing() -> Outcome {
+fn unusable_references_are_named_and_change_nothing() -> Outcome {
     let mut engine = open()?;
     set(&mut engine, good(1))?;
     let unreadable = EngineError::Unreadable {
         reason: "it is gone".to_owned(),
     };
-    for (photos, code, says) in [
+    for (photos, code, part_of_message) in [
         (
             vec![reference("a.png", Ok(b"no image".to_vec().into()))],
             "not-an-image",
@@ -64,7 +66,7 @@ fn references_that_cannot_be_used_are_named_and_change_nothing() -> Outcome {
         let error = set(&mut engine, photos).err();
         assert_eq!(error.as_ref().map(EngineError::code), Some(code));
         let message = error.map(|error| error.to_string()).unwrap_or_default();
-        assert!(message.contains(says), "{message}");
+        assert!(message.contains(part_of_message), "{message}");
         assert_eq!(engine.n_references(), 1);
     }
     let cancel = CancelToken::new();
@@ -79,8 +81,8 @@ fn references_that_cannot_be_used_are_named_and_change_nothing() -> Outcome {
 #[test]
 fn a_model_without_the_prior_takes_no_references() -> Outcome {
     let mut engine = open()?;
-    engine.config.clip.similarity_prompt = false;
-    engine.config.sam.similarity_prompt = false;
+    engine.loaded.config.clip.similarity_prompt = false;
+    engine.loaded.config.sam.similarity_prompt = false;
     assert_eq!(set(&mut engine, Vec::new())?, 0);
     let error = set(&mut engine, good(1))
         .err()
@@ -93,19 +95,19 @@ fn a_model_without_the_prior_takes_no_references() -> Outcome {
 fn the_mask_prompt_can_come_from_clips_features() -> Outcome {
     let mut engine = open()?;
     let from_pixels = prior(&mut engine, photo())?;
-    engine.config.sam.similarity_source = SimilaritySource::Clip;
+    engine.loaded.config.sam.similarity_source = SimilaritySource::Clip;
     for similarity_prompt in [true, false] {
-        engine.config.clip.similarity_prompt = similarity_prompt;
+        engine.loaded.config.clip.similarity_prompt = similarity_prompt;
         engine.start_trace();
         let query = Query::default();
         let events = all(engine.inspect(photo(), query, &CancelToken::new()))?;
         let trace = engine.take_trace().unwrap_or_default();
         let prompt = trace.get("sam.mask_prompt");
         assert_eq!(
-            prompt.map(|found| found.shape.clone()),
+            prompt.map(|tensor| tensor.shape.clone()),
             Some(vec![1, 16, 16])
         );
-        assert_ne!(prompt.map(|found| found.data.clone()), from_pixels);
+        assert_ne!(prompt.map(|tensor| tensor.data.clone()), from_pixels);
         assert_eq!(trace.get("clip.similarity").is_some(), similarity_prompt);
         let [verdict] = results(&events)[..] else {
             panic!("one result")

@@ -1,11 +1,14 @@
-//! Thresholds from photographs.
+//! Calibration of thresholds.
 
 use futures::stream;
 
 use super::*;
-use crate::{Calibration, CalibrationEvent, CalibrationOptions, Label, Method, Photo, Specimen};
+use crate::{
+    Calibration, CalibrationEvent, CalibrationOptions, CalibrationPhoto, Label, Photo,
+    ThresholdMethod,
+};
 
-/// A photograph of its own for each number.
+/// A different photograph for each number.
 fn photo_of(number: u32) -> RgbImage {
     let mut image = photo();
     for (x, y, pixel) in image.enumerate_pixels_mut() {
@@ -16,8 +19,8 @@ fn photo_of(number: u32) -> RgbImage {
     image
 }
 
-fn specimen(number: u32, label: Label) -> Specimen {
-    Specimen {
+fn labelled_photo(number: u32, label: Label) -> CalibrationPhoto {
+    CalibrationPhoto {
         name: number.to_string(),
         photo: Ok(photo_of(number).into()),
         label,
@@ -25,8 +28,8 @@ fn specimen(number: u32, label: Label) -> Specimen {
     }
 }
 
-fn good(n: u32) -> Vec<Specimen> {
-    (0..n).map(|i| specimen(i, Label::Good)).collect()
+fn good(n: u32) -> Vec<CalibrationPhoto> {
+    (0..n).map(|i| labelled_photo(i, Label::Good)).collect()
 }
 
 fn options(quantile: f64) -> CalibrationOptions {
@@ -39,7 +42,7 @@ fn options(quantile: f64) -> CalibrationOptions {
 
 fn calibrate(
     engine: &mut Engine,
-    photos: Vec<Specimen>,
+    photos: Vec<CalibrationPhoto>,
     options: CalibrationOptions,
 ) -> Result<Vec<CalibrationEvent>, EngineError> {
     let cancel = CancelToken::new();
@@ -50,7 +53,7 @@ fn calibrate(
 
 fn calibration(events: &[CalibrationEvent]) -> Option<&Calibration> {
     events.iter().find_map(|event| match event {
-        CalibrationEvent::Calibration(found) => Some(found),
+        CalibrationEvent::Calibration(calibration) => Some(calibration),
         _ => None,
     })
 }
@@ -64,20 +67,24 @@ fn scores_are_those_of_an_inspection() -> Outcome {
     };
     assert_eq!(events.last(), Some(&last));
     assert_eq!(events.len(), 6);
-    let found = calibration(&events).ok_or(EngineError::NoImage)?;
+    let calibration = calibration(&events).ok_or(EngineError::NoImage)?;
     assert_eq!(
-        (found.n_good, found.n_defective, found.n_skipped),
+        (
+            calibration.n_good,
+            calibration.n_defective,
+            calibration.n_skipped
+        ),
         (4, 0, 0)
     );
-    assert_eq!((found.own.image, found.own.pixel), (0.5, 0.5));
+    assert_eq!((calibration.own.image, calibration.own.pixel), (0.5, 0.5));
 
     let cancel = CancelToken::new();
     let mut n_passed = 0;
-    for (number, scored) in (0..).zip(&found.scores) {
+    for (number, scored) in (0..).zip(&calibration.scores) {
         let query = Query {
             object: Some("bolt".to_owned()),
-            threshold: Some(found.image.threshold),
-            map_threshold: Some(found.pixel.threshold),
+            threshold: Some(calibration.image.threshold),
+            map_threshold: Some(calibration.pixel.threshold),
             ..Query::default()
         };
         let events = all(engine.inspect(photo_of(number), query, &cancel))?;
@@ -88,9 +95,9 @@ fn scores_are_those_of_an_inspection() -> Outcome {
             (verdict[0].score, peak),
             "{number}"
         );
-        assert_eq!(verdict[0].map_threshold, found.pixel.threshold);
+        assert_eq!(verdict[0].map_threshold, calibration.pixel.threshold);
         n_passed += usize::from(!verdict[0].anomalous);
-        if scored.peak <= found.pixel.threshold {
+        if scored.peak <= calibration.pixel.threshold {
             assert!(verdict[0].regions.is_empty(), "{number}");
         }
     }
@@ -109,20 +116,20 @@ fn methods_follow_the_labels() -> Outcome {
         (Label::Marked(mask), true, true),
     ] {
         let mut photos = good(3);
-        photos.push(specimen(4, label.clone()));
+        photos.push(labelled_photo(4, label.clone()));
         let events = calibrate(&mut engine, photos, options(0.9))?;
-        let found = calibration(&events).ok_or(EngineError::NoImage)?;
-        let is_f1 = |method| matches!(method, Method::F1 { .. });
-        assert_eq!(is_f1(found.image.method), image_is_f1, "{label:?}");
-        assert_eq!(is_f1(found.pixel.method), pixel_is_f1, "{label:?}");
+        let calibration = calibration(&events).ok_or(EngineError::NoImage)?;
+        let is_f1 = |method| matches!(method, ThresholdMethod::F1 { .. });
+        assert_eq!(is_f1(calibration.image.method), image_is_f1, "{label:?}");
+        assert_eq!(is_f1(calibration.pixel.method), pixel_is_f1, "{label:?}");
     }
     Ok(())
 }
 
 #[test]
-fn unusable_photographs_are_told_and_left_out() -> Outcome {
+fn unusable_photographs_are_reported_and_left_out() -> Outcome {
     let mut engine = open()?;
-    let bad = |name: &str, photo: Result<Photo, EngineError>| Specimen {
+    let bad = |name: &str, photo: Result<Photo, EngineError>| CalibrationPhoto {
         name: name.to_owned(),
         photo,
         label: Label::Good,
@@ -147,8 +154,9 @@ fn unusable_photographs_are_told_and_left_out() -> Outcome {
         ("moved.png", "file-unreadable"),
     ];
     assert_eq!(skipped, expected);
-    let found = calibration(&events).map(|found| (found.n_good, found.n_skipped));
-    assert_eq!(found, Some((2, 2)));
+    let counts =
+        calibration(&events).map(|calibration| (calibration.n_good, calibration.n_skipped));
+    assert_eq!(counts, Some((2, 2)));
 
     for (photos, options, code) in [
         (Vec::new(), options(0.5), "no-good-part"),
@@ -158,7 +166,7 @@ fn unusable_photographs_are_told_and_left_out() -> Outcome {
             "no-good-part",
         ),
         (
-            vec![specimen(1, Label::Defective)],
+            vec![labelled_photo(1, Label::Defective)],
             options(0.5),
             "no-good-part",
         ),
@@ -180,9 +188,9 @@ fn unusable_photographs_are_told_and_left_out() -> Outcome {
     Ok(())
 }
 
-/// However a calibration ends, the conversation goes on as if it had never been.
+/// However a calibration ends, the conversation continues as if there had been none.
 #[test]
-fn the_conversation_goes_on_afterwards() -> Outcome {
+fn the_conversation_continues_afterwards() -> Outcome {
     let cancel = CancelToken::new();
     let generation = short(3, 1.0);
     let ask = |engine: &mut Engine| -> Result<String, EngineError> {
@@ -193,32 +201,35 @@ fn the_conversation_goes_on_afterwards() -> Outcome {
     all(plain.inspect(photo(), describe(generation.clone()), &cancel))?;
     let expected = ask(&mut plain)?;
 
-    // To the end, to an error, given up, dropped.
-    for way in ["whole", "failed", "cancelled", "dropped"] {
+    for ending in ["complete", "failed", "cancelled", "dropped"] {
         let mut engine = open()?;
         all(engine.inspect(photo(), describe(generation.clone()), &cancel))?;
-        let given_up = CancelToken::new();
-        let photos = if way == "failed" { Vec::new() } else { good(3) };
+        let cancelled = CancelToken::new();
+        let photos = if ending == "failed" {
+            Vec::new()
+        } else {
+            good(3)
+        };
         {
-            let mut events = engine.calibrate(stream::iter(photos), options(0.5), &given_up);
-            let mut told = Vec::new();
+            let mut events = engine.calibrate(stream::iter(photos), options(0.5), &cancelled);
+            let mut received = Vec::new();
             while let Some(event) = block_on(events.next()) {
-                told.extend(event);
-                match way {
-                    "cancelled" => given_up.cancel(),
+                received.extend(event);
+                match ending {
+                    "cancelled" => cancelled.cancel(),
                     "dropped" => break,
                     _ => {}
                 }
             }
-            if way == "cancelled" {
+            if ending == "cancelled" {
                 let done = CalibrationEvent::Done {
                     reason: StopReason::Cancelled,
                 };
-                assert_eq!(told.last(), Some(&done));
-                assert!(calibration(&told).is_none());
+                assert_eq!(received.last(), Some(&done));
+                assert!(calibration(&received).is_none());
             }
         }
-        assert_eq!(ask(&mut engine)?, expected, "{way}");
+        assert_eq!(ask(&mut engine)?, expected, "{ending}");
     }
     Ok(())
 }
