@@ -1,4 +1,4 @@
-/** What the scripts share: where things are, how programs are run, how long that took. */
+/** Shared by the scripts: paths, running programs, formatting times. */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
@@ -16,13 +16,13 @@ export const env = {
   ...process.env,
   PATH: [toolsFolder, process.env.PATH ?? ""].join(delimiter),
 };
-// It would replace the flags of .cargo/config.toml, without which the wasm does not build.
+// RUSTFLAGS would replace the flags of .cargo/config.toml, which the wasm needs.
 delete env.RUSTFLAGS;
 
-/** A failure that needs no stack trace: its message says what to do. */
+/** An error without a stack trace: its message says what to do. */
 export class Problem extends Error {}
 
-/** Prints a message and ends if `main` throws one. */
+/** Runs `main` and prints a {@link Problem} that it throws. */
 export async function runMain(main) {
   try {
     await main();
@@ -57,7 +57,7 @@ export function run(program, args, options = {}) {
   if (done.status !== 0) throw new Problem(`${program} failed with status ${done.status}`);
 }
 
-/** Program and first arguments that run npm, whether or not npm runs us. */
+/** Program and first arguments that run npm, also outside of an npm script. */
 export function npm() {
   const script = env.npm_execpath;
   if (script && /npm-cli\.js$/.test(script)) return [process.execPath, [script]];
@@ -70,8 +70,8 @@ export function nodeBin(packageFile, args) {
 }
 
 /**
- * Runs a program, shows its output as it comes and returns it with the exit status. After
- * `limitMinutes` the program and everything that it started is ended.
+ * Runs a program, forwards its output and returns it with the exit status. After `limitMinutes` the
+ * program and its children are killed.
  */
 export function runAndRead(program, args, { extraEnv = {}, limitMinutes = 30 } = {}) {
   return new Promise((done) => {
@@ -79,7 +79,7 @@ export function runAndRead(program, args, { extraEnv = {}, limitMinutes = 30 } =
       cwd: root,
       env: { ...env, ...extraEnv },
       stdio: ["ignore", "pipe", "pipe"],
-      // A group of its own, so that it can be ended with its children.
+      // A process group, so that its children can be killed, too.
       detached: !isWindows,
     });
     let text = "";
@@ -95,7 +95,7 @@ export function runAndRead(program, args, { extraEnv = {}, limitMinutes = 30 } =
         if (isWindows) child.kill();
         else process.kill(-child.pid, "SIGKILL");
       } catch {
-        // It is gone already.
+        // It has ended already.
       }
     };
     const interrupted = (signal) => {
@@ -129,7 +129,7 @@ export function runAndRead(program, args, { extraEnv = {}, limitMinutes = 30 } =
   });
 }
 
-/** A time for people, e.g. `840 ms`, `12.3 s` or `4 min 5 s`. */
+/** A readable time, e.g. `840 ms`, `12.3 s` or `4 min 5 s`. */
 export function formatTime(ms) {
   if (ms < 1000) return `${ms.toFixed(0)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
@@ -137,7 +137,7 @@ export function formatTime(ms) {
   return `${Math.floor(secs / 60)} min ${secs % 60} s`;
 }
 
-/** The middle one of some numbers. */
+/** The median. */
 export function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);

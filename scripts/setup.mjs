@@ -1,5 +1,5 @@
 /**
- * Gets a fresh machine ready, and does nothing on one that is. As a program: `node
+ * Installs what a fresh machine lacks, and does nothing on one that has it. As a program: `node
  * scripts/setup.mjs [--tests]`.
  */
 import { createHash } from "node:crypto";
@@ -20,19 +20,19 @@ const WASM_TARGET = "wasm32-unknown-unknown";
 const CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const VULKAN_FOLDERS = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 
-/** What the built page is made of. */
+/** Inputs of the built page. */
 const PAGE_INPUTS = ["www/app", "www/lib", "models", "vite.config.ts", "package-lock.json"];
 const PAGE_FOLDER = "www/dist";
 const PAGE_STAMP = "target/page.stamp";
 
-/** Everything that building and serving the page needs. */
+/** Installs everything that building and serving the page needs. */
 export function setUp() {
   checkVersions();
   addWasmTarget();
   installNpmPackages();
 }
 
-/** Node and Rust must be there; nothing else can be installed without them. */
+/** Checks Node and Rust, which the set-up cannot install. */
 function checkVersions() {
   const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const wantedNode = engines.node.replace(/[^\d.]/g, "");
@@ -82,13 +82,13 @@ function installNpmPackages() {
   run(program, [...args, "ci", "--no-fund", "--no-audit"]);
 }
 
-/** The generated module in `www/lib/wasm`; cargo decides whether anything is to be done. */
+/** Builds the generated module in `www/lib/wasm`; does nothing if it is up to date. */
 export function buildWasm() {
-  console.log("\nThe engine: cargo xtask wasm (the first time takes twenty to thirty minutes)");
+  console.log("\nThe engine: cargo xtask wasm (the first time takes ten to twelve minutes)");
   run("cargo", ["xtask", "wasm"]);
 }
 
-/** The page in `www/dist`, unless it is newer than all it is made of. */
+/** Builds the page in `www/dist`, unless its inputs are unchanged. */
 export function buildPage() {
   const stamp = fingerprint(PAGE_INPUTS);
   const stampFile = join(root, PAGE_STAMP);
@@ -103,7 +103,7 @@ export function buildPage() {
   writeFileSync(stampFile, stamp);
 }
 
-/** Names, sizes and times of all files under `paths`, condensed. */
+/** A hash over names, sizes and times of all files under `paths`. */
 function fingerprint(paths) {
   const hash = createHash("sha256");
   const visit = (path) => {
@@ -121,8 +121,8 @@ function fingerprint(paths) {
 }
 
 /**
- * What the tests need beyond {@link setUp}, and, for those `inBrowser`, wasm-pack. Throws a
- * {@link Problem} that names what is missing.
+ * What the tests need beyond {@link setUp}, and, for those `inBrowser`, the runner of wasm tests and
+ * cargo-deny. Throws a {@link Problem} that names what is missing.
  */
 export function setUpTests(inBrowser) {
   const components = ["clippy", "fmt"].filter((name) => !output("cargo", [name, "--version"]));
@@ -130,12 +130,35 @@ export function setUpTests(inBrowser) {
     const names = components.map((name) => (name === "fmt" ? "rustfmt" : name));
     run("rustup", ["component", "add", ...names]);
   }
-  if (inBrowser && !output("wasm-pack", ["--version"])) {
-    // Without --locked: a version that its lock file pins may have left the registry. It does little
-    // by itself, so optimising it takes longer than it saves.
-    run("cargo", ["install", "wasm-pack", "--debug", "--root", "target/tools"]);
+  if (inBrowser) {
+    const version = lockedVersion("wasm-bindgen");
+    if (output(WASM_TEST_RUNNER, ["--version"]) !== `${WASM_TEST_RUNNER} ${version}`) {
+      const exact = ["--version", `=${version}`, "--bin", WASM_TEST_RUNNER];
+      installProgram("wasm-bindgen-cli", ["--force", ...exact]);
+    }
+    if (!output("cargo", ["deny", "--version"])) installProgram("cargo-deny");
   }
   installSystemPackages();
+}
+
+/** The program that runs wasm tests in a browser; it comes with `wasm-bindgen-cli`. */
+export const WASM_TEST_RUNNER = "wasm-bindgen-test-runner";
+
+/** The version of a crate in Cargo.lock. */
+function lockedVersion(crate) {
+  const lock = readFileSync(join(root, "Cargo.lock"), "utf8").replaceAll("\r\n", "\n");
+  const version = lock.split(`name = "${crate}"\nversion = "`)[1]?.split('"')[0];
+  if (!version) throw new Problem(`Cargo.lock holds no ${crate}.`);
+  return version;
+}
+
+/** Installs a program for the tests into `target/tools`. */
+function installProgram(crate, args = []) {
+  // Without --locked: a version that its lock file pins may have left the registry. Without
+  // optimisation: the programs run for seconds, optimising them takes minutes.
+  run("cargo", ["install", crate, "--debug", ...args, "--root", "target/tools"], {
+    env: { ...env, CARGO_PROFILE_DEV_DEBUG: "false" },
+  });
 }
 
 /** Paths of the browser and its driver, `undefined` where there is none. */
@@ -147,7 +170,7 @@ export function browser() {
   };
 }
 
-/** Whether native GPU tests can run on a machine without a GPU. */
+/** True if native GPU tests can run on a machine without a GPU. */
 export function hasSoftwareVulkan() {
   return VULKAN_FOLDERS.some(
     (folder) => existsSync(folder) && readdirSync(folder).some((name) => name.startsWith("lvp_")),
@@ -190,7 +213,7 @@ function installSystemPackages() {
   );
 }
 
-/** The words before a command that is to run as root, `undefined` where that would ask. */
+/** The prefix of a command that runs as root, `undefined` if it would ask for a password. */
 function asRoot() {
   if (process.getuid?.() === 0) return [];
   return which("sudo") && output("sudo", ["-n", "true"]) !== undefined ? ["sudo", "-n"] : undefined;

@@ -2,17 +2,25 @@
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { formatTime, nodeBin, npm, output, Problem, runAndRead, runMain } from "./lib.mjs";
-import { browser, buildWasm, hasSoftwareVulkan, setUp, setUpTests } from "./setup.mjs";
+import {
+  browser,
+  buildWasm,
+  hasSoftwareVulkan,
+  setUp,
+  setUpTests,
+  WASM_TEST_RUNNER,
+} from "./setup.mjs";
 import { counters } from "./counters.mjs";
 
-/** As what ships is built, so that both share what they are made of. */
+/** The profile of the shipped wasm, so that both share their dependencies. */
 const WEB = ["--profile", "web"];
-const WASM = ["--package", "vmad-web", "--target", "wasm32-unknown-unknown", ...WEB];
+const WASM_TARGET = "wasm32-unknown-unknown";
+const WASM = ["--package", "vmad-web", "--target", WASM_TARGET, ...WEB];
 // Natively vmad-web would turn on features that make all of burn build once more.
 const NATIVE = ["--release", "--workspace", "--exclude", "vmad-web"];
 
 const UNIT_TESTS = ["scripts/counters.test.mjs", "bench/compare/models.test.mjs"];
-// They are a step of their own.
+// Doc tests are a separate step.
 const NO_DOC_TESTS = ["--lib", "--bins", "--tests", "--examples"];
 
 const [npmProgram, npmArgs] = npm();
@@ -36,7 +44,7 @@ const SUITES = {
         ? [["nextest", "run", ...NATIVE], counters.nextest]
         : [["test", ...NATIVE, ...NO_DOC_TESTS], counters.libtest];
       return [
-        // All of burn for the first time takes half an hour on a busy machine.
+        // The first build of all tests takes half an hour on a busy machine.
         { command: ["cargo", [...tests, "--no-run"]], limitMinutes: 60 },
         { command: ["cargo", [...tests, "--no-fail-fast"]], count },
         { command: ["cargo", ["test", ...NATIVE, "--doc"]], count: counters.libtest },
@@ -58,18 +66,21 @@ const SUITES = {
     title: "vmad-web: lints, and in Chromium WebGPU against the CPU",
     steps: () => [
       {
-        // vmad-web's list of calls that block holds for all crates that run in the browser.
+        // vmad-web's list of blocking calls applies to all crates that run in the browser.
         command: ["cargo", ["clippy", ...WASM, "--", "-D", "warnings"]],
         extraEnv: { CLIPPY_CONF_DIR: "crates/vmad-web" },
       },
       {
-        command: [
-          "wasm-pack",
-          ["test", "--headless", "--chrome", ...driverArgs(), "crates/vmad-web", ...WEB],
-        ],
+        command: ["cargo", ["test", ...WASM, "--lib", "--tests", "--no-fail-fast"]],
         count: counters.libtest,
-        // An emulated GPU takes its time.
-        extraEnv: { WASM_BINDGEN_TEST_TIMEOUT: "900" },
+        extraEnv: {
+          [`CARGO_TARGET_${WASM_TARGET.toUpperCase().replaceAll("-", "_")}_RUNNER`]:
+            WASM_TEST_RUNNER,
+          WASM_BINDGEN_TEST_ONLY_WEB: "1",
+          ...driverEnv(),
+          // An emulated GPU takes its time.
+          WASM_BINDGEN_TEST_TIMEOUT: "900",
+        },
       },
     ],
   },
@@ -84,23 +95,30 @@ const SUITES = {
     ],
   },
   size: {
-    title: "Size of the wasm, licences of the dependencies",
+    title: "Size of the wasm; licences, sources and advisories of the dependencies",
     steps: () => [
       { command: ["cargo", ["xtask", "budget"]] },
-      output("cargo", ["deny", "--version"])
-        ? { command: ["cargo", ["deny", "check", "licenses", "bans", "sources"]] }
-        : { skipped: "cargo deny check: cargo-deny is not installed" },
+      { command: ["cargo", ["deny", "check", "licenses", "bans", "sources"]] },
+      {
+        command: ["cargo", ["deny", "check", "--disable-fetch", "advisories"]],
+        // The database of advisories is a git repository, which not every network reaches.
+        needs: {
+          command: ["cargo", ["deny", "fetch", "db"]],
+          unchecked: "advisories: the database of advisories could not be fetched (see above)",
+        },
+      },
     ],
   },
 };
 
-/** These need the wasm and a browser. */
+/** Suites that need the wasm and a browser. */
 const BROWSER_SUITES = ["wasm", "page", "size"];
 
 const HELP = `Usage: npm test -- [SUITE…]
 
 Sets the machine up, then runs all suites, or those that are named. A suite that fails does not keep
-the later ones from running. The last line counts tests over all suites; a lint counts as one.
+the later ones from running. The last line counts tests over all suites; a lint counts as one. What
+could not be checked is listed before it.
 
 ${Object.entries(SUITES)
   .map(([name, { title }]) => `  ${name.padEnd(8)}${title}`)
@@ -136,9 +154,9 @@ function readNames() {
   return parsed.positionals.length > 0 ? parsed.positionals : Object.keys(SUITES);
 }
 
-/** Without the first step nothing can run; the others may fail, which counts and is reported. */
+/** Nothing can run without the first step. A failure of another one is counted and reported. */
 function prepare(inBrowser) {
-  const total = { passed: 0, failed: 0, canGoOn: true };
+  const total = { passed: 0, failed: 0, unchecked: [], canGoOn: true };
   const steps = inBrowser ? [setUp, buildWasm, setUpTests] : [setUp, setUpTests];
   for (const step of steps) {
     try {
@@ -154,18 +172,14 @@ function prepare(inBrowser) {
 }
 
 async function runSteps(steps) {
-  const total = { passed: 0, failed: 0 };
-  for (const { command, count, extraEnv, limitMinutes, skipped } of steps) {
-    if (skipped) {
-      console.log(`\nskipped: ${skipped}`);
+  const total = { passed: 0, failed: 0, unchecked: [] };
+  for (const { command, count, extraEnv, limitMinutes, needs } of steps) {
+    if (needs && (await runStep(needs.command)).status !== 0) {
+      console.log(`\nNOT CHECKED: ${needs.unchecked}`);
+      total.unchecked.push(needs.unchecked);
       continue;
     }
-    const [program, args] = command;
-    console.log(`\n$ ${[program, ...args].join(" ")}`);
-    const { status, text } = await runAndRead(program, args, {
-      extraEnv: { ...testEnv(), ...extraEnv },
-      limitMinutes,
-    });
+    const { status, text } = await runStep(command, { extraEnv, limitMinutes });
     const { passed, failed } = judge(status, count?.(text));
     total.passed += passed;
     total.failed += failed;
@@ -173,7 +187,12 @@ async function runSteps(steps) {
   return total;
 }
 
-/** A runner that fails without a failed test, or finds no test at all, counts as one failure. */
+function runStep([program, args], { extraEnv, limitMinutes } = {}) {
+  console.log(`\n$ ${[program, ...args].join(" ")}`);
+  return runAndRead(program, args, { extraEnv: { ...testEnv(), ...extraEnv }, limitMinutes });
+}
+
+/** A runner that fails without a failed test, or finds no tests, counts as one failure. */
 function judge(status, counted) {
   if (!counted) return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
   if (status !== 0) return { ...counted, failed: Math.max(1, counted.failed) };
@@ -186,16 +205,17 @@ function testEnv() {
   return {
     NO_COLOR: "1",
     CARGO_TERM_COLOR: "never",
-    // lavapipe asks for it; any writable folder will do.
+    // lavapipe needs it; any writable folder will do.
     XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "/tmp",
-    // Where there is an adapter, a GPU test that finds none has failed.
+    // A machine with an adapter must not skip GPU tests.
     ...(hasSoftwareVulkan() ? { VMAD_REQUIRE_GPU: "1" } : {}),
   };
 }
 
-function driverArgs() {
+/** Without a driver the runner says itself what is missing. */
+function driverEnv() {
   const { driver } = browser();
-  return driver ? ["--chromedriver", driver] : [];
+  return driver ? { CHROMEDRIVER: driver } : {};
 }
 
 async function timed(name, title, work) {
@@ -215,6 +235,9 @@ function report(results) {
       `${name.padEnd(8)} ${mark.padEnd(7)} ${String(passed).padStart(5)} passed ` +
         `${String(failed).padStart(4)} failed  ${formatTime(ms).padStart(12)}`,
     );
+  }
+  for (const text of results.flatMap(({ unchecked }) => unchecked)) {
+    console.log(`not checked: ${text}`);
   }
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
   console.log(`${sum("passed")} passed, ${sum("failed")} failed`);

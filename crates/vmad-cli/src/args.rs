@@ -1,9 +1,9 @@
-//! Options that several commands have, and how their values are read.
+//! Options that several commands share, and parsers of their values.
 
 use clap::{Args, ValueEnum};
 use vmad_engine::{Ask, DeviceChoice, Generation};
 
-/// A combination of arguments that makes no sense: exit status 2, as clap's own findings.
+/// An invalid combination of arguments: exit status 2, like clap's own errors.
 #[derive(Debug)]
 pub(crate) struct Usage(pub String);
 
@@ -15,7 +15,7 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Which device computes.
+/// Device to compute on.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum DeviceArg {
     /// A hardware GPU if there is one, otherwise the CPU
@@ -36,42 +36,42 @@ impl From<DeviceArg> for DeviceChoice {
     }
 }
 
-/// What is known about the part before looking.
+/// What the user knows about the part before the inspection.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Part {
-    /// What the photograph shows, e.g. "bolt"
+pub(crate) struct PartArgs {
+    /// Name of the object, e.g. "bolt"
     #[arg(long, value_name = "NAME")]
     pub object: Option<String>,
-    /// What a good part looks like, in a sentence
+    /// Description of a good part, in a sentence
     #[arg(long, value_name = "TEXT")]
     pub normal: Option<String>,
 }
 
-/// Most tokens that may be asked for; the model's context ends an answer before that.
+/// Upper limit of `--max-new-tokens`; the model's context is shorter.
 const MAX_TOKENS: i64 = 65_536;
 
-/// How long an answer may become.
+/// Limit of an answer's length.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Length {
-    /// Most tokens of an answer
+pub(crate) struct AnswerLength {
+    /// Maximum number of tokens of an answer
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_TOKENS))]
     pub max_new_tokens: Option<u32>,
 }
 
-impl Length {
-    /// The engine's settings, with `otherwise` tokens where nothing was asked for.
-    pub fn generation(self, otherwise: Option<usize>) -> Generation {
+impl AnswerLength {
+    /// The engine's settings. Without `--max-new-tokens` the limit is `default`, or the engine's own.
+    pub fn generation(self, default: Option<usize>) -> Generation {
         let mut generation = Generation::default();
-        let asked = self.max_new_tokens.map(|n| n as usize);
-        if let Some(n) = asked.or(otherwise) {
+        let requested = self.max_new_tokens.map(|n| n as usize);
+        if let Some(n) = requested.or(default) {
             generation.max_new_tokens = n;
         }
         generation
     }
 }
 
-/// `description`, `impact`, `suggestion`, or a question.
-pub(crate) fn ask(text: &str) -> Result<Ask, String> {
+/// Parses `description`, `impact`, `suggestion`, or a question.
+pub(crate) fn parse_ask(text: &str) -> Result<Ask, String> {
     match text.trim() {
         "" => Err("the question is empty".to_owned()),
         "description" => Ok(Ask::Description),
@@ -113,9 +113,12 @@ mod tests {
 
     #[test]
     fn questions() {
-        assert_eq!(ask("impact"), Ok(Ask::Impact));
-        assert_eq!(ask("Is it ok?"), Ok(Ask::Free("Is it ok?".to_owned())));
-        assert!(ask(" \n").is_err());
+        assert_eq!(parse_ask("impact"), Ok(Ask::Impact));
+        assert_eq!(
+            parse_ask("Is it ok?"),
+            Ok(Ask::Free("Is it ok?".to_owned()))
+        );
+        assert!(parse_ask(" \n").is_err());
     }
 
     #[test]

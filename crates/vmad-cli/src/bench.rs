@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use vmad_engine::{Ask, CancelToken, Query, Stage};
 
-use crate::args::{DeviceArg, Length, Part};
+use crate::args::{AnswerLength, DeviceArg, PartArgs};
 use crate::files::read_photo;
 use crate::text::{duration, plain, print};
 use crate::{progress, session};
@@ -14,7 +14,7 @@ use crate::{progress, session};
 const HELP: &str = "Example:
   vmad bench models/tiny photo.jpg --runs 9
 
-One more inspection comes first and is not counted. The answer is a description.";
+The first inspection is a warm-up and not counted. The answer is a description.";
 
 /// Time an inspection stage by stage
 #[derive(Debug, Args)]
@@ -29,12 +29,12 @@ pub(crate) struct BenchArgs {
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
     #[command(flatten)]
-    part: Part,
-    /// Which device computes
+    part: PartArgs,
+    /// Device to compute on
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
     #[command(flatten)]
-    length: Length,
+    length: AnswerLength,
 }
 
 pub(crate) fn run(args: BenchArgs) -> Result<()> {

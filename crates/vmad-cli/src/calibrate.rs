@@ -52,13 +52,13 @@ pub(crate) struct CalibrateArgs {
     /// Folder with photographs of good parts, in place of DATA
     #[arg(long, value_name = "FOLDER")]
     normal: Option<PathBuf>,
-    /// What these photographs show, e.g. "bolt"
+    /// Name of the object on these photographs, e.g. "bolt"
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
     object: Option<String>,
-    /// What a good part looks like, as given to `vmad inspect --normal`
+    /// Description of a good part, as for `vmad inspect --normal`
     #[arg(long, value_name = "TEXT", conflicts_with = "data")]
     normal_text: Option<String>,
-    /// Share of good parts that shall pass, where no photograph shows a defect
+    /// Share of good parts that must pass, if no photograph shows a defect
     #[arg(long, value_name = "Q", default_value_t = 0.95, value_parser = args::inner_share)]
     quantile: f64,
     /// Thresholds for each category, into the file that --write names
@@ -67,7 +67,7 @@ pub(crate) struct CalibrateArgs {
     /// File that the thresholds are added to, by the name of the object
     #[arg(long, value_name = "FILE.json")]
     write: Option<PathBuf>,
-    /// Which device computes
+    /// Device to compute on
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
 }
@@ -137,10 +137,10 @@ fn whole_package(args: &CalibrateArgs, data: &Path) -> Result<()> {
         return Err(Usage(message.to_owned()).into());
     }
     let records = args.dataset.open(data)?.records;
-    let work = args.work()?;
+    let run = args.calibration_run()?;
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
     let photos = records.iter().map(of_record);
-    let found = work.calibrate(&mut engine, photos, records.len(), args.options())?;
+    let found = run.calibrate(&mut engine, photos, records.len(), args.options())?;
     let source = source(&found, &folder_name(data));
     report("thresholds", &found)?;
     write_thresholds(&args.package, &found, source)
@@ -153,12 +153,12 @@ fn each_category(args: &CalibrateArgs, data: &Path) -> Result<()> {
     for record in &records {
         categories.entry(&record.category).or_default().push(record);
     }
-    let work = args.work()?;
+    let run = args.calibration_run()?;
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
     let mut file = ThresholdFile::new(&engine.manifest().meta.name);
     for (category, records) in categories {
         let photos = records.iter().map(|record| of_record(record));
-        let found = work.calibrate(&mut engine, photos, records.len(), args.options());
+        let found = run.calibrate(&mut engine, photos, records.len(), args.options());
         let found = match found {
             Err(error) if lacks_good_parts(&error) => {
                 eprintln!("left out: {}", plain(&format!("{category}: {error:#}")));
@@ -189,19 +189,19 @@ fn good_parts(args: &CalibrateArgs, folder: &Path) -> Result<()> {
     let mut paths = photographs_in(folder)?;
     paths.truncate(args.dataset.limit.map_or(usize::MAX, |n| n as usize));
     let model = read_manifest(&args.package)?.meta.name;
-    // Read before the work begins: a file that cannot take the thresholds is known at once.
+    // Read first, so that an unusable file fails before the calibration.
     let write = args.write.as_ref();
     let file =
         write.map(|path| Ok::<_, anyhow::Error>((path, ThresholdFile::read_or_new(path, &model)?)));
     let file = file.transpose()?;
-    // A folder of good parts is whatever somebody put there.
-    let work = Work {
+    // A folder of good parts may hold other files, too.
+    let run = CalibrationRun {
         stop: Stop::listen()?,
         on_bad_image: OnBadImage::Skip,
     };
     let mut engine = session::open(&args.package, args.device, &CancelToken::new())?;
     let photos = paths.iter().map(|path| of_good_part(path));
-    let found = work.calibrate(&mut engine, photos, paths.len(), args.options())?;
+    let found = run.calibrate(&mut engine, photos, paths.len(), args.options())?;
     let object = args.object.as_deref().unwrap_or_default();
     report(
         if object.is_empty() {
@@ -220,8 +220,8 @@ fn good_parts(args: &CalibrateArgs, folder: &Path) -> Result<()> {
 }
 
 impl CalibrateArgs {
-    fn work(&self) -> Result<Work> {
-        Ok(Work {
+    fn calibration_run(&self) -> Result<CalibrationRun> {
+        Ok(CalibrationRun {
             stop: Stop::listen()?,
             on_bad_image: self.dataset.on_bad_image,
         })
@@ -236,7 +236,7 @@ impl CalibrateArgs {
     }
 }
 
-/// The last part of a path: the rest says something about the machine only.
+/// The last part of a path; the rest depends on the machine.
 pub(crate) fn folder_name(path: &Path) -> String {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     full.file_name()
@@ -245,8 +245,8 @@ pub(crate) fn folder_name(path: &Path) -> String {
         .into_owned()
 }
 
-/// Sets the thresholds of a package from scenes of the training categories that training did not
-/// draw: another seed.
+/// Sets the thresholds of a package from scenes of the training categories, under a seed that training
+/// does not use.
 pub(crate) fn calibrate_on_scenes(
     package: &Path,
     generator: &Generator,
@@ -255,14 +255,14 @@ pub(crate) fn calibrate_on_scenes(
     device: DeviceArg,
     stop: &Stop,
 ) -> Result<()> {
-    let work = Work {
+    let run = CalibrationRun {
         stop: stop.clone(),
         on_bad_image: OnBadImage::Fail,
     };
     let mut engine = session::open(package, device, &CancelToken::new())?;
     let photos = (0..n_scenes).map(|index| of_sample(index, generator.sample(index)));
     let options = CalibrationOptions::default();
-    let found = work.calibrate(&mut engine, photos, n_scenes as usize, options)?;
+    let found = run.calibrate(&mut engine, photos, n_scenes as usize, options)?;
     let source = format!(
         "best F1 over {n_scenes} synthetic scenes, split {}, seed {seed}, {} px",
         generator.split().name(),
@@ -272,14 +272,14 @@ pub(crate) fn calibrate_on_scenes(
     write_thresholds(package, &found, source)
 }
 
-/// What a calibration heeds while it goes on.
-struct Work {
+/// How a calibration reacts to Ctrl-C and to unreadable photographs.
+struct CalibrationRun {
     stop: Stop,
     on_bad_image: OnBadImage,
 }
 
-impl Work {
-    /// Follows a calibration to its end.
+impl CalibrationRun {
+    /// Runs a calibration to its end.
     fn calibrate(
         &self,
         engine: &mut Engine,
@@ -292,7 +292,7 @@ impl Work {
         let mut events = engine.calibrate(stream::iter(photos), options, &cancel);
         let mut found = None;
         while let Some(event) = pollster::block_on(events.next()) {
-            if self.stop.is_asked() {
+            if self.stop.is_requested() {
                 cancel.cancel();
             }
             match event? {
@@ -318,7 +318,7 @@ impl Work {
     }
 }
 
-/// How thresholds were found, for people.
+/// Describes how the thresholds were found.
 fn source(found: &Calibration, data: &str) -> String {
     let n = found.n_good + found.n_defective;
     match found.image.method {
@@ -339,7 +339,7 @@ fn write_thresholds(package: &Path, found: &Calibration, source: String) -> Resu
     write_whole(&package.join(MANIFEST_FILE), &manifest.to_json()?)
 }
 
-/// The thresholds and what they promise; a warning where that is less than was asked for.
+/// Prints the thresholds and their guarantee; warns if that is less than `--quantile`.
 fn report(title: &str, found: &Calibration) -> Result<()> {
     let Calibration {
         image,

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use vmad_engine::{
-    Ask, Engine, EngineError, EventStream, Generation, InspectionOutcome, Query, StopReason,
+    Ask, Engine, EngineError, Event, EventStream, Generation, InspectionOutcome, Query, StopReason,
 };
 
-use crate::args::{self, DeviceArg, Length, Part};
+use crate::args::{self, AnswerLength, DeviceArg, PartArgs};
 use crate::files::read_photo;
 use crate::interrupt::CurrentCall;
-use crate::session::{self, Heard};
+use crate::session;
 use crate::text::{plain, print, print_line};
 
 const HELP: &str = "Example:
@@ -23,7 +23,7 @@ const HELP: &str = "Example:
 Ctrl-C stops the answer that is being written, Ctrl-D ends the conversation. Questions may also come
 through a pipe, one a line.";
 
-/// Most bytes of a question; a longer line is cut into several.
+/// Maximum bytes of a question; a longer line becomes several questions.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// Inspect a photograph, then ask about it, question after question
@@ -35,16 +35,16 @@ pub(crate) struct ChatArgs {
     /// The photograph: PNG, JPEG, WebP, BMP or TIFF
     image: PathBuf,
     #[command(flatten)]
-    part: Part,
-    /// Which device computes
+    part: PartArgs,
+    /// Device to compute on
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
     #[command(flatten)]
-    length: Length,
-    /// 0 takes the likeliest word each time, higher is more varied
+    length: AnswerLength,
+    /// 0 takes the likeliest token each time; higher values give more varied answers
     #[arg(long, value_name = "X", default_value = "0", value_parser = args::finite)]
     temperature: f32,
-    /// The same seed draws the same words
+    /// Seed of the sampling: the same seed gives the same answer
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }
@@ -110,7 +110,7 @@ fn converse(engine: &mut Engine, generation: &Generation, call: &CurrentCall) ->
     }
 }
 
-/// Whether no further question can be answered or shown.
+/// True if no further question can be answered or printed.
 fn is_over(error: &anyhow::Error) -> bool {
     crate::text::is_broken_pipe(error)
         || error
@@ -118,18 +118,17 @@ fn is_over(error: &anyhow::Error) -> bool {
             .is_some_and(EngineError::is_fatal)
 }
 
-/// Prints the verdict when it stands or changes, and the words as they come.
+/// Prints each new verdict, and the words as they arrive.
 fn show(events: EventStream<'_>) -> Result<InspectionOutcome> {
     let mut shown = None;
     let mut is_midline = false;
-    let result = session::follow(events, |heard| match heard {
-        Heard::Stage(_) => Ok(()),
-        Heard::Words(words) => {
+    let result = session::follow(events, |event| match event {
+        Event::Token { text: words } => {
             is_midline = true;
             print(&plain(words))
         }
-        Heard::Verdict(verdict) if shown == Some(verdict.score) => Ok(()),
-        Heard::Verdict(verdict) => {
+        Event::Result(verdict) if shown == Some(verdict.score) => Ok(()),
+        Event::Result(verdict) => {
             shown = Some(verdict.score);
             let word = if verdict.anomalous { "NOT OK" } else { "OK" };
             let lead = if std::mem::take(&mut is_midline) {
@@ -144,6 +143,7 @@ fn show(events: EventStream<'_>) -> Result<InspectionOutcome> {
                 verdict.regions.len()
             ))
         }
+        Event::Progress { .. } | Event::Mask { .. } | Event::Done { .. } => Ok(()),
     });
     if is_midline {
         print_line("")?;

@@ -1,4 +1,4 @@
-//! The arguments that name a data set, and the photographs that they choose.
+//! The arguments that select a data set and its photographs.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use vmad_data::{CategorySplit, Dataset, Layout, OnBadImage, PhotoLoader, Record,
 
 use crate::text::plain;
 
-/// What the help of a command says of its argument DATA.
+/// Help text for the argument DATA.
 pub(crate) const DATA_HELP: &str = "\
-DATA is a folder with a data set in one of these layouts, which is recognised by itself:
+DATA is a folder with a data set in one of these layouts, which is detected:
   coco   annotations.json with masks, sidecar.json with names; `vmad synth` writes it
   mvtec  CATEGORY/{train,test,ground_truth}/TYPE/, the whole of MVTec AD or one category
   visa   OBJECT/Data/{Images,Masks}/ as VisA is published
   wfdd   mvtec with the fabrics of WFDD
-Where a layout has training photographs of its own, the others are used; --part asks for them.
+If a layout has training photographs, the default is all others; --part train selects them.
 docs/datasets.md explains the layouts, and the file that --split reads.";
 
-/// Finds the value of a name, one of those that `names` lists.
+/// A clap parser for an enum with `ALL`, `name` and `parse`.
 macro_rules! named {
     ($type:ident) => {
         PossibleValuesParser::new($type::ALL.map(|value| value.name()))
@@ -27,10 +27,10 @@ macro_rules! named {
     };
 }
 
-/// Which photographs of which data set.
+/// Selects photographs of a data set.
 #[derive(Debug, Args)]
 pub(crate) struct DatasetArgs {
-    /// How the data set lies in its folder [default: recognised]
+    /// Layout of the folder [default: detected]
     #[arg(long, value_parser = named!(Layout))]
     layout: Option<Layout>,
     /// TOML or JSON file that divides the categories; needs --part
@@ -47,16 +47,16 @@ pub(crate) struct DatasetArgs {
     pub limit: Option<u32>,
 }
 
-/// The chosen photographs.
+/// The selected photographs.
 pub(crate) struct OpenDataset {
     /// One or more.
     pub records: Vec<Record>,
-    /// What reads them.
+    /// Reads their files.
     pub loader: PhotoLoader,
 }
 
 impl DatasetArgs {
-    /// Reads the data set and says which photographs were chosen.
+    /// Reads the data set and prints how many photographs are selected.
     pub fn open(&self, data: &Path) -> Result<OpenDataset> {
         let dataset = vmad_data::read_dataset(data, self.layout)?;
         let mut chosen = self.choose(&dataset)?;
@@ -65,7 +65,7 @@ impl DatasetArgs {
         }
         if chosen.is_empty() {
             bail!(
-                "{}: none of {} photographs belongs to what was asked for",
+                "{}: none of {} photographs matches --split and --part",
                 data.display(),
                 dataset.records.len()
             );
@@ -97,7 +97,7 @@ impl DatasetArgs {
 }
 
 impl OpenDataset {
-    /// Says which photographs were left out. Fails if none was read.
+    /// Prints which photographs were skipped. Fails if none was read.
     pub fn finish(&self) -> Result<()> {
         let Some(summary) = self.loader.summary() else {
             return Ok(());

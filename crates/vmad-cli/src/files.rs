@@ -1,4 +1,4 @@
-//! Reading and writing files so that no half file carries a final name.
+//! Reading files with a size limit, and writing them atomically.
 
 use std::fs;
 use std::io::Read;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use vmad_package::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest};
 
-/// Largest photograph that is read; decoding has its own, smaller limits.
+/// Limit of a photograph's file; the decoder has smaller limits.
 const MAX_PHOTO_BYTES: u64 = 1 << 30;
 
-/// All bytes of a file, unless there are more than `limit`.
+/// All bytes of a file. Fails if there are more than `limit`.
 pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)
@@ -27,24 +27,24 @@ pub(crate) fn read_photo(path: &Path) -> Result<Vec<u8>> {
     read_at_most(path, MAX_PHOTO_BYTES)
 }
 
-/// Ends of the names of files that may be photographs.
-const PHOTO_ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"];
+/// File name extensions of photographs.
+const PHOTO_EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"];
 
-/// The photographs in a folder, by name; folders in it are not looked into.
+/// The photographs in a folder, not in its subfolders, sorted by name.
 pub(crate) fn photographs_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry.with_context(|| folder.display().to_string())?.path();
         let ending = path.extension().unwrap_or_default().to_string_lossy();
-        if path.is_file() && PHOTO_ENDINGS.contains(&ending.to_lowercase().as_str()) {
+        if path.is_file() && PHOTO_EXTENSIONS.contains(&ending.to_lowercase().as_str()) {
             paths.push(path);
         }
     }
     if paths.is_empty() {
         bail!(
-            "{} has no photographs: no file in it ends in {}",
+            "{} has no photographs: no file name ends in {}",
             folder.display(),
-            PHOTO_ENDINGS.join(", ")
+            PHOTO_EXTENSIONS.join(", ")
         );
     }
     paths.sort();
@@ -58,7 +58,7 @@ pub(crate) fn read_manifest(package: &Path) -> Result<Manifest> {
     Manifest::parse(&json).with_context(|| path.display().to_string())
 }
 
-/// Writes a file whole or not at all. A failure names it.
+/// Writes a file atomically. The error names it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     vmad_data::write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))
 }
@@ -67,7 +67,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("creating the folder {}", path.display()))
 }
 
-/// Whether a folder holds nothing, or is not there yet.
+/// True if the folder is empty or does not exist.
 pub(crate) fn is_vacant(folder: &Path) -> Result<bool> {
     if !folder.exists() {
         return Ok(true);
@@ -76,8 +76,8 @@ pub(crate) fn is_vacant(folder: &Path) -> Result<bool> {
     Ok(entries.next().is_none())
 }
 
-/// Puts the files of a package into a folder, `model.json` last, and takes away the weights of a
-/// package that was there before. Other files, such as a model card, stay.
+/// Writes the files of a package into a folder, `model.json` last, and removes the shards of an
+/// earlier package. Other files, such as a model card, stay.
 pub(crate) fn install_package<'a>(
     folder: &Path,
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
@@ -101,7 +101,7 @@ pub(crate) fn install_package<'a>(
     Ok(())
 }
 
-/// Installs the package that lies in `from`.
+/// Copies the package in `from` into `to`.
 pub(crate) fn copy_package(from: &Path, to: &Path) -> Result<()> {
     let manifest = read_manifest(from)?;
     let mut files = Vec::new();

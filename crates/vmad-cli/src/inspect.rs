@@ -7,14 +7,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use vmad_engine::{
-    AnomalyMap, Ask, CancelToken, Engine, EngineError, Inspection, Query, Region, Stage,
+    AnomalyMap, Ask, CancelToken, Engine, EngineError, Event, Inspection, Query, Region, Stage,
 };
 use vmad_prep::overlay::{encode_png, heatmap_rgb, mask_gray, overlay_rgb};
 use vmad_prep::{Limits, decode};
 
-use crate::args::{self, DeviceArg, Length, Part, Usage};
+use crate::args::{self, AnswerLength, DeviceArg, PartArgs, Usage};
 use crate::files::{create_folder, read_photo, write_whole};
-use crate::session::{self, Heard};
+use crate::session;
 use crate::text::{duration, plain, print_line};
 use crate::thresholds::{ObjectThreshold, ThresholdFile};
 use crate::{progress, references, trace};
@@ -27,10 +27,10 @@ const HELP: &str = "Examples:
   vmad inspect models/tiny photo.jpg --object bolt --thresholds thresholds.json
   vmad inspect models/tiny photo.jpg --reference good-1.jpg good-2.jpg
 
---out writes NAME.mask.png, NAME.heatmap.png, NAME.overlay.png and NAME.json for a photograph
-NAME.*; a second photograph of the same name becomes NAME-2. --json prints one object a line for
-each photograph. A photograph that cannot be used is named on standard error, the others are
-inspected, and the exit status is 1 at the end; it is 0 when all went well, whatever the verdict.";
+--out writes NAME.mask.png, NAME.heatmap.png, NAME.overlay.png and NAME.json for the photograph
+NAME.*; a second photograph of the same name becomes NAME-2. --json prints one JSON object per line
+and photograph. If a photograph cannot be read, the error goes to standard error, the others are
+inspected, and the exit status is 1. Otherwise it is 0, whatever the verdict.";
 
 /// Inspect photographs: score, mask, and an answer in words
 #[derive(Debug, Args)]
@@ -42,23 +42,24 @@ pub(crate) struct InspectArgs {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     #[command(flatten)]
-    part: Part,
-    /// What to put in words, beside mask and score: one of the three, or a question
-    #[arg(long, value_name = "description|impact|suggestion|TEXT", value_parser = args::ask)]
+    part: PartArgs,
+    /// What to answer in words, beside mask and score: one of the three, or a question
+    #[arg(long, value_name = "description|impact|suggestion|TEXT", value_parser = args::parse_ask)]
     ask: Option<Ask>,
-    /// Which device computes
+    /// Device to compute on
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
     #[command(flatten)]
-    length: Length,
-    /// Score from which on a part counts as anomalous [default: the package's]
+    length: AnswerLength,
+    /// Image score at or above which a part is anomalous [default: the package's]
     #[arg(long, value_name = "X", value_parser = args::finite, allow_negative_numbers = true)]
     threshold: Option<f32>,
-    /// File of thresholds that `vmad calibrate --write` wrote; those of --object are used
+    /// Thresholds file written by `vmad calibrate --write`; the entry of --object is used
     #[arg(long, value_name = "FILE.json", conflicts_with = "threshold")]
     thresholds: Option<PathBuf>,
-    /// Photographs of good parts, taken like IMAGE, to compare it with, at most 16; after the IMAGEs.
-    /// Models with similarity_prompt only. Thresholds found without them do not hold with them
+    /// Photographs of good parts, taken under the same conditions, to compare IMAGE with, at most 16;
+    /// give them after the IMAGEs. Only for models with similarity_prompt. Thresholds calibrated
+    /// without references are not valid with them
     #[arg(long = "reference", value_name = "GOOD", num_args = 1..)]
     references: Vec<PathBuf>,
     /// Folder for masks, heat maps, overlays and results
@@ -86,7 +87,7 @@ struct Record<'a> {
     answer: &'a str,
     seg_produced: bool,
     device: &'a str,
-    /// Photographs of good parts that it was compared with.
+    /// Number of reference photographs.
     #[serde(skip_serializing_if = "is_zero")]
     n_references: usize,
     /// Stage and milliseconds.
@@ -146,7 +147,7 @@ pub(crate) fn run(args: InspectArgs) -> Result<()> {
     }
 }
 
-/// The thresholds of the object that is to be inspected, if a file of them was named.
+/// The thresholds of `--object` from `--thresholds`, if given.
 fn own_thresholds(args: &InspectArgs, engine: &Engine) -> Result<Option<ObjectThreshold>> {
     let Some(path) = &args.thresholds else {
         return Ok(None);
@@ -157,7 +158,7 @@ fn own_thresholds(args: &InspectArgs, engine: &Engine) -> Result<Option<ObjectTh
     Ok(Some(found.clone()))
 }
 
-/// Whether the next photograph would fail in the same way.
+/// True if every other photograph would fail in the same way.
 fn concerns_all(error: &anyhow::Error) -> bool {
     let about_query = |error: &EngineError| {
         error.is_fatal()
@@ -189,8 +190,8 @@ fn inspect(
         engine.start_trace();
     }
     let spinner = progress::spinner("");
-    let show = |heard: Heard<'_>| {
-        if let Heard::Stage(stage) = heard {
+    let show = |event: &Event| {
+        if let Event::Progress { stage, .. } = event {
             spinner.set_message(format!("{}: {stage}", image.display()));
         }
         Ok(())
@@ -246,7 +247,7 @@ fn write_results(
     Ok(())
 }
 
-/// A name of its own for each photograph's results.
+/// A unique name for each photograph's results.
 fn output_names(images: &[PathBuf]) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut names = Vec::with_capacity(images.len());
@@ -264,7 +265,7 @@ fn output_names(images: &[PathBuf]) -> Vec<String> {
     names
 }
 
-/// Most regions that are listed for people.
+/// Maximum number of regions in the summary.
 const SHOWN_REGIONS: usize = 5;
 
 fn summary(record: &Record<'_>, device: &str) -> String {
@@ -287,13 +288,13 @@ fn summary(record: &Record<'_>, device: &str) -> String {
     }
     if !record.seg_produced {
         lines.push(
-            "  note     the model did not mark a defect itself; the mask is the scoring mode's"
+            "  note     the model did not generate [SEG]; the mask is that of the forced prompt"
                 .to_owned(),
         );
     }
     match record.n_references {
         0 => {}
-        n => lines.push(format!("  compared with itself and {n} of good parts")),
+        n => lines.push(format!("  compared with {n} reference photographs")),
     }
     let total: f64 = record.timings.iter().map(|(_, ms)| ms).sum();
     let stages: Vec<String> = record
@@ -333,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_names_are_told_apart() {
+    fn equal_names_get_numbers() {
         let images: Vec<PathBuf> = ["a/x.png", "b/x.jpg", "x-2.png", "X.bmp", "y.png"]
             .map(PathBuf::from)
             .into();

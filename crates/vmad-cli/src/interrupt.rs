@@ -9,19 +9,19 @@ use vmad_engine::CancelToken;
 /// The exit status of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// Set by the first Ctrl-C; the second ends the program at once.
+/// Set by the first Ctrl-C; the second ends the process at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
-    asked: Arc<AtomicBool>,
+    is_requested: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Listens from now on. At most once in a process.
+    /// Installs the handler. Call it at most once per process.
     pub fn listen() -> Result<Self> {
         let stop = Self::default();
-        let asked = Arc::clone(&stop.asked);
+        let is_requested = Arc::clone(&stop.is_requested);
         ctrlc::set_handler(move || {
-            if asked.swap(true, Ordering::Relaxed) {
+            if is_requested.swap(true, Ordering::Relaxed) {
                 std::process::exit(INTERRUPTED);
             }
             eprintln!("\nStopping; press Ctrl-C again to end at once.");
@@ -30,19 +30,19 @@ impl Stop {
         Ok(stop)
     }
 
-    pub fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    pub fn is_requested(&self) -> bool {
+        self.is_requested.load(Ordering::Relaxed)
     }
 }
 
-/// The call that Ctrl-C gives up.
+/// The call that Ctrl-C cancels.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CurrentCall {
     token: Arc<Mutex<Option<CancelToken>>>,
 }
 
 impl CurrentCall {
-    /// Listens from now on. At most once in a process.
+    /// Installs the handler. Call it at most once per process.
     pub fn listen() -> Result<Self> {
         let call = Self::default();
         let current = call.clone();

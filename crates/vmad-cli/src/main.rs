@@ -1,7 +1,7 @@
 //! The `vmad` command: the engine, the data generator, training and evaluation on a terminal.
 //!
-//! Results go to standard output, everything else to standard error. The exit status is 0 when the
-//! command worked, whatever the verdict; 2 for bad usage; 1 for a failure.
+//! Results go to standard output, everything else to standard error. The exit status is 0 if the command
+//! succeeded, whatever the verdict; 2 for bad usage; 1 for a failure.
 
 mod args;
 mod baseline;
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of a pipe has seen enough; there is nobody to tell.
+        // The reader closed the pipe: no message can reach it.
         Err(error) if text::is_broken_pipe(&error) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {}", text::plain(&format!("{error:#}")));

@@ -12,14 +12,14 @@ use crate::text::size;
 const HELP: &str = "Example:
   vmad nano models/nano
 
-The package has every part of the model and every kind of storage in under 1 MB. Its answers mean
-nothing. The same seed gives the same bytes.";
+The package has every part of the model and every kind of storage in under 1 MB. Its weights are
+random, so its answers mean nothing. The same seed gives the same bytes.";
 
 /// Write the test model: random weights
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct NanoArgs {
-    /// Folder to write: new, empty, or one that holds a package, which is replaced
+    /// Folder to write: new, empty, or with a package, which is replaced
     out: PathBuf,
     /// Seed of the weights
     #[arg(long, value_name = "N", default_value_t = 7)]

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use vmad_engine::CancelToken;
 use vmad_model::VmadConfig;
-use vmad_model::config::{SamEncoder, SimilaritySource};
+use vmad_model::config::{SamConfig, SamEncoder, SimilaritySource};
 use vmad_package::{Manifest, Storage};
 
 use crate::args::DeviceArg;
@@ -28,7 +28,7 @@ pub(crate) struct PackageArgs {
 
 #[derive(Debug, Subcommand)]
 enum PackageCommand {
-    /// What the package says about itself: sizes, storage, licence, provenance
+    /// Print sizes, storage, licence and provenance
     Info {
         /// Folder of the model package, the one with model.json
         package: PathBuf,
@@ -47,12 +47,12 @@ pub(crate) fn run(args: PackageArgs) -> Result<()> {
     }
 }
 
-/// Opens the package as an inspection would: there is one validator.
+/// Opens the package as an inspection does, which checks everything.
 fn verify(package: &Path) -> Result<()> {
     let engine = session::open(package, DeviceArg::Cpu, &CancelToken::new())?;
     let manifest = engine.manifest();
     let summary = format!(
-        "{}: sound. {} tensors in {} shards, {}",
+        "{}: valid. {} tensors in {} shards, {}",
         package.display(),
         manifest.tensors().len(),
         manifest.shards().len(),
@@ -136,14 +136,6 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
         ..
     } = config;
     let kind = projector.kind();
-    let encoder = match &sam.encoder {
-        SamEncoder::Vit(vit) => format!("{} layers of width {}", vit.n_layers, vit.d_model),
-        SamEncoder::TinyVit(tiny) => format!(
-            "TinyViT with {:?} layers of widths {:?}",
-            tiny.depths, tiny.embed_dims
-        ),
-    };
-    let similarity = |is_on: bool| if is_on { ", similarity prompt" } else { "" };
     vec![
         row(
             "clip",
@@ -154,7 +146,7 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
                 clip.n_layers,
                 clip.d_model,
                 clip.taps,
-                similarity(clip.similarity_prompt)
+                similarity_note(clip.similarity_prompt)
             ),
         ),
         row(
@@ -173,21 +165,37 @@ fn parts(config: &VmadConfig) -> Vec<Row> {
                 llm.max_positions
             ),
         ),
-        row(
-            "sam",
-            format!(
-                "{} px, {encoder}{}{}{}",
-                sam.image_size,
-                similarity(sam.similarity_prompt),
-                match sam.similarity_source {
-                    SimilaritySource::Pixels => "",
-                    SimilaritySource::Clip => " of CLIP's features",
-                },
-                match evidence {
-                    Some(_) => ", evidence for the words",
-                    None => "",
-                }
-            ),
-        ),
+        sam_row(sam, evidence.is_some()),
     ]
+}
+
+fn sam_row(sam: &SamConfig, has_evidence: bool) -> Row {
+    let encoder = match &sam.encoder {
+        SamEncoder::Vit(vit) => format!("{} layers of width {}", vit.n_layers, vit.d_model),
+        SamEncoder::TinyVit(tiny) => format!(
+            "TinyViT with {:?} layers of widths {:?}",
+            tiny.depths, tiny.embed_dims
+        ),
+    };
+    let source = match sam.similarity_source {
+        SimilaritySource::Pixels => "",
+        SimilaritySource::Clip => " of CLIP's features",
+    };
+    let evidence = if has_evidence {
+        ", evidence for the words"
+    } else {
+        ""
+    };
+    let similarity = similarity_note(sam.similarity_prompt);
+    row(
+        "sam",
+        format!(
+            "{} px, {encoder}{similarity}{source}{evidence}",
+            sam.image_size
+        ),
+    )
+}
+
+fn similarity_note(is_on: bool) -> &'static str {
+    if is_on { ", similarity prompt" } else { "" }
 }

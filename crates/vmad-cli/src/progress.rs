@@ -1,15 +1,15 @@
-//! Bars and spinners on standard error. They draw nothing where that is no terminal.
+//! Progress bars and spinners on standard error; nothing is drawn if that is not a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are constants; a wrong one falls back to the default rather than failing.
+    // The templates are constants; an invalid one falls back to the default bar.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// A bar over a number of things.
+/// A bar over items.
 pub(crate) fn count(n: u64, label: &str) -> ProgressBar {
     ProgressBar::new(n)
         .with_style(style(
@@ -34,7 +34,7 @@ pub(crate) fn steps(n: u64) -> ProgressBar {
     ))
 }
 
-/// Something that takes a while.
+/// A spinner for a task of unknown length.
 pub(crate) fn spinner(label: &str) -> ProgressBar {
     let spinner = ProgressBar::new_spinner().with_message(label.to_owned());
     spinner.enable_steady_tick(Duration::from_millis(120));

@@ -1,4 +1,4 @@
-//! Photographs of good parts that the model compares others with.
+//! Reference photographs of good parts.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use vmad_engine::{CancelToken, Engine, EngineError, Photo, ReferencePhoto};
 
 use crate::files::read_photo;
 
-/// Sets the photographs as references, read one at a time.
+/// Sets the references; reads one photograph at a time.
 pub(crate) fn set(engine: &mut Engine, paths: &[PathBuf]) -> Result<()> {
     let photos = paths.iter().map(|path| reference(path));
     pollster::block_on(engine.set_references(photos, &CancelToken::new()))?;

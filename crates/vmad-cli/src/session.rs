@@ -1,4 +1,4 @@
-//! Opening a package and following a call of the engine.
+//! Opening a package, and running a call of the engine to its end.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use vmad_engine::{
 use crate::args::DeviceArg;
 use crate::progress;
 
-/// The device that was asked for.
+/// The requested device.
 pub(crate) fn device(device: DeviceArg) -> Result<SelectedDevice> {
     pollster::block_on(select_device(device.into())).context("no device to compute on")
 }
@@ -39,27 +39,12 @@ pub(crate) fn open_on(package: &Path, on: SelectedDevice, cancel: &CancelToken) 
     engine.with_context(|| format!("cannot open the model package {}", package.display()))
 }
 
-/// Follows a call to its end. `listen` hears of stages, words and verdicts as they come.
+/// Runs a call to its end. `listen` gets every event before it is collected.
 pub(crate) fn follow(
     events: EventStream<'_>,
-    mut listen: impl FnMut(Heard<'_>) -> Result<()>,
+    listen: impl FnMut(&Event) -> Result<()>,
 ) -> Result<InspectionOutcome> {
-    pollster::block_on(events.collect_inspection_with(|event| match event {
-        Event::Progress { stage, .. } => listen(Heard::Stage(*stage)),
-        Event::Token { text } => listen(Heard::Words(text)),
-        Event::Result(verdict) => listen(Heard::Verdict(verdict)),
-        Event::Mask { .. } | Event::Done { .. } => Ok(()),
-    }))
-}
-
-/// What a listener of [`follow`] hears.
-pub(crate) enum Heard<'a> {
-    /// A stage begins.
-    Stage(Stage),
-    /// A piece of the answer.
-    Words(&'a str),
-    /// The verdict; a later one replaces an earlier one.
-    Verdict(&'a Inspection),
+    pollster::block_on(events.collect_inspection_with(listen))
 }
 
 /// [`follow`] without a listener.

@@ -36,17 +36,17 @@ defects: false for one that is only shown as it is.";
 pub(crate) struct SynthArgs {
     /// Folder to write; new or empty
     out: PathBuf,
-    /// Everything follows from it
+    /// Seed of all scenes
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Number of scenes
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     count: u64,
-    /// Where the scenes come from
+    /// Generator of the scenes
     #[arg(long, value_enum, default_value = "catalogue")]
     world: World,
-    /// Which products of the catalogue: the 16 of training or the 8 that training never sees
+    /// Products of the catalogue: the 16 of training, or the 8 that training does not use
     #[arg(long, value_enum)]
     split: Option<SplitArg>,
     /// Side of a scene in pixels
@@ -59,18 +59,18 @@ pub(crate) struct SynthArgs {
     /// Instead of a world: photographs of this folder, half of them with painted defects
     #[arg(long, value_name = "DIR", conflicts_with_all = ["world", "split", "difficulty"])]
     photos: Option<PathBuf>,
-    /// Write into a folder that holds something; scenes of an earlier run are removed
+    /// Write into a folder that is not empty; removes the scenes of an earlier run
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum World {
-    /// 24 products, each in front of a camera of its own
+    /// 24 products, each with its own camera
     Catalogue,
     /// Random products in front of random cameras
     Workshop,
-    /// Eight drawn products for tests, which no training world has
+    /// Eight drawn products for tests, not used for training
     Studio,
 }
 
@@ -92,8 +92,8 @@ impl From<SplitArg> for Split {
 }
 
 impl SynthArgs {
-    /// The options that say which scenes there are to draw from, for the recipe. Of a folder only
-    /// its name: the rest says something about the machine.
+    /// The options that determine the scenes, for the recipe. Of a folder only the name, since the rest
+    /// depends on the machine.
     fn source(&self) -> String {
         if let Some(folder) = &self.photos {
             return format!("--photos {}", folder_name(folder));
@@ -115,9 +115,7 @@ impl SynthArgs {
             return Ok(Box::new(Composite::new(self.seed, self.size, photos)?));
         }
         if self.split.is_some() && self.world != World::Catalogue {
-            bail!(
-                "--split chooses among the products of the catalogue; leave it out, or leave --world out"
-            );
+            bail!("--split selects products of the catalogue: remove it, or remove --world");
         }
         let split = self.split.unwrap_or(SplitArg::Train).into();
         Ok(match self.world {
@@ -147,7 +145,7 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
     let bar = progress::count(args.count, "scenes");
     let result = write_dataset(&args.out, scenes.as_ref(), args.count, &mut |done, _| {
         bar.set_position(done);
-        if stop.is_asked() {
+        if stop.is_requested() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -172,12 +170,12 @@ pub(crate) fn run(args: SynthArgs) -> Result<()> {
 const RECIPE: &str = "recipe.json";
 const MAX_RECIPE_BYTES: u64 = 64 << 10;
 
-/// What a generated data set follows from.
+/// The settings of a generated data set.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Recipe {
-    /// Of the program that wrote it.
+    /// Version of the program that wrote it.
     version: String,
-    /// The options that say which scenes there are to draw from.
+    /// The options that determine the scenes.
     source: String,
     seed: u64,
     count: u64,
@@ -205,7 +203,7 @@ pub(crate) fn read_recipe(folder: &Path) -> Result<Option<Recipe>> {
     Ok(Some(recipe.with_context(|| path.display().to_string())?))
 }
 
-/// Removes what an earlier run wrote, and nothing else: pictures whose names are numbers.
+/// Removes the scenes of an earlier run only: PNG files whose names are numbers.
 fn remove_scenes(images: &Path) -> Result<()> {
     if !images.exists() {
         return Ok(());

@@ -28,11 +28,11 @@ pub(crate) struct ThresholdFile {
 /// The thresholds of one object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ObjectThreshold {
-    /// For the score: anomalous from here on.
+    /// Image score at or above which a part is anomalous.
     pub image: f32,
-    /// For the map: pixels above it are marked.
+    /// Map value above which a pixel is marked.
     pub pixel: f32,
-    /// How they were found, for people.
+    /// How they were found.
     pub source: String,
 }
 
@@ -46,7 +46,7 @@ impl ObjectThreshold {
     }
 }
 
-/// An object's name without what people write one way and another.
+/// An object's name in lower case with single spaces.
 fn key(object: &str) -> String {
     let words: Vec<String> = object.split_whitespace().map(str::to_lowercase).collect();
     words.join(" ")
@@ -62,13 +62,13 @@ impl ThresholdFile {
         }
     }
 
-    /// The file, made for this model.
+    /// Reads a file. Fails if it was made for another model.
     pub fn read(path: &Path, model: &str) -> Result<Self> {
         let bytes = read_at_most(path, MAX_BYTES)?;
         Self::parse(&bytes, model).with_context(|| path.display().to_string())
     }
 
-    /// The file, or an empty one where there is none.
+    /// Reads a file, or returns an empty one if there is none.
     pub fn read_or_new(path: &Path, model: &str) -> Result<Self> {
         if path.exists() {
             Self::read(path, model)
@@ -78,7 +78,7 @@ impl ThresholdFile {
     }
 
     fn parse(json: &[u8], model: &str) -> Result<Self> {
-        let file: Self = serde_json::from_slice(json).context("no file of thresholds")?;
+        let file: Self = serde_json::from_slice(json).context("not a thresholds file")?;
         if (file.format.as_str(), file.version) != (FORMAT, VERSION) {
             bail!(
                 "format {:?} version {}, not {FORMAT:?} version {VERSION}",
@@ -88,7 +88,7 @@ impl ThresholdFile {
         }
         if file.model != model {
             bail!(
-                "made for the model {:?}; scores of {model:?} are others: calibrate again",
+                "made for the model {:?}, whose scores differ from those of {model:?}: calibrate again",
                 file.model
             );
         }
@@ -96,7 +96,7 @@ impl ThresholdFile {
             |found: &ObjectThreshold| found.image.is_finite() && found.pixel.is_finite();
         match file.objects.iter().find(|(_, found)| !is_usable(found)) {
             None => Ok(file),
-            Some((object, _)) => bail!("object {object:?}: a threshold is no finite number"),
+            Some((object, _)) => bail!("object {object:?}: a threshold is not a finite number"),
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
                 "version 2",
             ),
             (json.replace("0.25", "1e40"), "tiny", "hex bolt"),
-            ("[]".to_owned(), "tiny", "no file of thresholds"),
+            ("[]".to_owned(), "tiny", "not a thresholds file"),
         ] {
             let error = ThresholdFile::parse(json.as_bytes(), model);
             let error = error.err().map(|error| format!("{error:#}"));

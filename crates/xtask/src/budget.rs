@@ -1,4 +1,4 @@
-//! The size of the wasm that a visitor has to fetch.
+//! The download size of the wasm.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,10 +9,10 @@ use flate2::write::GzEncoder;
 
 use crate::tools;
 
-/// The most that the shipped wasm may take when compressed with gzip, in bytes.
+/// Limit of the shipped wasm after gzip, in bytes.
 const LIMIT_BYTES: usize = 2_950_000;
 
-/// Prints the size and compares it with the limit.
+/// Prints the size. Fails if it exceeds the limit.
 pub fn run(root: &Path) -> Result<()> {
     let path = root.join(tools::WASM_FOLDER).join(tools::WASM_FILE);
     let wasm = std::fs::read(&path)

@@ -1,4 +1,4 @@
-//! Which crates the wasm's code comes from.
+//! The share of each crate in the wasm's code.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,12 +7,12 @@ use anyhow::{Context, Result};
 
 use crate::functions;
 
-/// What the compiler wrote last, with the names that wasm-opt strips.
+/// The output of the compiler, with the names that wasm-opt strips.
 const UNSTRIPPED: &str = "target/wasm32-unknown-unknown/web/vmad_web.wasm";
 
-const MOST_CRATES: usize = 20;
+const MAX_CRATES: usize = 20;
 
-/// Prints the crates with most code before wasm-opt, as Markdown.
+/// Prints the crates with the most code before wasm-opt, as a Markdown table.
 pub fn run(root: &Path) -> Result<()> {
     let path = root.join(UNSTRIPPED);
     let wasm = std::fs::read(&path)
@@ -20,7 +20,7 @@ pub fn run(root: &Path) -> Result<()> {
     let sizes = by_crate(&wasm)?;
     let all: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
     println!("| Crate | MB of code | Share |\n|---|---:|---:|");
-    for (name, bytes) in sizes.iter().take(MOST_CRATES) {
+    for (name, bytes) in sizes.iter().take(MAX_CRATES) {
         let (mb, share) = (*bytes as f64 / 1e6, 100.0 * *bytes as f64 / all as f64);
         println!("| {name} | {mb:.2} | {share:.0} % |");
     }
@@ -39,7 +39,7 @@ fn by_crate(wasm: &[u8]) -> Result<Vec<(String, usize)>> {
     Ok(sizes)
 }
 
-/// The crate that a name belongs to: the first path in it, which of `<A as B>::c` is A's.
+/// The crate of a function: the first path in its name, so `A`'s for `<A as B>::c`.
 fn crate_of(name: &str) -> String {
     let path = name.trim_start_matches(['<', '&', '(', '[', '*']);
     let path = ["mut ", "dyn ", "const "]

@@ -8,9 +8,9 @@ use wasmparser::{KnownCustom, Name, Parser, Payload, TypeRef};
 
 /// A function that the module defines.
 pub struct Function {
-    /// Demangled, without the hash; empty where the module does not say.
+    /// Demangled, without the hash; empty if the module has no name for it.
     pub name: String,
-    /// Where its locals and code lie.
+    /// Byte range of its locals and code.
     pub body: Range<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! The workspace's own chores: `cargo xtask <chore>`.
+//! Tasks of the workspace: `cargo xtask <task>`.
 
 mod budget;
 mod contributors;
@@ -14,15 +14,16 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const HELP: &str = "\
-Usage: cargo xtask <chore>
+Usage: cargo xtask <task>
 
   wasm [--bench] [--profile NAME] [--no-opt]
              build vmad-web for the browser into www/lib/wasm, or vmad-bench into target/vmad-bench;
              does nothing when that is up to date
   budget     print the compressed size of the shipped wasm and check it against the limit
   contributors
-             print which crates that wasm's code comes from, before wasm-opt
-  tidy       check what no compiler checks: dependency edges, file lengths, leftovers, file sizes
+             print the share of each crate in that wasm's code, before wasm-opt
+  tidy       check dependency edges, import cycles, lengths of files and functions, retired names,
+             leftovers, file sizes
   versions   check that versions that must agree do
 ";
 
@@ -39,27 +40,27 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     let mut arguments = arguments.iter().map(String::as_str);
-    let Some(chore) = arguments.next() else {
-        bail!("which chore?\n\n{HELP}");
+    let Some(task) = arguments.next() else {
+        bail!("no task given\n\n{HELP}");
     };
     let root = tools::workspace_root()?;
-    match chore {
+    match task {
         "wasm" => wasm::run(&root, &wasm::Options::parse(arguments)?),
-        "budget" => no_more(arguments).and_then(|()| budget::run(&root)),
-        "contributors" => no_more(arguments).and_then(|()| contributors::run(&root)),
-        "tidy" => no_more(arguments).and_then(|()| tidy::run(&root)),
-        "versions" => no_more(arguments).and_then(|()| versions::run(&root)),
+        "budget" => expect_no_more(arguments).and_then(|()| budget::run(&root)),
+        "contributors" => expect_no_more(arguments).and_then(|()| contributors::run(&root)),
+        "tidy" => expect_no_more(arguments).and_then(|()| tidy::run(&root)),
+        "versions" => expect_no_more(arguments).and_then(|()| versions::run(&root)),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())
         }
-        other => bail!("there is no chore {other:?}\n\n{HELP}"),
+        other => bail!("there is no task {other:?}\n\n{HELP}"),
     }
 }
 
-fn no_more<'a>(mut arguments: impl Iterator<Item = &'a str>) -> Result<()> {
+fn expect_no_more<'a>(mut arguments: impl Iterator<Item = &'a str>) -> Result<()> {
     match arguments.next() {
-        Some(extra) => bail!("{extra:?} is one argument too many\n\n{HELP}"),
+        Some(extra) => bail!("unexpected argument {extra:?}\n\n{HELP}"),
         None => Ok(()),
     }
 }

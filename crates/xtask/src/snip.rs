@@ -1,38 +1,38 @@
-//! Takes code out of a wasm that no call of ours reaches, which the compiler cannot know: it stands in tables of
-//! methods, or behind a kind of tensor that is told apart only when the program runs.
+//! Removes the code of functions that our calls never reach. The compiler keeps them, since method tables refer to
+//! them, or a kind of tensor that is only known at run time.
 //!
-//! A snipped function keeps its place and traps. wasm-opt then drops what only such functions called.
+//! A snipped function keeps its index and traps. wasm-opt then drops the functions that only snipped ones called.
 
 use anyhow::Result;
 
 use crate::functions::{self, Function};
 
-/// By the beginning of a function's path, or of that of the type or trait that it belongs to.
+/// Path prefixes of the functions to snip, or of the types and traits that they belong to.
 pub const UNREACHED: &[&str] = &[
-    // Tensors that burn quantises: our weights are packed in another way, and have shaders of our own.
+    // Quantised tensors of burn: our weights have another packing and shaders of our own.
     "cubecl_std::quant",
     "cubek_quant",
     "burn_cubecl::kernel::quantization",
-    // Burn's products and convolutions for GPUs: `vmad_kernels::matmul` and `conv2d` take their place.
+    // Burn's matrix products and convolutions for GPUs: `vmad_kernels::matmul` and `conv2d` replace them.
     "cubek_matmul",
     "cubek_tile",
-    // Reading cubecl's intermediate representation as text: nothing writes it.
+    // Parsers of cubecl's intermediate representation: there is none as text.
     "combine",
     "pliron::parsable",
 ];
 
-/// Smaller ones may be merged with others of the same code, which go by one of their names.
-const LEAST_BYTES: usize = 96;
+/// Smaller functions may be shared: the linker merges equal code under one of the names.
+const MIN_BYTES: usize = 96;
 
 const UNREACHABLE: u8 = 0x00;
 const NOP: u8 = 0x01;
 const END: u8 = 0x0b;
 
-/// What was snipped.
+/// The result of [`snip`].
 pub struct Snipped {
-    /// Bytes of the functions.
+    /// Bytes of the snipped functions.
     pub n_bytes: usize,
-    /// Members of [`UNREACHED`] that the wasm has no function of.
+    /// Members of [`UNREACHED`] that match no function.
     pub absent: Vec<&'static str>,
 }
 
@@ -58,13 +58,13 @@ pub fn snip(wasm: &mut [u8]) -> Result<Snipped> {
 }
 
 fn is_of(function: &Function, path: &str) -> bool {
-    // What is dropped may be another variant of a type that is named for one.
-    function.body.len() >= LEAST_BYTES
+    // `drop_in_place` is shared by all variants of a generic type, under the name of one.
+    function.body.len() >= MIN_BYTES
         && !function.name.starts_with("core::ptr::drop_in_place")
         && begins_a_path(&function.name, path)
 }
 
-/// Whether a function is `path::…`, or a method of `<path::…>`, `<T as path::…>` or `<impl path::… for T>`.
+/// True for `path::…` and for methods of `<path::…>`, `<T as path::…>` or `<impl path::… for T>`.
 fn begins_a_path(name: &str, path: &str) -> bool {
     let own = name.trim_start_matches(['<', '&', '(', '[', '*']);
     let mut begins = vec![own];
@@ -77,7 +77,7 @@ fn begins_a_path(name: &str, path: &str) -> bool {
     })
 }
 
-/// A body without locals that traps, as long as the old one.
+/// Replaces a body by one of the same length that has no locals and traps.
 fn trap(body: &mut [u8]) {
     let last = body.len() - 1;
     body.fill(NOP);

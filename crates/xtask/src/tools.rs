@@ -1,4 +1,4 @@
-//! Where things are, and how other programs are run.
+//! Paths of the workspace, and helpers to run programs and read files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,25 +15,16 @@ pub fn workspace_root() -> Result<PathBuf> {
     Ok(root.to_owned())
 }
 
-/// Where the generated module and its wasm lie, relative to the root.
+/// Folder of the generated module and its wasm, relative to the root.
 pub const WASM_FOLDER: &str = "www/lib/wasm";
 /// File name of the shipped wasm in [`WASM_FOLDER`].
 pub const WASM_FILE: &str = "vmad_web_bg.wasm";
-/// Where tools are installed that must have one exact version, relative to the root.
-pub const TOOLS_FOLDER: &str = "target/tools";
-
-/// Path of an installed tool.
-pub fn tool(root: &Path, name: &str) -> PathBuf {
-    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    root.join(TOOLS_FOLDER).join("bin").join(file)
-}
-
 /// The cargo that runs this task.
 pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs to the end and fails if the program did.
+/// Runs a program to its end. Fails if the program fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command
@@ -43,16 +34,6 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("{name} failed ({status})");
     }
     Ok(())
-}
-
-/// The first line of what `program --version` prints, or `None` where there is no such program.
-pub fn version_line(program: &Path) -> Option<String> {
-    let output = Command::new(program).arg("--version").output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output
-        .status
-        .success()
-        .then(|| text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Reads a TOML file.

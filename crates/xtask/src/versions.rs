@@ -8,16 +8,7 @@ use crate::tools;
 
 /// Checks them all.
 pub fn run(root: &Path) -> Result<()> {
-    let wanted = wasm_bindgen(root)?;
-    let program = tools::tool(root, "wasm-bindgen");
-    match tools::version_line(&program) {
-        Some(line) if line == expected_line(&wanted) => println!("wasm-bindgen {wanted}"),
-        Some(line) => bail!(
-            "{} is {line:?}, Cargo.lock says {wanted}",
-            program.display()
-        ),
-        None => println!("wasm-bindgen {wanted}; its program is not installed yet"),
-    }
+    println!("wasm-bindgen {}", wasm_bindgen(root)?);
 
     let workspace = workspace_version(root)?;
     let package = npm_version(root)?;
@@ -28,15 +19,22 @@ pub fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the program of this version prints first.
-pub fn expected_line(version: &str) -> String {
-    format!("wasm-bindgen {version}")
-}
-
 /// The version of wasm-bindgen in Cargo.lock, the only place that states it.
+///
+/// # Errors
+/// When `wasm-bindgen-cli-support`, which writes the JavaScript, has another version.
 pub fn wasm_bindgen(root: &Path) -> Result<String> {
     let lock = tools::read_toml(&root.join("Cargo.lock"))?;
-    locked_version(&lock, "wasm-bindgen")
+    let [library, support] =
+        ["wasm-bindgen", "wasm-bindgen-cli-support"].map(|name| locked_version(&lock, name));
+    let (library, support) = (library?, support?);
+    if library != support {
+        bail!(
+            "Cargo.lock has wasm-bindgen {library} and wasm-bindgen-cli-support {support}: \
+             `cargo update wasm-bindgen-cli-support --precise {library}` makes them equal"
+        );
+    }
+    Ok(library)
 }
 
 fn locked_version(lock: &toml::Table, name: &str) -> Result<String> {

@@ -1,4 +1,4 @@
-//! A crate for the browser: cargo, wasm-bindgen, wasm-opt, each only when its input changed.
+//! Builds a crate for the browser: cargo, wasm-bindgen, wasm-opt, each only if its input changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use wasm_bindgen_cli_support::Bindgen;
 
 use crate::snip::{self, Snipped};
 use crate::{tools, versions};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// What a visitor fetches.
+/// The shipped module.
 const SHIPPED: Module = Module {
     package: "vmad-web",
     folder: tools::WASM_FOLDER,
 };
-/// What only `npm run bench` uses.
+/// The module of `npm run bench`.
 const BENCH: Module = Module {
     package: "vmad-bench",
     folder: "target/vmad-bench",
@@ -36,7 +37,7 @@ const WASM_FEATURES: &[&str] = &[
     "--enable-multivalue",
 ];
 
-/// A crate and where its module goes, relative to the root.
+/// A crate and the folder of its module, relative to the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Module {
     package: &'static str,
@@ -44,18 +45,18 @@ struct Module {
 }
 
 impl Module {
-    /// What the module's files are called.
+    /// Base name of the module's files.
     fn name(self) -> String {
         self.package.replace('-', "_")
     }
 
-    /// What wasm-bindgen calls the wasm.
+    /// File name that wasm-bindgen gives the wasm.
     fn file(self) -> String {
         format!("{}_bg.wasm", self.name())
     }
 }
 
-/// What was asked for on the command line.
+/// Options of the command line.
 pub struct Options {
     module: Module,
     profile: String,
@@ -110,14 +111,8 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     // The module is made beside its place, so that its place never holds half of one.
     let staging = output.with_extension("new");
     remove_folder(&staging)?;
-    let program = wasm_bindgen_program(root, &version)?;
     let snipped = snipped(&wasm, *module)?;
-    tools::run(
-        Command::new(program)
-            .args(["--target", "web", "--out-name", &module.name()])
-            .args(["--remove-producers-section", "--out-dir"])
-            .args([&staging, &snipped]),
-    )?;
+    bind(&snipped, *module, &staging)?;
     match &optimiser {
         Some(optimiser) => optimise(optimiser, &staging.join(&file))?,
         None if options.optimise => eprintln!(
@@ -133,7 +128,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs cargo, which knows best what changed, and returns the path of the wasm.
+/// Runs cargo and returns the path of the wasm.
 fn compile(root: &Path, module: Module, profile: &str) -> Result<PathBuf> {
     let package = module.package;
     let mut cargo = tools::cargo();
@@ -163,7 +158,7 @@ fn compile(root: &Path, module: Module, profile: &str) -> Result<PathBuf> {
     if !status.success() {
         bail!("cargo build of {package} for {TARGET} failed ({status})");
     }
-    wasm.with_context(|| format!("{package} gave no wasm: its library must be a cdylib"))
+    wasm.with_context(|| format!("cargo built no wasm of {package}: its library must be a cdylib"))
 }
 
 /// The wasm file that one of cargo's messages announces.
@@ -181,7 +176,7 @@ fn wasm_of(module: Module, message: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// Tells one set of inputs from another. Not stable across compilers, which only costs a rebuild.
+/// A hash of the inputs. It differs between compilers, which only costs a rebuild.
 fn stamp(wasm: &Path, version: &str, optimiser: Option<&Path>) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     std::fs::read(wasm)
@@ -195,47 +190,34 @@ fn stamp(wasm: &Path, version: &str, optimiser: Option<&Path>) -> Result<String>
     Ok(format!("{version} {:016x}", hasher.finish()))
 }
 
-/// The wasm without what is never reached, beside it.
+/// Writes the wasm without unreached functions beside the original and returns its path.
 fn snipped(wasm: &Path, module: Module) -> Result<PathBuf> {
     let path = wasm.with_extension("snipped.wasm");
     let mut content = std::fs::read(wasm).with_context(|| wasm.display().to_string())?;
     let Snipped { n_bytes, absent } = snip::snip(&mut content)?;
     if module == SHIPPED && !absent.is_empty() {
-        bail!("the wasm has nothing of {absent:?}: take that out of snip::UNREACHED");
+        bail!("the wasm has no function of {absent:?}: remove it from snip::UNREACHED");
     }
-    println!("{:.2} MB of code are never reached", n_bytes as f64 / 1e6);
+    println!("snipped {:.2} MB of unreached code", n_bytes as f64 / 1e6);
     std::fs::write(&path, content).with_context(|| path.display().to_string())?;
     Ok(path)
 }
 
-/// The wasm-bindgen of exactly this version, installed if need be.
-fn wasm_bindgen_program(root: &Path, version: &str) -> Result<PathBuf> {
-    let program = tools::tool(root, "wasm-bindgen");
-    if tools::version_line(&program) == Some(versions::expected_line(version)) {
-        return Ok(program);
-    }
-    println!(
-        "installing wasm-bindgen-cli {version} into {}",
-        tools::TOOLS_FOLDER
-    );
-    // Without --locked: versions in the program's own lock file may have left the registry.
-    tools::run(
-        tools::cargo()
-            .args([
-                "install",
-                "wasm-bindgen-cli",
-                "--force",
-                "--version",
-                &format!("={version}"),
-            ])
-            .arg("--root")
-            .arg(root.join(tools::TOOLS_FOLDER))
-            .env_remove("RUSTFLAGS"),
-    )?;
-    Ok(program)
+/// Writes the module's JavaScript, its types and its wasm into `folder`, as `wasm-bindgen --target web` does.
+fn bind(wasm: &Path, module: Module, folder: &Path) -> Result<()> {
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .web(true)?
+        .typescript(true)
+        .remove_producers_section(true)
+        .out_name(&module.name())
+        .input_path(wasm);
+    bindgen
+        .generate(folder)
+        .with_context(|| format!("wasm-bindgen cannot read {}", wasm.display()))
 }
 
-/// Makes a wasm with names smaller, and drops them.
+/// Optimises a wasm that has names for size, and strips the names.
 fn optimise(optimiser: &Path, wasm: &Path) -> Result<()> {
     println!("optimising {}, which takes a few minutes", wasm.display());
     let [sorted, smaller] = ["sorted", "small"].map(|extension| wasm.with_extension(extension));
@@ -250,8 +232,8 @@ fn optimise(optimiser: &Path, wasm: &Path) -> Result<()> {
                 .arg(to),
         )
     };
-    // Functions whose names are alike are alike, and gzip finds what is alike only nearby. The
-    // optimiser would order them by how often they are called.
+    // Functions with similar names have similar code, and gzip only finds repetitions nearby. The
+    // optimiser's default order is by number of calls.
     let by_name = ["--debuginfo", "--reorder-functions-by-name"];
     pass(&by_name, wasm, &sorted)?;
     let small = ["-Oz", "--strip-debug", "--skip-pass=reorder-functions"];

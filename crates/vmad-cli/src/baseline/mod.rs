@@ -1,6 +1,6 @@
 //! `vmad baseline`.
 
-mod eye;
+mod backbone;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::eval::truth;
 use crate::interrupt::Stop;
 use crate::progress;
 use crate::text::print;
-use eye::{Eye, Layer, Statistic};
+use backbone::{Backbone, Layer, Statistic};
 
 const HELP: &str = "Example:
   vmad synth /tmp/unseen --seed 1 --count 400 --split unseen
@@ -35,44 +35,44 @@ Unlike the model itself, padim and patchcore are not zero-shot.";
 #[derive(Debug, Args)]
 #[command(after_help = format!("{HELP}\n\n{DATA_HELP}"))]
 pub(crate) struct BaselineArgs {
-    /// Folder of the model package whose encoders look, the one with model.json
+    /// Folder of the model package whose encoders give the features, the one with model.json
     package: PathBuf,
     /// Folder of the data set
     data: PathBuf,
     #[command(flatten)]
     dataset: DatasetArgs,
-    /// What detects
+    /// Detection method
     #[arg(long, value_enum)]
     method: Method,
-    /// Folder of a data set whose photographs without a defect are what is normal
+    /// Folder of a data set whose photographs without a defect are the training set
     #[arg(long, value_name = "DATA2",
           required_if_eq_any([("method", "padim"), ("method", "patchcore")]))]
     normal: Option<PathBuf>,
-    /// Which features are compared
+    /// Features to compare
     #[arg(long, value_enum, default_value = "clip")]
     features: Layer,
-    /// Most normal photographs of a category [default: all]
+    /// Maximum number of normal photographs per category [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     shots: Option<u32>,
     /// PaDiM: add this to each variance, as the paper does with 0.01, instead of Ledoit-Wolf
     #[arg(long, value_name = "X")]
     ridge: Option<f64>,
-    /// PatchCore: share of the normal patches that is kept
+    /// PatchCore: share of the normal patches in the coreset
     #[arg(long, value_name = "X", default_value_t = 0.1)]
     coreset: f64,
-    /// PatchCore: weight the image's score with so many neighbours in the bank, the paper's (7)
+    /// PatchCore: reweight the image score by this number of neighbours in the bank, eq. (7) of the paper
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "9",
           value_parser = clap::value_parser!(u32).range(2..))]
     reweight: Option<u32>,
     /// Print one JSON object instead of a Markdown table
     #[arg(long)]
     json: bool,
-    /// Which device computes features
+    /// Device for the features
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
 }
 
-/// What detects.
+/// Detection methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Method {
     /// A Gaussian of features at each place (Defard et al. 2021)
@@ -83,12 +83,12 @@ enum Method {
     Contrast,
     /// Distance of each pixel from the mean around it, in standard deviations
     Zscore,
-    /// The patch-similarity prior that the model takes as an input
+    /// The patch-similarity prior, one of the model's inputs
     Prior,
 }
 
 impl Method {
-    /// The statistic of pixels, where it is one.
+    /// The map that a method computes from pixels; `None` if it uses features.
     fn statistic(self) -> Option<Statistic> {
         match self {
             Self::Padim | Self::Patchcore => None,
@@ -99,7 +99,7 @@ impl Method {
     }
 }
 
-/// PatchCore's features take in their neighbours one cell away.
+/// PatchCore averages features over neighbours up to this many cells away.
 const NEIGHBOURHOOD: usize = 1;
 
 pub(crate) fn run(args: BaselineArgs) -> Result<()> {
@@ -113,11 +113,11 @@ pub(crate) fn run(args: BaselineArgs) -> Result<()> {
         }
     };
     let stop = Stop::listen()?;
-    let mut eye = match args.method.statistic() {
-        Some(statistic) => Eye::of_pixels(&args.package, statistic)?,
-        None => Eye::of_features(&args.package, args.device, args.features)?,
+    let mut backbone = match args.method.statistic() {
+        Some(statistic) => Backbone::with_pixels(&args.package, statistic)?,
+        None => Backbone::with_features(&args.package, args.device, args.features)?,
     };
-    let report = measure(&mut eye, &args, &mut dataset, &normal, &stop)?;
+    let report = measure(&mut backbone, &args, &mut dataset, &normal, &stop)?;
     dataset.finish()?;
     if args.json {
         let json = serde_json::to_string_pretty(&report).context("encoding the report")?;
@@ -127,8 +127,8 @@ pub(crate) fn run(args: BaselineArgs) -> Result<()> {
     }
 }
 
-/// The photographs that show what is normal. A data set that has training photographs of its own
-/// keeps them for this.
+/// The photographs that detectors are fitted to: the training photographs of a data set that has
+/// such, otherwise all normal ones.
 fn normal_records(folder: &Path, measured: &[Record]) -> Result<Vec<Record>> {
     let mut records = read_dataset(folder, None)?.records;
     let is_train = |record: &Record| record.part == Some(Subset::Train);
@@ -152,7 +152,7 @@ fn normal_records(folder: &Path, measured: &[Record]) -> Result<Vec<Record>> {
 
 /// Category by category, so that only one category's detector and maps are in memory.
 fn measure(
-    eye: &mut Eye,
+    backbone: &mut Backbone,
     args: &BaselineArgs,
     dataset: &mut OpenDataset,
     normal: &[Record],
@@ -168,11 +168,12 @@ fn measure(
             let good = normal
                 .iter()
                 .filter(|record| record.category == first.category);
-            let learned = Detector::learn(eye, args, loader, good, stop);
-            learned.with_context(|| format!("what is normal of category {}", first.category))?
+            let fitted = Detector::fit(backbone, args, loader, good, stop);
+            fitted
+                .with_context(|| format!("fitting the detector of category {}", first.category))?
         };
         for record in group {
-            if stop.is_asked() {
+            if stop.is_requested() {
                 bail!(
                     "stopped after {} of {} photographs",
                     bar.position(),
@@ -184,7 +185,7 @@ fn measure(
                 continue;
             };
             let (score, map) = detector
-                .judge(eye, &photo.image)
+                .score(backbone, &photo.image)
                 .with_context(|| record.path.display().to_string())?;
             let result = result(record, photo, score, map)?;
             accumulator.add(record.category.as_str(), result)?;
@@ -195,7 +196,7 @@ fn measure(
     Ok(accumulator.finish()?)
 }
 
-/// A detector says nothing, which is not the same as saying something wrong: no answers.
+/// A detector gives no answers; that is not the same as wrong answers.
 fn result(record: &Record, photo: LabelledPhoto, score: f32, map: ScoreMap) -> Result<ImageResult> {
     Ok(ImageResult {
         score,
@@ -210,7 +211,7 @@ fn result(record: &Record, photo: LabelledPhoto, score: f32, map: ScoreMap) -> R
     })
 }
 
-/// What has been learned of a category.
+/// A detector fitted to one category.
 enum Detector {
     Padim(Padim),
     PatchCore(PatchCore, Option<usize>),
@@ -218,9 +219,9 @@ enum Detector {
 }
 
 impl Detector {
-    /// Learns from good photographs.
-    fn learn<'r>(
-        eye: &mut Eye,
+    /// Fits the detector to good photographs.
+    fn fit<'r>(
+        backbone: &mut Backbone,
         args: &BaselineArgs,
         loader: &mut PhotoLoader,
         good: impl Iterator<Item = &'r Record>,
@@ -232,14 +233,14 @@ impl Detector {
         let shots = args.shots.map_or(usize::MAX, |n| n as usize);
         let mut images = Vec::new();
         for record in good.take(shots) {
-            if stop.is_asked() {
+            if stop.is_requested() {
                 bail!("stopped");
             }
             let Some(photo) = loader.load(record)? else {
                 continue;
             };
-            let seen = eye.features(&photo.image);
-            images.push(seen.with_context(|| record.path.display().to_string())?);
+            let features = backbone.features(&photo.image);
+            images.push(features.with_context(|| record.path.display().to_string())?);
         }
         if args.method == Method::Padim {
             let covariance = args.ridge.map_or(Covariance::LedoitWolf, Covariance::Ridge);
@@ -253,20 +254,20 @@ impl Detector {
         Ok(Self::PatchCore(core, args.reweight.map(|n| n as usize)))
     }
 
-    /// Score and map of a photograph. The score is the model's own way from a map to a number,
-    /// except for PatchCore's reweighted one.
-    fn judge(&self, eye: &mut Eye, image: &RgbImage) -> Result<(f32, ScoreMap)> {
+    /// Score and map of a photograph. The score is the model's own reduction of a map, except for
+    /// PatchCore's reweighted score.
+    fn score(&self, backbone: &mut Backbone, image: &RgbImage) -> Result<(f32, ScoreMap)> {
         let (map, score) = match self {
-            Self::Pixels => (eye.statistic(image)?, None),
+            Self::Pixels => (backbone.statistic(image)?, None),
             Self::Padim(padim) => {
-                let distances = padim.map(&eye.features(image)?)?;
-                (eye.on_photograph(&distances)?, None)
+                let distances = padim.map(&backbone.features(image)?)?;
+                (backbone.map_on_photo(&distances)?, None)
             }
             Self::PatchCore(core, neighbours) => {
-                let seen = eye.features(image)?.neighbourhood_mean(NEIGHBOURHOOD);
-                let verdict = core.judge(&seen, *neighbours)?;
+                let features = backbone.features(image)?.neighbourhood_mean(NEIGHBOURHOOD);
+                let verdict = core.judge(&features, *neighbours)?;
                 let score = neighbours.map(|_| verdict.score);
-                (eye.on_photograph(&verdict.map)?, score)
+                (backbone.map_on_photo(&verdict.map)?, score)
             }
         };
         let (width, height) = (map.width as u32, map.height as u32);

@@ -1,4 +1,4 @@
-//! Questions with choices, answered by likelihood.
+//! Multiple-choice questions, answered by likelihood.
 
 use std::path::Path;
 
@@ -24,8 +24,8 @@ pub(super) fn questions(file: &Path, limit: Option<u32>) -> Result<Mmad> {
     Ok(mmad)
 }
 
-/// Asks every question about a fresh look at its photograph, without naming the object, which is one
-/// of the things asked for. The choice whose words are the likeliest answer is taken.
+/// Inspects each photograph anew and answers its questions. The query does not name the object, since
+/// some questions ask for it. The answer is the option of highest likelihood.
 pub(super) fn answer(
     engine: &mut Engine,
     mmad: &Mmad,
@@ -34,7 +34,7 @@ pub(super) fn answer(
     let bar = progress::count(mmad.images.len() as u64, "questions with choices");
     let (mut choices, mut rows) = (Vec::new(), Vec::new());
     for image in &mmad.images {
-        if stop.is_asked() {
+        if stop.is_requested() {
             bail!(
                 "stopped after the questions about {} of {} photographs",
                 bar.position(),

@@ -12,8 +12,8 @@ use crate::dataset::OpenDataset;
 use crate::interrupt::Stop;
 use crate::{progress, session};
 
-/// Judges every photograph whose defects are all of known kinds three times: its kinds forbidden, its
-/// kinds allowed, and another kind allowed.
+/// Inspects every photograph whose defects are all of known kinds under three criteria: its kinds
+/// forbidden, its kinds allowed, and another kind allowed.
 pub(super) fn judge(
     engine: &mut Engine,
     data: &Path,
@@ -32,7 +32,7 @@ pub(super) fn judge(
     let bar = progress::count(records.len() as u64, "photographs under criteria");
     let (mut report, mut rows) = (CriteriaReport::default(), Vec::new());
     for record in &records {
-        if stop.is_asked() {
+        if stop.is_requested() {
             bail!(
                 "stopped after the criteria for {} of {} photographs",
                 bar.position(),
@@ -89,7 +89,7 @@ fn allowing(kinds: &[DefectKind]) -> String {
     sentences.collect::<Vec<_>>().join(" ")
 }
 
-/// The kind after the first that the photograph does not show, so that each kind has its turn.
+/// The next kind in order that the photograph does not show, so that all kinds are used.
 fn other(kinds: &[DefectKind]) -> DefectKind {
     let all = DefectKind::ALL;
     let first = kinds.first().map_or(0, |kind| kind.id());

@@ -1,4 +1,4 @@
-//! Photographs of good parts that the model is shown before it is measured.
+//! Reference photographs of good parts, set before the photographs of each category.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -16,8 +16,10 @@ use crate::references;
 pub(crate) struct FewShot(BTreeMap<String, Vec<PathBuf>>);
 
 impl FewShot {
-    /// Those in `FOLDER/CATEGORY` where there is such a folder, in `FOLDER` itself otherwise. None
-    /// of them may be among the photographs that are measured.
+    /// Finds the references of each category: in `FOLDER/CATEGORY` if it exists, otherwise in `FOLDER`.
+    ///
+    /// # Errors
+    /// If a reference is one of the measured photographs, or there are too many.
     pub fn open(folder: &Path, records: &[Record]) -> Result<Self> {
         let mut measured = BTreeSet::new();
         for record in records {
@@ -51,8 +53,8 @@ impl FewShot {
         Ok(Self(found))
     }
 
-    /// Shows the model the references of a category.
-    pub fn show(&self, engine: &mut Engine, category: &str) -> Result<()> {
+    /// Sets the references of a category.
+    pub fn set_references(&self, engine: &mut Engine, category: &str) -> Result<()> {
         let paths = self.0.get(category).map_or(&[][..], Vec::as_slice);
         references::set(engine, paths).with_context(|| format!("category {category:?}"))
     }
@@ -81,7 +83,7 @@ impl FewShot {
     }
 }
 
-/// A category's own folder. Its name may come from a file: it must not lead elsewhere.
+/// A category's own folder. The name comes from a file, so a path that leaves `folder` is ignored.
 fn folder_of(folder: &Path, category: &str) -> PathBuf {
     let mut parts = Path::new(category).components();
     let is_name = matches!(

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing beside itself: no script, no other file.
+//! The report as one self-contained HTML page: no script, no other file.
 //!
 //! `report.html` is the template. Whatever it inserts is escaped, but for the style sheet, the charts
 //! and the addresses of the pictures, which hold no text from outside.
@@ -12,7 +12,7 @@ use vmad_eval::{
 };
 
 use super::pictures::Case;
-use super::rows::{Kept, told};
+use super::rows::{EvalTables, format_rate};
 use super::svg;
 
 const TEMPLATE: &str = include_str!("report.html");
@@ -116,7 +116,7 @@ struct Picture {
     is_wrong: bool,
     truth: String,
     answer: String,
-    /// What it is, and its address.
+    /// Caption and URL.
     pictures: Vec<(&'static str, String)>,
 }
 
@@ -126,7 +126,7 @@ struct Picture {
 /// Scores that cannot be ranked.
 pub(super) fn page(
     report: &Report,
-    kept: &Kept,
+    tables: &EvalTables,
     comparison: Option<&Comparison>,
 ) -> Result<String> {
     let mut environment = Environment::new();
@@ -134,7 +134,7 @@ pub(super) fn page(
     environment
         .add_template("report.html", TEMPLATE)
         .context("the template of the report")?;
-    let page = Page::of(report, kept, comparison)?;
+    let page = Page::of(report, tables, comparison)?;
     let template = environment.get_template("report.html")?;
     template
         .render(page)
@@ -142,11 +142,11 @@ pub(super) fn page(
 }
 
 impl Page {
-    fn of(report: &Report, kept: &Kept, comparison: Option<&Comparison>) -> Result<Self> {
+    fn of(report: &Report, tables: &EvalTables, comparison: Option<&Comparison>) -> Result<Self> {
         let provenance = report.provenance.clone().unwrap_or_default();
-        let threshold = kept.images.first().map(|image| image.threshold);
+        let threshold = tables.images.first().map(|image| image.threshold);
         let called_bad = |bad: bool| {
-            let of_class = kept.images.iter().filter(|i| i.truth.is_defective == bad);
+            let of_class = tables.images.iter().filter(|i| i.truth.is_defective == bad);
             of_class.filter(|i| i.score >= i.threshold).count()
         };
         let mean = Row {
@@ -167,7 +167,7 @@ impl Page {
             fpr_limit: report.pro_fpr_limit,
             grid: format!("{}×{}", report.grid.0, report.grid.1),
             resamples: report.bootstrap.map(|bootstrap| bootstrap.n_resamples),
-            all_charts: charts(kept, None, threshold)?,
+            all_charts: charts(tables, None, threshold)?,
             threshold: fixed(threshold),
             n_found: called_bad(true),
             n_false: called_bad(false),
@@ -178,7 +178,7 @@ impl Page {
             choices: report.mmad.as_ref().map(choices),
             criteria: criteria(report),
             comparison: comparison.map(compared),
-            categories: categories(report, kept, threshold)?,
+            categories: categories(report, tables, threshold)?,
             facts: facts(report, provenance),
         })
     }
@@ -215,8 +215,12 @@ fn rows(report: &Report) -> Vec<Row> {
 }
 
 /// The charts of a category, or of all photographs.
-fn charts(kept: &Kept, category: Option<&str>, threshold: Option<f32>) -> Result<Vec<String>> {
-    let (scores, labels) = kept.scores(category);
+fn charts(
+    tables: &EvalTables,
+    category: Option<&str>,
+    threshold: Option<f32>,
+) -> Result<Vec<String>> {
+    let (scores, labels) = tables.scores(category);
     let points = curve(&scores, &labels)?;
     let mut charts = vec![svg::histogram(&scores, &labels, threshold)];
     if !points.is_empty() {
@@ -233,16 +237,20 @@ fn charts(kept: &Kept, category: Option<&str>, threshold: Option<f32>) -> Result
 fn answers(report: &Report) -> Vec<(&'static str, Vec<String>)> {
     let titles = TextScores::default().rows().map(|(title, _)| title);
     let rows = titles.into_iter().enumerate().map(|(i, title)| {
-        let rates = report.text.values().map(|scores| told(scores.rows()[i].1));
+        let rates = report
+            .text
+            .values()
+            .map(|scores| format_rate(scores.rows()[i].1));
         (title, rates.collect())
     });
     rows.collect()
 }
 
-/// Empty where no criteria were asked for.
+/// Empty without `--criteria`.
 fn criteria(report: &Report) -> Vec<(&'static str, String)> {
     let rows = report.criteria.iter().flat_map(CriteriaReport::rows);
-    rows.map(|(title, rate)| (title, told(rate))).collect()
+    rows.map(|(title, rate)| (title, format_rate(rate)))
+        .collect()
 }
 
 fn confusion(table: &Confusion) -> (Vec<String>, Vec<ConfusionRow>) {
@@ -250,10 +258,10 @@ fn confusion(table: &Confusion) -> (Vec<String>, Vec<ConfusionRow>) {
     let filled = names
         .iter()
         .filter_map(|name| table.rows.get_key_value(*name));
-    let rows = filled.map(|(row, said)| {
-        let total = said.values().sum::<usize>().max(1) as f64;
+    let rows = filled.map(|(row, answers)| {
+        let total = answers.values().sum::<usize>().max(1) as f64;
         let cell = |name: &&str| {
-            let count = said.get(*name).copied().unwrap_or(0);
+            let count = answers.get(*name).copied().unwrap_or(0);
             ConfusionCell {
                 count,
                 share: format!("{:.2}", count as f64 / total),
@@ -308,14 +316,18 @@ fn compared(comparison: &Comparison) -> Compared {
     }
 }
 
-fn categories(report: &Report, kept: &Kept, threshold: Option<f32>) -> Result<Vec<Category>> {
+fn categories(
+    report: &Report,
+    tables: &EvalTables,
+    threshold: Option<f32>,
+) -> Result<Vec<Category>> {
     let of = |name: &String| report.categories.get(name).map(|c| c.scores);
-    let categories = kept.extremes.iter().map(|(name, extremes)| {
+    let categories = tables.extremes.iter().map(|(name, extremes)| {
         Ok(Category {
             name: name.clone(),
             image_auroc: per_cent(of(name).and_then(|scores| scores.image_auroc)),
             pro: per_cent(of(name).and_then(|scores| scores.pro)),
-            charts: charts(kept, Some(name), threshold)?,
+            charts: charts(tables, Some(name), threshold)?,
             cases: extremes.cases().map(picture).collect(),
         })
     });
@@ -381,19 +393,19 @@ mod tests {
     const NASTY: &str = "<script>alert(1)</script> & \"quoted\" 'too' {{ title }}";
 
     /// A report whose every text from outside would break a page that does not escape it.
-    fn nasty() -> Result<(Report, Kept)> {
+    fn nasty() -> Result<(Report, EvalTables)> {
         let mut accumulator = Accumulator::new(EvalOptions {
             grid_side: 4,
             ..EvalOptions::default()
         })?;
-        let mut kept = Kept::default();
+        let mut tables = EvalTables::default();
         for (score, is_defective) in [(0.2, false), (0.7, true), (0.4, true)] {
             let truth = Truth {
                 is_defective,
                 kinds: vec![NASTY.to_owned(); usize::from(is_defective)],
                 ..Truth::default()
             };
-            let said = Lexicon::new([NASTY]).parse(NASTY, NASTY);
+            let parsed = Lexicon::new([NASTY]).parse(NASTY, NASTY);
             let result = ImageResult {
                 score,
                 map: None,
@@ -401,11 +413,11 @@ mod tests {
                 truth: truth.clone(),
                 answers: vec![Answer {
                     ask: NASTY.to_owned(),
-                    said,
+                    said: parsed,
                 }],
             };
             accumulator.add(NASTY, result)?;
-            kept.images.push(ImageRow {
+            tables.images.push(ImageRow {
                 file: NASTY.to_owned(),
                 category: NASTY.to_owned(),
                 score,
@@ -413,7 +425,7 @@ mod tests {
                 truth,
             });
         }
-        kept.extremes.push((
+        tables.extremes.push((
             NASTY.to_owned(),
             crate::eval::pictures::Extremes::holding(NASTY),
         ));
@@ -426,15 +438,15 @@ mod tests {
             asked: vec![NASTY.to_owned()],
             ..Provenance::default()
         });
-        Ok((report, kept))
+        Ok((report, tables))
     }
 
     #[test]
     fn text_is_text() -> Result<()> {
-        let (report, kept) = nasty()?;
+        let (report, tables) = nasty()?;
         let mut reference = report.clone();
         reference.provenance = None;
-        let page = page(&report, &kept, Some(&compare(&report, &reference)))?;
+        let page = page(&report, &tables, Some(&compare(&report, &reference)))?;
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;script&gt;"));
         // Nothing is loaded, and nothing is run.
@@ -455,8 +467,8 @@ mod tests {
     #[test]
     fn elements_are_closed() -> Result<()> {
         const VOID: [&str; 4] = ["meta", "img", "br", "!doctype"];
-        let (report, kept) = nasty()?;
-        let page = page(&report, &kept, None)?;
+        let (report, tables) = nasty()?;
+        let page = page(&report, &tables, None)?;
         let mut open: Vec<&str> = Vec::new();
         for tag in page.split('<').skip(1) {
             let (tag, _) = tag.split_once('>').context("a tag without end")?;

@@ -1,4 +1,4 @@
-//! The photographs of a report: best and worst of each category, small, as data: addresses.
+//! The photographs of a report: the best and worst of each category, small, as `data:` URLs.
 
 use anyhow::{Context, Result};
 use base64::Engine;
@@ -10,7 +10,7 @@ use vmad_eval::{resize_map, resize_mask};
 use vmad_prep::overlay::{outline_rgb, overlay_rgb};
 use vmad_prep::{Limits, RgbImage, decode};
 
-use super::look::Seen;
+use super::photo::EvaluatedPhoto;
 use crate::files::read_photo;
 
 /// Longest side of a picture in a report.
@@ -21,15 +21,15 @@ const JPEG_QUALITY: u8 = 84;
 pub(super) struct Case {
     pub file: String,
     pub score: f32,
-    /// Whether the score says what is so.
+    /// True if the verdict by the score equals the ground truth.
     pub is_right: bool,
     pub truth: String,
     pub answer: String,
-    /// The photograph, the true outline over it, the heat map over it: data: addresses.
+    /// Photograph, ground-truth outline, heat map overlay, as `data:` URLs.
     pub pictures: [String; 3],
 }
 
-/// The four photographs of a category between which all others lie.
+/// The highest and lowest scores of a category, defective and normal.
 #[derive(Default)]
 pub(super) struct Extremes {
     slots: [Option<Case>; 4],
@@ -44,7 +44,7 @@ impl Extremes {
         "Normal, highest score",
     ];
 
-    /// Title and photograph of each slot; one that is alone in its class stands where it belongs.
+    /// Title and photograph of each slot. A class with one photograph fills only the slot that fits its verdict.
     pub fn cases(&self) -> impl Iterator<Item = (&'static str, &Case)> {
         let slots = Self::TITLES.into_iter().zip(&self.slots).enumerate();
         slots.filter_map(|(slot, (title, case))| {
@@ -56,9 +56,9 @@ impl Extremes {
         })
     }
 
-    /// Keeps the photograph if it goes beyond one of them.
-    pub fn offer(&mut self, file: &str, record: &Record, seen: &Seen) -> Result<()> {
-        let bad = seen.truth.is_defective;
+    /// Replaces an extreme if the photograph exceeds it.
+    pub fn consider(&mut self, file: &str, record: &Record, photo: &EvaluatedPhoto) -> Result<()> {
+        let bad = photo.truth.is_defective;
         for (slot, wants_bad, wants_high) in [
             (0, true, true),
             (1, false, false),
@@ -67,28 +67,28 @@ impl Extremes {
         ] {
             let goes_beyond = self.slots[slot].as_ref().is_none_or(|kept| {
                 if wants_high {
-                    seen.score > kept.score
+                    photo.score > kept.score
                 } else {
-                    seen.score < kept.score
+                    photo.score < kept.score
                 }
             });
             if bad == wants_bad && goes_beyond {
-                self.slots[slot] = Some(case(file, record, seen)?);
+                self.slots[slot] = Some(case(file, record, photo)?);
             }
         }
         Ok(())
     }
 }
 
-fn case(file: &str, record: &Record, seen: &Seen) -> Result<Case> {
+fn case(file: &str, record: &Record, evaluated: &EvaluatedPhoto) -> Result<Case> {
     let photo = decode(&read_photo(&record.path)?, &Limits::default())
         .with_context(|| record.path.display().to_string())?;
     let (width, height) = fitted(photo.width(), photo.height());
     let photo = resize(&photo, width, height, FilterType::Triangle);
-    let from = (seen.map.width as usize, seen.map.height as usize);
+    let from = (evaluated.map.width as usize, evaluated.map.height as usize);
     let to = (width as usize, height as usize);
-    let map = resize_map(&seen.map.values, from, to)?;
-    let mask = match &seen.mask {
+    let map = resize_map(&evaluated.map.values, from, to)?;
+    let mask = match &evaluated.mask {
         Some(mask) => resize_mask(mask, from, to)?,
         None => vec![false; to.0 * to.1],
     };
@@ -96,13 +96,13 @@ fn case(file: &str, record: &Record, seen: &Seen) -> Result<Case> {
         .into_iter()
         .map(|inside| f32::from(u8::from(inside)))
         .collect();
-    let truth = if seen.truth.is_defective {
-        let named = if seen.truth.kinds.is_empty() {
+    let truth = if evaluated.truth.is_defective {
+        let named = if evaluated.truth.kinds.is_empty() {
             "a defect".to_owned()
         } else {
-            seen.truth.kinds.join(", ")
+            evaluated.truth.kinds.join(", ")
         };
-        match &seen.truth.places[..] {
+        match &evaluated.truth.places[..] {
             [] => named,
             places => format!("{named} ({})", places.join(", ")),
         }
@@ -111,23 +111,23 @@ fn case(file: &str, record: &Record, seen: &Seen) -> Result<Case> {
     };
     Ok(Case {
         file: file.to_owned(),
-        score: seen.score,
-        is_right: (seen.score >= seen.threshold) == seen.truth.is_defective,
+        score: evaluated.score,
+        is_right: (evaluated.score >= evaluated.threshold) == evaluated.truth.is_defective,
         truth,
-        answer: seen
-            .said
+        answer: evaluated
+            .answers
             .first()
-            .map(|said| said.text.clone())
+            .map(|answer| answer.text.clone())
             .unwrap_or_default(),
         pictures: [
-            address(&photo)?,
-            address(&outline_rgb(&photo, &mask, 0.5)?)?,
-            address(&overlay_rgb(&photo, &map, seen.map_threshold)?)?,
+            data_url(&photo)?,
+            data_url(&outline_rgb(&photo, &mask, 0.5)?)?,
+            data_url(&overlay_rgb(&photo, &map, evaluated.map_threshold)?)?,
         ],
     })
 }
 
-/// The size at which a photograph is shown; small ones are not enlarged.
+/// The size of a photograph in the report; small ones are not enlarged.
 fn fitted(width: u32, height: u32) -> (u32, u32) {
     let longest = width.max(height);
     if longest <= SIDE {
@@ -137,7 +137,7 @@ fn fitted(width: u32, height: u32) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-fn address(picture: &RgbImage) -> Result<String> {
+fn data_url(picture: &RgbImage) -> Result<String> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
         .encode_image(picture)

@@ -1,4 +1,4 @@
-//! What was measured, so that it can be measured again.
+//! Model, data and settings of a report, so that the measurement can be repeated.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use vmad_engine::Engine;
 use vmad_eval::Provenance;
 use vmad_package::{MANIFEST_FILE, Sha256};
 
-use super::EvalArgs;
-use super::look::name;
+use super::args::EvalArgs;
+use super::photo::name;
 use crate::files::read_at_most;
 use crate::synth::read_recipe;
 
@@ -37,7 +37,7 @@ fn folder_name(folder: &Path) -> Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// A line for each photograph: its path, category, object and kinds of defect.
+/// One line per photograph: path, category, object and kinds of defect.
 fn labels(folder: &Path, records: &[Record]) -> String {
     let mut text = String::new();
     for record in records {

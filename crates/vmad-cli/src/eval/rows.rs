@@ -1,4 +1,4 @@
-//! What a report keeps of each photograph, and the tables for other programs.
+//! The rows of a report, one per photograph, answer, choice or criterion, and their CSV and JSONL files.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use vmad_data::Record;
 use vmad_eval::{Judgement, Parsed, Rate, Report, Truth};
 
-use super::look::Seen;
+use super::photo::EvaluatedPhoto;
 use super::pictures::Extremes;
 use crate::files::write_whole;
 
@@ -53,9 +53,9 @@ pub(super) struct CriterionRow {
     pub rejected: bool,
 }
 
-/// What is kept while photographs are looked at.
+/// The rows of a run.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct EvalTables {
     pub images: Vec<ImageRow>,
     pub answers: Vec<AnswerRow>,
     pub choices: Vec<ChoiceRow>,
@@ -64,9 +64,37 @@ pub(super) struct Kept {
     pub extremes: Vec<(String, Extremes)>,
 }
 
-impl Kept {
-    /// Keeps a photograph. Categories come one after another.
-    pub fn keep(&mut self, folder: &Path, record: &Record, seen: Seen) -> Result<()> {
+/// The columns of `answers.csv`.
+const ANSWER_COLUMNS: &[&str] = &[
+    "image",
+    "category",
+    "question",
+    "answer",
+    "defective",
+    "true_kinds",
+    "true_places",
+    "true_size",
+    "true_severity",
+    "claim",
+    "kinds",
+    "places",
+    "size",
+    "severity",
+    "kind_right",
+    "place_right",
+    "size_right",
+    "severity_right",
+    "object_repeated",
+    "runs_on",
+    "normal_called_normal",
+    "normal_called_defective",
+    "defect_denied",
+    "false_kind",
+];
+
+impl EvalTables {
+    /// Adds a photograph. The photographs of a category must come one after another.
+    pub fn add(&mut self, folder: &Path, record: &Record, photo: EvaluatedPhoto) -> Result<()> {
         let name = record.path.strip_prefix(folder).unwrap_or(&record.path);
         let file = name.to_string_lossy().into_owned();
         let category = &record.category;
@@ -78,25 +106,25 @@ impl Kept {
             self.extremes.push((category.clone(), Extremes::default()));
         }
         if let Some((_, extremes)) = self.extremes.last_mut() {
-            extremes.offer(&file, record, &seen)?;
+            extremes.consider(&file, record, &photo)?;
         }
-        for said in seen.said {
+        for answer in photo.answers {
             self.answers.push(AnswerRow {
                 image: file.clone(),
                 category: category.clone(),
-                question: said.ask,
-                answer: said.text,
-                judgement: Judgement::of(&said.parsed, &seen.truth),
-                parsed: said.parsed,
-                truth: seen.truth.clone(),
+                question: answer.ask,
+                answer: answer.text,
+                judgement: Judgement::of(&answer.parsed, &photo.truth),
+                parsed: answer.parsed,
+                truth: photo.truth.clone(),
             });
         }
         self.images.push(ImageRow {
             file,
             category: category.clone(),
-            score: seen.score,
-            threshold: seen.threshold,
-            truth: seen.truth,
+            score: photo.score,
+            threshold: photo.threshold,
+            truth: photo.truth,
         });
         Ok(())
     }
@@ -110,7 +138,7 @@ impl Kept {
             .unzip()
     }
 
-    /// Writes `images.csv`, `answers.csv`, `answers.jsonl` and, where there were choices or criteria,
+    /// Writes `images.csv`, `answers.csv`, `answers.jsonl` and, if there are choices or criteria,
     /// `mmad.csv` and `mmad.jsonl`, and `criteria.csv`.
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_csv(&folder.join("images.csv"), &self.image_table())?;
@@ -159,32 +187,7 @@ impl Kept {
     }
 
     fn answer_table(&self) -> Vec<Vec<String>> {
-        let mut rows = vec![header(&[
-            "image",
-            "category",
-            "question",
-            "answer",
-            "defective",
-            "true_kinds",
-            "true_places",
-            "true_size",
-            "true_severity",
-            "claim",
-            "kinds",
-            "places",
-            "size",
-            "severity",
-            "kind_right",
-            "place_right",
-            "size_right",
-            "severity_right",
-            "object_repeated",
-            "runs_on",
-            "normal_called_normal",
-            "normal_called_defective",
-            "defect_denied",
-            "false_kind",
-        ])];
+        let mut rows = vec![header(ANSWER_COLUMNS)];
         rows.extend(self.answers.iter().map(|row| {
             let (truth, parsed, judged) = (&row.truth, &row.parsed, &row.judgement);
             let list = |values: &[String]| cell(&values.join("; "));
@@ -282,8 +285,8 @@ pub(super) fn metrics_table(report: &Report) -> Vec<Vec<String>> {
     std::iter::once(head).chain(rows).collect()
 }
 
-/// "12 of 20", with its share and interval in per cent.
-pub(super) fn told(rate: Rate) -> String {
+/// Per cent, interval and counts: "60.0 (39–78), 12 of 20".
+pub(super) fn format_rate(rate: Rate) -> String {
     match (rate.share(), rate.interval()) {
         (Some(share), Some((low, high))) => format!(
             "{:.1} ({:.0}–{:.0}), {} of {}",
@@ -301,7 +304,7 @@ fn header(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// Text for a spreadsheet, which would run what begins like a formula.
+/// Text for a spreadsheet, quoted if a spreadsheet would run it as a formula.
 fn cell(text: &str) -> String {
     match text.trim_start().chars().next() {
         Some('=' | '+' | '-' | '@') => format!("'{text}"),
@@ -309,7 +312,7 @@ fn cell(text: &str) -> String {
     }
 }
 
-/// Writes rows as RFC 4180 has them, but with line feeds alone.
+/// Writes rows as in RFC 4180, but with line feeds only.
 pub(super) fn write_csv(path: &Path, rows: &[Vec<String>]) -> Result<()> {
     let mut text = String::new();
     for row in rows {
@@ -346,7 +349,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spreadsheets_are_not_commanded() {
+    fn formulas_are_quoted() {
         for (text, expected) in [
             ("=1+1", "'=1+1"),
             (" @SUM(A1)", "' @SUM(A1)"),

@@ -1,4 +1,4 @@
-//! Charts of a report, as inline SVG. Nothing but numbers and the words below goes into them.
+//! Charts of a report, as inline SVG. They contain only numbers and the labels below.
 
 use vmad_eval::CurvePoint;
 
@@ -12,7 +12,7 @@ const RIGHT: f64 = 8.0;
 /// Bars of a histogram.
 const N_BARS: usize = 32;
 
-/// Most points of a curve: more could not be told apart.
+/// Maximum points of a curve; more are not visible at this size.
 const MAX_POINTS: usize = 400;
 
 /// Place of a point of 0..1 × 0..1 in the picture.
@@ -23,7 +23,7 @@ fn at(x: f64, y: f64) -> (f64, f64) {
     )
 }
 
-/// Frame and names of the axes, both from 0, around what is drawn.
+/// A chart: frame, axis labels from 0, and `drawn` inside.
 fn frame(title: &str, x_axis: &str, y_top: &str, drawn: &str) -> String {
     let ((left, bottom), (right, top)) = (at(0.0, 0.0), at(1.0, 1.0));
     let (width, height, middle) = (right - left, bottom - top, (left + right) / 2.0);
@@ -47,8 +47,8 @@ fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> String {
     format!("<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>")
 }
 
-/// How the scores of normal and of defective photographs are spread, each as a share of its own
-/// number, with a line at the threshold.
+/// Histogram of the scores of normal and of defective photographs, each as shares of its class, with
+/// a line at the threshold.
 pub(super) fn histogram(scores: &[f32], labels: &[bool], threshold: Option<f32>) -> String {
     let mut counts = [[0_usize; N_BARS]; 2];
     for (&score, &label) in scores.iter().zip(labels) {

@@ -1,12 +1,12 @@
-//! What a record says of its photograph, in the words of answers.
+//! The ground truth of a photograph, in the vocabulary of answers.
 
 use anyhow::Result;
 use vmad_data::{DefectKind, Location, Record, Severity, SizeWord};
 use vmad_eval::{Lexicon, Truth};
 use vmad_prep::GrayImage;
 
-/// Reads the truth off a record's annotations: places and sizes from the masks, the weight from kind
-/// and size as the generator does. `mask` is that of the photograph, where there is one.
+/// The ground truth of a record: places and sizes from the masks, severity from kind and size as in
+/// the generator. `mask` is the photograph's mask, if it has one.
 pub(crate) fn truth(record: &Record, mask: Option<&GrayImage>) -> Result<Truth> {
     let mut places: Vec<Location> = Vec::new();
     let mut size: Option<SizeWord> = None;
@@ -42,7 +42,7 @@ pub(crate) fn truth(record: &Record, mask: Option<&GrayImage>) -> Result<Truth> 
     })
 }
 
-/// Names of defects that answers may hold: those that models of this repository are taught, and
+/// The defect names that the parser looks for in answers: those of this repository's training, and
 /// those of the data set.
 pub(super) fn lexicon(records: &[Record]) -> Lexicon {
     let of_data = records.iter().flat_map(|record| &record.kinds);

@@ -1,5 +1,4 @@
-//! The run matrix: which configurations are trained, on what they are measured, and in which tables
-//! they stand.
+//! The run matrix: the training configurations, the evaluation scenes, and the tables of results.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,18 +18,18 @@ pub(super) struct Matrix {
     pub base: PathBuf,
     /// The run of the plan.
     pub base_run: Option<String>,
-    /// Keys of it that no run has unless its variant brings them back, such as `model.evidence`.
+    /// Dotted keys to remove from the base, such as `model.evidence`; a variant may set them again.
     #[serde(default)]
     pub without: Vec<String>,
-    /// What all runs change of it.
+    /// Changes of the base for all runs.
     #[serde(default)]
     pub common: Table,
-    /// What they are measured on.
+    /// The evaluation scenes.
     pub evaluation: Evaluation,
     /// The configurations.
     #[serde(rename = "variant")]
     pub variants: Vec<Variant>,
-    /// How they are shown.
+    /// The tables of results.
     #[serde(rename = "table")]
     pub tables: Vec<TableSpec>,
 }
@@ -52,11 +51,11 @@ pub(super) struct Evaluation {
     pub size: u32,
     /// From 0 to 1.
     pub difficulty: f32,
-    /// Scenes on which speed is measured.
+    /// Number of scenes for the speed measurement.
     pub timed: usize,
 }
 
-/// Which products of the catalogue.
+/// A split of the catalogue's products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ProductSplit {
@@ -71,7 +70,7 @@ pub(super) enum ProductSplit {
 pub(super) struct Variant {
     /// Its name, also that of its folders.
     pub name: String,
-    /// What it changes of the base.
+    /// Its changes of the base.
     #[serde(default)]
     pub set: Table,
 }
@@ -82,7 +81,7 @@ pub(super) struct Variant {
 pub(super) struct TableSpec {
     /// Its heading.
     pub title: String,
-    /// What is to be known about the paper's side of it.
+    /// A note on the paper's figures.
     #[serde(default)]
     pub note: String,
     /// Its rows.
@@ -98,12 +97,12 @@ pub(super) struct RowSpec {
     pub label: String,
     /// The variant whose figures stand in it.
     pub variant: String,
-    /// What the paper reports.
+    /// The paper's figures.
     #[serde(default)]
     pub paper: Paper,
 }
 
-/// What the paper reports, where it can be read; metrics in per cent.
+/// The paper's figures that can be read; metrics in per cent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Paper {
@@ -182,7 +181,7 @@ impl Matrix {
         Ok(matrix)
     }
 
-    /// All runs, one seed after the other, so that whatever is finished first can be compared.
+    /// All runs, ordered by seed, so that the variants of a seed can be compared early.
     pub fn runs(&self, n_seeds: u64, steps: Option<u64>) -> Result<Vec<Run>> {
         let context = || self.base.display().to_string();
         let text = std::fs::read_to_string(&self.base).with_context(context)?;
@@ -316,7 +315,7 @@ mod tests {
         }
     }
 
-    /// The matrix of the repository gives configurations that training takes.
+    /// Every configuration of the repository's matrix is valid.
     #[test]
     fn the_paper_s_matrix_is_sound() -> Result<()> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,4 +1,4 @@
-//! What is measured of a trained package.
+//! Quality, size and speed of a trained package.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use vmad_data::{OnBadImage, PhotoLoader, Record, read_dataset};
 use vmad_engine::{Ask, CancelToken, Engine, Query, Stage};
 use vmad_eval::{EvalOptions, Report};
 
-use crate::args::{DeviceArg, Length};
+use crate::args::{AnswerLength, DeviceArg};
 use crate::bench::median;
 use crate::dataset::OpenDataset;
 use crate::eval::{Plan, evaluate};
@@ -16,30 +16,30 @@ use crate::files::{read_manifest, read_photo};
 use crate::interrupt::Stop;
 use crate::session;
 
-/// Most tokens of an answer whose speed is measured.
+/// Limit of an answer whose speed is measured.
 const TIMED_TOKENS: usize = 64;
 
 /// Quality, size and speed of a package.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Measured {
-    /// Visual tokens that the language model gets.
+    /// Number of visual tokens in the prompt.
     pub n_visual: usize,
     /// Weights of the projector.
     pub projector_weights: u64,
-    /// How fast it speaks.
+    /// Speed of its answers.
     pub speed: Speed,
     /// The report of `vmad eval`.
     pub report: Report,
 }
 
-/// How fast a model speaks.
+/// Speed of a model's answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Speed {
     /// Projector, and language model over the prompt: median milliseconds.
     pub prefill_ms: f64,
-    /// Tokens a second once the prompt has been read; `None` where answers end at once.
+    /// Tokens per second after the prefill; `None` if all answers are empty.
     pub decode_tokens_per_second: Option<f64>,
-    /// Tokens a second of an answer in all, the prefill included.
+    /// Tokens per second of an answer, prefill included.
     pub answer_tokens_per_second: Option<f64>,
 }
 
@@ -61,10 +61,10 @@ pub(super) fn measure(
     let speed = speed(&mut engine, timed, stop)?;
     let plan = Plan {
         ask: &[Ask::Description],
-        length: Length {
+        length: AnswerLength {
             max_new_tokens: None,
         },
-        // The spread over seeds stands beside the figures.
+        // No bootstrap: the tables give the deviation over seeds.
         options: EvalOptions::default(),
     };
     let report = evaluate(&plan, &mut engine, &mut dataset, None, stop, &mut |_, _| {
@@ -84,7 +84,7 @@ pub(super) fn measure(
     })
 }
 
-/// How fast the package speaks of the first `n_timed` photographs in `data`.
+/// Speed of the package's answers about the first `n_timed` photographs in `data`.
 pub(super) fn time(
     package: &Path,
     data: &Path,
@@ -108,7 +108,7 @@ struct Answer {
 fn speed(engine: &mut Engine, records: &[Record], stop: &Stop) -> Result<Speed> {
     let mut answers = Vec::new();
     for record in records {
-        if stop.is_asked() {
+        if stop.is_requested() {
             bail!("stopped while measuring speed");
         }
         let answer = answer(engine, record);
@@ -129,10 +129,10 @@ fn speed_of(answers: &[Answer]) -> Speed {
     }
 }
 
-/// Lets the model describe a photograph twice: first with a trace, which tells the length of the
-/// prompt and warms everything up, then with a watch.
+/// Generates the description of a photograph twice: first with a trace, which gives the length of the
+/// prompt and warms up, then for the timings.
 fn answer(engine: &mut Engine, record: &Record) -> Result<Answer> {
-    let length = Length {
+    let length = AnswerLength {
         max_new_tokens: None,
     };
     let query = Query {
@@ -148,13 +148,15 @@ fn answer(engine: &mut Engine, record: &Record) -> Result<Answer> {
     };
     engine.start_trace();
     inspect(engine)?;
-    let trace = engine.take_trace().context("the engine kept no trace")?;
+    let trace = engine
+        .take_trace()
+        .context("the engine recorded no trace")?;
     let ids = trace.get("llm.input_ids").context("the trace has no ids")?;
     let n_ids: usize = ids.shape.iter().product();
     let (_, verdict) = inspect(engine)?;
 
     let config = engine.config();
-    // One id of the prompt is the image's, in whose place the visual tokens stand.
+    // One id of the prompt is the image sentinel, which the visual tokens replace.
     let n_prompt = n_ids + config.projector.n_visual() - 1;
     let llm = &config.llm;
     let position_bytes = 2 * llm.n_layers * llm.n_kv_heads * llm.d_head() * size_of::<f32>();

@@ -2,6 +2,7 @@
 
 mod matrix;
 mod measure;
+mod run_result;
 mod tables;
 
 use std::fs;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use vmad_data::write_dataset;
 use vmad_train::TrainConfig;
 
@@ -22,16 +23,17 @@ use crate::interrupt::Stop;
 use crate::progress;
 use crate::text::{plain, print};
 use crate::train::{Compute, RunOutcome, TrainRun};
-use matrix::{Evaluation, Matrix, Run, run_name};
-use measure::{Measured, measure, time};
+use matrix::{Evaluation, Matrix, Run};
+use measure::{measure, time};
+use run_result::RunResult;
 
 const HELP: &str = "Example:
   vmad reproduce models/reproduce.toml --out runs/reproduce
   vmad reproduce models/reproduce.toml --out runs/reproduce --only ltc_dssl --only mlp --seeds 1
 
 Trains every variant of the matrix under every seed, measures each on the same held-out scenes, and
-prints the matrix's tables beside the paper's figures. Ctrl-C saves and ends; the same command goes on
-from there, and skips what is finished. OUT holds a folder for each run (config.toml, which
+prints the matrix's tables beside the paper's figures. Ctrl-C saves and ends; the same command
+continues, and skips finished runs. OUT holds a folder for each run (config.toml, which
 `vmad train` takes as well, the run and its package), results.json and tables.md. Paths in the matrix
 and in its base are taken from where the command runs. docs/reproduction.md has the results.";
 
@@ -41,7 +43,7 @@ and in its base are taken from where the command runs. docs/reproduction.md has 
 pub(crate) struct ReproduceArgs {
     /// The matrix, such as models/reproduce.toml
     config: PathBuf,
-    /// Folder of all runs: new, or one to go on with
+    /// Folder of all runs: new, or that of an interrupted matrix
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Run only this variant; may be given several times
@@ -51,36 +53,17 @@ pub(crate) struct ReproduceArgs {
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Steps of each run, where they are not to be the matrix's
+    /// Steps of each run [default: the matrix's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
-    /// Train nothing: measure the speed of all finished runs anew, on a machine that does nothing else
+    /// Do not train: measure the speed of all finished runs again, on an idle machine
     #[arg(long)]
     time: bool,
     #[command(flatten)]
     compute: Compute,
 }
 
-/// A run that is finished.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct RunResult {
-    variant: String,
-    seed: u64,
-    /// Seconds of training.
-    seconds: f64,
-    /// What it was measured on.
-    evaluation: Evaluation,
-    measured: Measured,
-}
-
-impl RunResult {
-    /// Name of its folder.
-    fn name(&self) -> String {
-        run_name(&self.variant, self.seed)
-    }
-}
-
-/// What results.json says beside the runs.
+/// The head of results.json.
 #[derive(Serialize)]
 struct Results<'a> {
     software: &'static str,
@@ -98,27 +81,32 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
     }
     let runs = matrix.runs(args.seeds, args.steps)?;
     let stop = Stop::listen()?;
-    let workplace = Workplace {
+    let runner = Runner {
         out: &args.out,
         evaluation: &matrix.evaluation,
         compute: args.compute,
         stop: &stop,
     };
-    let (mut results, mut todo) = workplace.survey(&runs, &args.only)?;
+    let (mut results, mut pending) = runner.finished_and_pending(&runs, &args.only)?;
     if args.time {
-        todo.clear();
-        workplace.time(&mut results)?;
+        pending.clear();
+        runner.measure_speed(&mut results)?;
     }
-    if !todo.is_empty() {
-        workplace.render_scenes()?;
+    if !pending.is_empty() {
+        runner.render_scenes()?;
     }
-    for (index, run) in todo.iter().enumerate() {
-        let left = time_left(&results, todo.len() - index);
-        eprintln!("run {} of {}: {}{left}", index + 1, todo.len(), run.name());
-        match workplace.finish(run) {
+    for (index, run) in pending.iter().enumerate() {
+        let left = time_left(&results, pending.len() - index);
+        eprintln!(
+            "run {} of {}: {}{left}",
+            index + 1,
+            pending.len(),
+            run.name()
+        );
+        match runner.train_and_measure(run) {
             Ok(Some(result)) => results.push(result),
             Ok(None) => break,
-            Err(_) if stop.is_asked() => break,
+            Err(_) if stop.is_requested() => break,
             Err(error) => return Err(error.context(format!("run {}", run.name()))),
         }
         // In the order of the matrix, however often the work was interrupted.
@@ -127,19 +115,19 @@ pub(crate) fn run(args: ReproduceArgs) -> Result<()> {
             runs.iter().position(is_its)
         };
         results.sort_by_key(place);
-        keep(&args.out, &matrix, &results)?;
+        write_results(&args.out, &matrix, &results)?;
     }
-    if stop.is_asked() {
-        eprintln!("stopped; the same command goes on");
+    if stop.is_requested() {
+        eprintln!("stopped; the same command continues");
     }
-    // Also where nothing was left to do: the matrix may name other rows than before.
-    keep(&args.out, &matrix, &results)?;
+    // Also without a new run: the rows of the matrix may have changed.
+    write_results(&args.out, &matrix, &results)?;
     print(&plain(&tables::markdown(&matrix, &results)))
 }
 
 /// Writes results.json and tables.md. Each run's result.json goes into the former as it stands:
 /// numbers that were read and written again would not keep their last digits.
-fn keep(out: &Path, matrix: &Matrix, runs: &[RunResult]) -> Result<()> {
+fn write_results(out: &Path, matrix: &Matrix, runs: &[RunResult]) -> Result<()> {
     create_folder(out)?;
     let texts = runs.iter().map(|run| {
         let path = out.join("runs").join(run.name()).join("result.json");
@@ -162,27 +150,27 @@ fn keep(out: &Path, matrix: &Matrix, runs: &[RunResult]) -> Result<()> {
     write_whole(&out.join("tables.md"), text.as_bytes())
 }
 
-/// How long the runs that are left may take, going by those that are finished.
+/// Estimated time of the pending runs, from the mean of the finished ones.
 fn time_left(results: &[RunResult], n_left: usize) -> String {
     if results.is_empty() {
         return String::new();
     }
     let seconds: f64 = results.iter().map(|result| result.seconds).sum();
     let seconds = seconds / results.len() as f64 * n_left as f64;
-    // Whole minutes; a guess does not know more.
+    // Whole minutes; the estimate is no more precise.
     let minutes = Duration::from_secs((seconds / 60.0).ceil() as u64 * 60);
     format!(" (about {} left)", indicatif::HumanDuration(minutes))
 }
 
-/// Where runs are made.
-struct Workplace<'a> {
+/// Trains and measures runs, and finds finished ones.
+struct Runner<'a> {
     out: &'a Path,
     evaluation: &'a Evaluation,
     compute: Compute,
     stop: &'a Stop,
 }
 
-impl Workplace<'_> {
+impl Runner<'_> {
     fn folder(&self, run: &Run) -> PathBuf {
         self.out.join("runs").join(run.name())
     }
@@ -191,31 +179,31 @@ impl Workplace<'_> {
         self.out.join("evaluation")
     }
 
-    /// Results that are there, and the runs that are left to do.
-    fn survey<'r>(
+    /// Results of finished runs, and the runs that are still to do.
+    fn finished_and_pending<'r>(
         &self,
         runs: &'r [Run],
         only: &[String],
     ) -> Result<(Vec<RunResult>, Vec<&'r Run>)> {
-        let (mut results, mut todo) = (Vec::new(), Vec::new());
+        let (mut results, mut pending) = (Vec::new(), Vec::new());
         for run in runs {
             self.check_config(run)?;
             match self.result(run)? {
                 Some(result) => results.push(result),
-                None if only.is_empty() || only.contains(&run.variant) => todo.push(run),
+                None if only.is_empty() || only.contains(&run.variant) => pending.push(run),
                 None => {}
             }
         }
-        Ok((results, todo))
+        Ok((results, pending))
     }
 
-    /// Fails where the run's folder belongs to another configuration.
+    /// Fails if the run's folder was made with another configuration.
     fn check_config(&self, run: &Run) -> Result<()> {
         let path = self.folder(run).join("config.toml");
         match fs::read_to_string(&path) {
             Ok(kept) if kept == run.config => Ok(()),
             Ok(_) => bail!(
-                "{}: this run was made with another configuration; remove its folder, or give \
+                "{}: this run was made with another configuration: remove its folder, or give \
                  another --out",
                 path.display()
             ),
@@ -232,12 +220,16 @@ impl Workplace<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };
-        let result: RunResult = serde_json::from_slice(&json)
-            .with_context(|| format!("{}: remove it, and it is made anew", path.display()))?;
+        let result: RunResult = serde_json::from_slice(&json).with_context(|| {
+            format!(
+                "{}: remove this file, and the run is measured again",
+                path.display()
+            )
+        })?;
         Ok((result.evaluation == *self.evaluation).then_some(result))
     }
 
-    /// Writes the scenes that runs are measured on, unless they are there.
+    /// Writes the evaluation scenes, unless they exist.
     fn render_scenes(&self) -> Result<()> {
         let folder = self.scenes();
         let label = folder.join("evaluation.json");
@@ -254,7 +246,7 @@ impl Workplace<'_> {
             self.evaluation.count,
             &mut |done, _| {
                 bar.set_position(done);
-                if self.stop.is_asked() {
+                if self.stop.is_requested() {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -262,12 +254,12 @@ impl Workplace<'_> {
             },
         )?;
         bar.finish_and_clear();
-        // Last, so that scenes which were cut off are rendered again.
+        // Written last, so that an interrupted rendering starts again.
         write_whole(&label, &wanted)
     }
 
-    /// Trains a run to its end and measures it; `None` where it was stopped.
-    fn finish(&self, run: &Run) -> Result<Option<RunResult>> {
+    /// Trains a run to its end and measures it. Returns `None` if it was stopped.
+    fn train_and_measure(&self, run: &Run) -> Result<Option<RunResult>> {
         let folder = self.folder(run);
         create_folder(&folder)?;
         let config = folder.join("config.toml");
@@ -304,8 +296,8 @@ impl Workplace<'_> {
         Ok(Some(result))
     }
 
-    /// Measures the speed of finished runs anew, as far as there is time.
-    fn time(&self, results: &mut [RunResult]) -> Result<()> {
+    /// Measures the speed of finished runs again, until Ctrl-C.
+    fn measure_speed(&self, results: &mut [RunResult]) -> Result<()> {
         let bar = progress::count(results.len() as u64, "runs");
         for result in results {
             let folder = self.out.join("runs").join(result.name());
@@ -319,7 +311,7 @@ impl Workplace<'_> {
                 self.stop,
             ) {
                 Ok(speed) => result.measured.speed = speed,
-                Err(_) if self.stop.is_asked() => break,
+                Err(_) if self.stop.is_requested() => break,
                 Err(error) => return Err(error.context(package.display().to_string())),
             }
             write_result(&folder, result)?;

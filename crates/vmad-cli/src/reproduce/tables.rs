@@ -1,13 +1,13 @@
-//! Results as Markdown, beside what the paper reports.
+//! Results as Markdown tables, beside the paper's figures.
 
 use std::fmt::Write;
 
-use super::RunResult;
 use super::matrix::{Evaluation, Matrix, Paper, RowSpec};
+use super::run_result::RunResult;
 
-/// Stands where nothing was run.
+/// Cell of a variant without a finished run.
 const NOT_RUN: &str = "not run yet";
-/// Stands where a figure is not defined, or the paper's cannot be read.
+/// Cell of an undefined figure, or of one that the paper does not give.
 const NONE: &str = "–";
 
 /// A figure of ours, and the paper's.
@@ -140,7 +140,7 @@ pub(super) fn markdown(matrix: &Matrix, results: &[RunResult]) -> String {
     text
 }
 
-/// A setting as it stands in a configuration.
+/// The serialised name of a setting.
 fn name_of(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,
@@ -186,7 +186,7 @@ fn spread(values: &[f64], decimals: usize) -> String {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    // What is the same under every seed has no spread worth showing.
+    // A figure that does not depend on the seed has no deviation.
     if squares == 0.0 {
         return format!("{mean:.decimals$}");
     }

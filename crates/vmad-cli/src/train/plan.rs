@@ -47,7 +47,7 @@ impl PlanRun<'_> {
                     return Ok(());
                 }
             }
-            if stop.is_asked() {
+            if stop.is_requested() {
                 eprintln!("stopped; the same command goes on with the next run");
                 return Ok(());
             }

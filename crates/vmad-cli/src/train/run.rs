@@ -133,7 +133,7 @@ impl TrainRun {
         std::thread::spawn(trainer.render_ahead());
         let validation = Validation::new(trainer, &self.folder)?;
         let mut is_saved = true;
-        while !trainer.is_done() && trainer.step_count() < last_now && !stop.is_asked() {
+        while !trainer.is_done() && trainer.step_count() < last_now && !stop.is_requested() {
             let report = trainer.step()?;
             is_saved = false;
             log.add(&report, trainer.seconds())?;

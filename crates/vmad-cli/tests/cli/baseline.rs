@@ -72,7 +72,7 @@ fn what_is_normal_must_be_known_and_apart() {
     synth(&few, "6", "1");
     let few = few.to_str().unwrap();
     baseline(&data, "padim", &["--normal", data.to_str().unwrap()]).fails_with("other photographs");
-    baseline(&data, "padim", &["--normal", few]).fails_with("what is normal of category");
+    baseline(&data, "padim", &["--normal", few]).fails_with("fitting the detector of category");
     baseline(&data, "patchcore", &["--normal", few, "--coreset", "2"]).fails_with("normal");
     baseline(&data, "prior", &["--normal", few]).fails_as_usage("--normal");
 }

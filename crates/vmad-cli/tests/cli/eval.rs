@@ -178,7 +178,7 @@ fn a_report_repeats_and_is_held_against_another() {
     );
 
     std::fs::write(&reference, "{}").unwrap();
-    eval(&data, &["--reference", path]).fails_with("no report");
+    eval(&data, &["--reference", path]).fails_with("is not a report");
 }
 
 #[test]

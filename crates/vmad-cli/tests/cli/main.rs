@@ -8,6 +8,7 @@ mod data;
 mod eval;
 mod inspect;
 mod layouts;
+mod quality;
 mod reproduce;
 mod train;
 
@@ -89,7 +90,7 @@ fn a_package_is_described_and_verified() {
         assert!(info.contains(word), "{word} in {info}");
     }
     let verdict = vmad(&["package", "verify", package]).succeeds();
-    assert!(verdict.contains("sound"), "{verdict}");
+    assert!(verdict.contains("valid"), "{verdict}");
 }
 
 #[test]

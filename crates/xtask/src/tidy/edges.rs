@@ -1,4 +1,4 @@
-//! Which crate may depend on which.
+//! Allowed dependencies between crates.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::tools;
 
-/// Ground floor first: a crate depends only on crates that stand before it.
+/// A crate depends only on crates before it in this list.
 const ORDER: &[&str] = &[
     "vmad-quant",
     "vmad-package",
@@ -24,7 +24,7 @@ const ORDER: &[&str] = &[
     "xtask",
 ];
 
-/// Dependencies that only some crates may have, by the beginning of their name.
+/// Dependencies by prefix of their name, and the crates that may have them.
 const RESERVED: &[(&str, &[&str])] = &[
     ("cubecl", &["vmad-kernels"]),
     ("wgpu", &["vmad-kernels"]),
@@ -44,11 +44,12 @@ const RESERVED: &[(&str, &[&str])] = &[
     ),
     ("anyhow", &["vmad-cli", "xtask"]),
     ("clap", &["vmad-cli"]),
-    // `vmad-kernels` asks a browser's adapter for what wgpu does not.
+    // `vmad-kernels` queries the browser's adapter for limits that wgpu does not report.
+    ("wasm-bindgen-cli-support", &["xtask"]),
     ("wasm-bindgen", &["vmad-kernels", "vmad-web", "vmad-bench"]),
     ("js-sys", &["vmad-kernels", "vmad-web"]),
     ("web-sys", &["vmad-web"]),
-    // Native crates: the browser's code must not reach them, though they stand before it.
+    // Native crates: the crates of the browser must not depend on them, although they come earlier.
     (
         "vmad-data",
         &["vmad-train", "vmad-eval", "vmad-convert", "vmad-cli"],
@@ -58,7 +59,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("vmad-convert", &["vmad-cli"]),
 ];
 
-/// Looks at the manifest of every crate.
+/// Checks the manifest of every crate.
 pub fn check(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     let folder = root.join("crates");
@@ -88,7 +89,7 @@ fn check_manifest(manifest: &toml::Table) -> Result<Vec<String>> {
     for dependency in dependencies(manifest) {
         if ORDER.contains(&dependency) && !below.contains(&dependency) {
             findings.push(format!(
-                "{name}: must not depend on {dependency}, which stands above it"
+                "{name}: must not depend on {dependency}, which comes later in the order of crates"
             ));
         }
         let rule = RESERVED
@@ -106,7 +107,7 @@ fn check_manifest(manifest: &toml::Table) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Names of all dependencies, whatever they are for.
+/// Names of all dependencies: normal, development and build, for all targets.
 fn dependencies(manifest: &toml::Table) -> Vec<&str> {
     const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
     let targets = manifest.get("target").and_then(toml::Value::as_table);

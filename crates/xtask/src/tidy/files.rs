@@ -4,20 +4,20 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Longer sources are hard to hold in mind: split them along a seam.
+/// Limit of a source file; a longer one has more than one subject.
 const MAX_CODE_LINES: usize = 500;
-/// Everyone who clones the repository fetches every fixture.
+/// Limit of a file below `tests/`, since every clone fetches all of them.
 const MAX_TEST_FILE_BYTES: u64 = 2 << 20;
-/// What a folder may hold in all: the package for tests and the one that is shipped.
+/// Limits of folders: the package for tests and the shipped one.
 const MAX_FOLDER_BYTES: &[(&str, u64)] = &[("models/nano/", 1_000_000), ("models/tiny/", 16 << 20)];
 
 /// Sources in which the number of lines of code is limited.
 const COUNTED: &[&str] = &["rs", "ts"];
-/// Files in which leftovers are looked for.
+/// Extensions of the files that are searched for leftovers.
 const TEXT: &[&str] = &[
     "rs", "ts", "js", "mjs", "wgsl", "py", "css", "html", "md", "toml", "json", "sh", "yml",
 ];
-/// Words for unfinished work, in halves so that this file does not contain them.
+/// Markers of unfinished work, in halves so that this file does not contain them.
 const LEFTOVERS: &[(&str, &str)] = &[
     ("TO", "DO"),
     ("FIX", "ME"),
@@ -27,10 +27,10 @@ const LEFTOVERS: &[(&str, &str)] = &[
     ("unimplemented", "!("),
     ("dbg", "!("),
 ];
-/// Written by programs.
+/// Files written by programs.
 const GENERATED: &[&str] = &["Cargo.lock", "package-lock.json"];
 
-/// Looks at every listed file.
+/// Checks every listed file.
 pub fn check(root: &Path, files: &[String]) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     let mut folder_bytes = vec![0; MAX_FOLDER_BYTES.len()];
@@ -84,8 +84,8 @@ fn leftovers(file: &str, text: &str) -> Vec<String> {
     findings
 }
 
-/// Whether `word` stands in `line` with no letter or digit around it.
-fn has_word(line: &str, word: &str) -> bool {
+/// True if `line` contains `word` without a letter, digit or `_` next to it.
+pub fn has_word(line: &str, word: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let ends_in_letter = is_part(word.chars().next_back());
     line.match_indices(word).any(|(at, _)| {
@@ -95,19 +95,26 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Lines that hold code: neither blank nor only a comment. A block comment counts as such where it
-/// begins a line, which is how they are written here.
+/// Lines that hold code.
 fn code_lines(text: &str) -> usize {
+    are_code(text)
+        .into_iter()
+        .filter(|is_code| *is_code)
+        .count()
+}
+
+/// For each line whether it holds code: it is neither blank nor only a comment. A block comment
+/// counts as such where it begins a line, which is how they are written here.
+pub fn are_code(text: &str) -> Vec<bool> {
     let mut in_comment = false;
-    let mut count = 0;
-    for line in text.lines().map(str::trim) {
+    let is_code = |line: &str| {
         if in_comment || line.starts_with("/*") {
             in_comment = !line.contains("*/");
-        } else if !line.is_empty() && !line.starts_with("//") {
-            count += 1;
+            return false;
         }
-    }
-    count
+        !line.is_empty() && !line.starts_with("//")
+    };
+    text.lines().map(str::trim).map(is_code).collect()
 }
 
 #[cfg(test)]

@@ -1,18 +1,26 @@
-//! What no compiler checks about this repository.
+//! Checks of this repository that no compiler makes.
 
+mod cycles;
 mod edges;
 mod files;
+mod lengths;
+mod modules;
+mod retired;
+mod tokens;
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Runs every check and fails if one found something.
+/// Runs every check. Fails if there are findings.
 pub fn run(root: &Path) -> Result<()> {
     let files = listed_files(root)?;
     let mut findings = edges::check(root)?;
     findings.extend(files::check(root, &files)?);
+    findings.extend(cycles::check(root, &files)?);
+    findings.extend(lengths::check(root, &files)?);
+    findings.extend(retired::check(root, &files)?);
     for finding in &findings {
         eprintln!("{finding}");
     }
@@ -23,7 +31,7 @@ pub fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// All files that belong to the repository or would with the next `git add`, relative to the root.
+/// All tracked files and untracked files that git does not ignore, relative to the root.
 fn listed_files(root: &Path) -> Result<Vec<String>> {
     let output = Command::new("git")
         .current_dir(root)

@@ -1,4 +1,4 @@
-//! One photograph: what the model makes of it, and what is so.
+//! One photograph: the model's output and the ground truth.
 
 use anyhow::{Result, bail};
 use vmad_data::{LabelledPhoto, Record};
@@ -6,47 +6,47 @@ use vmad_engine::{AnomalyMap, Ask, CancelToken, Engine, Photo, Query};
 use vmad_eval::{Answer, ImageResult, Lexicon, Mask, Parsed, ScoreMap, Truth};
 
 use super::truth::{lexicon, truth};
-use crate::args::Length;
+use crate::args::AnswerLength;
 use crate::session;
 
-/// Most tokens of an answer: a description names the defect at its beginning.
+/// Limit of an answer's tokens; a description names the defect in its first words.
 const ANSWER_TOKENS: usize = 64;
 
-/// Looks at photographs, always in the same way.
+/// Inspects photographs with the same questions and settings.
 pub(super) struct Inspector<'a> {
     engine: &'a mut Engine,
     asks: &'a [Ask],
-    length: Length,
+    length: AnswerLength,
     lexicon: Lexicon,
 }
 
-/// An answer in full and read.
-pub(crate) struct Said {
+/// An answer: its text and what the parser reads in it.
+pub(crate) struct ParsedAnswer {
     pub ask: String,
     pub text: String,
     pub parsed: Parsed,
 }
 
-/// What became of a photograph.
-pub(crate) struct Seen {
+/// The outputs and the ground truth of a photograph.
+pub(crate) struct EvaluatedPhoto {
     pub score: f32,
-    /// Score from which on the model calls a part anomalous.
+    /// Image score at or above which the model calls a part anomalous.
     pub threshold: f32,
     /// Map value above which a pixel belongs to a region.
     pub map_threshold: f32,
     pub map: AnomalyMap,
-    /// True in a defect, as large as the map; none where the data set has no mask.
+    /// True inside a defect, `[height, width]` of the map; `None` if the data set has no mask.
     pub mask: Option<Vec<bool>>,
     pub truth: Truth,
-    pub said: Vec<Said>,
+    pub answers: Vec<ParsedAnswer>,
 }
 
 impl<'a> Inspector<'a> {
-    /// `records` are all that will be looked at: answers may name any of their defects.
+    /// `records` are all photographs of the run; their defect names form the lexicon of answers.
     pub fn new(
         engine: &'a mut Engine,
         asks: &'a [Ask],
-        length: Length,
+        length: AnswerLength,
         records: &[Record],
     ) -> Self {
         Self {
@@ -57,16 +57,16 @@ impl<'a> Inspector<'a> {
         }
     }
 
-    /// The model, for what is set between photographs.
+    /// The engine, for settings between photographs.
     pub fn engine(&mut self) -> &mut Engine {
         self.engine
     }
 
-    /// The first question gives score and map; they would be the same with every other.
-    pub fn look(&mut self, record: &Record, photo: LabelledPhoto) -> Result<Seen> {
+    /// Asks every question. Score and map come from the first; they do not depend on the question.
+    pub fn inspect(&mut self, record: &Record, photo: LabelledPhoto) -> Result<EvaluatedPhoto> {
         let LabelledPhoto { image, mask } = photo;
         let mut first = None;
-        let mut said = Vec::new();
+        let mut answers = Vec::new();
         for ask in self.asks {
             let query = Query {
                 object: Some(record.object.clone()),
@@ -78,7 +78,7 @@ impl<'a> Inspector<'a> {
                 .engine
                 .inspect(Photo::Rgb(image.clone()), query, &CancelToken::new());
             let (map, verdict) = session::finish(events)?;
-            said.push(Said {
+            answers.push(ParsedAnswer {
                 ask: name(ask).to_owned(),
                 parsed: self.lexicon.parse(&verdict.answer, &record.object),
                 text: verdict.answer.clone(),
@@ -86,16 +86,16 @@ impl<'a> Inspector<'a> {
             first.get_or_insert((map, verdict));
         }
         let Some((map, verdict)) = first else {
-            bail!("nothing was asked");
+            bail!("--ask names no question");
         };
-        Ok(Seen {
+        Ok(EvaluatedPhoto {
             score: verdict.score,
             threshold: verdict.threshold,
             map_threshold: verdict.map_threshold,
             map,
             truth: truth(record, mask.as_ref())?,
             mask: mask.map(|mask| mask.iter().map(|value| *value != 0).collect()),
-            said,
+            answers,
         })
     }
 }
@@ -111,13 +111,13 @@ pub(super) fn name(ask: &Ask) -> &str {
     }
 }
 
-impl Seen {
-    /// What the metrics need of it.
+impl EvaluatedPhoto {
+    /// The part that the metrics use.
     pub fn result(&self) -> ImageResult {
         let (width, height) = (self.map.width as usize, self.map.height as usize);
-        let answers = self.said.iter().map(|said| Answer {
-            ask: said.ask.clone(),
-            said: said.parsed.clone(),
+        let answers = self.answers.iter().map(|answer| Answer {
+            ask: answer.ask.clone(),
+            said: answer.parsed.clone(),
         });
         ImageResult {
             score: self.score,

@@ -1,4 +1,4 @@
-//! What a detector sees of a photograph: a package's features, or pixels at the package's size.
+//! The input of a detector: features of a package's encoders, or pixels at the package's size.
 
 use std::path::Path;
 
@@ -18,13 +18,13 @@ use crate::session;
 /// Features that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Layer {
-    /// The hidden states of CLIP that the projector takes, end to end
+    /// CLIP's hidden states at the projector's taps, concatenated
     Clip,
     /// SAM's image embedding
     Sam,
 }
 
-/// What is made of pixels alone.
+/// Maps computed from pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Statistic {
     Contrast,
@@ -40,51 +40,51 @@ const RADIUS: f64 = 12.0 / 256.0;
 /// Added to a standard deviation; pixels are 0 to 1.
 const FLOOR: f32 = 0.02;
 
-/// Looks at photographs, one after the other.
-pub(super) struct Eye {
+/// Computes the input of a detector for one photograph after another.
+pub(super) struct Backbone {
     config: VmadConfig,
-    looks_at: LooksAt,
-    /// Where the photograph whose features were seen last lies in the encoders' inputs.
+    input: Input,
+    /// Frame of the last photograph whose features were computed.
     frame: PhotoFrame,
 }
 
-enum LooksAt {
+enum Input {
     Features(Box<Engine>, Layer),
     Pixels(Statistic),
 }
 
-impl Eye {
-    /// Sees a package's features.
-    pub fn of_features(package: &Path, device: DeviceArg, layer: Layer) -> Result<Self> {
+impl Backbone {
+    /// Uses the features of a package's encoders.
+    pub fn with_features(package: &Path, device: DeviceArg, layer: Layer) -> Result<Self> {
         let engine = session::open(package, device, &CancelToken::new())?;
         Ok(Self::new(
             engine.config().clone(),
-            LooksAt::Features(Box::new(engine), layer),
+            Input::Features(Box::new(engine), layer),
         ))
     }
 
-    /// Sees pixels at a package's size; its weights are not read.
-    pub fn of_pixels(package: &Path, statistic: Statistic) -> Result<Self> {
+    /// Uses pixels at a package's input size; does not read its weights.
+    pub fn with_pixels(package: &Path, statistic: Statistic) -> Result<Self> {
         let manifest = read_manifest(package)?;
         let config: VmadConfig = serde_json::from_value(manifest.meta.config)
             .with_context(|| format!("the configuration in {}", package.display()))?;
         config.validate()?;
-        Ok(Self::new(config, LooksAt::Pixels(statistic)))
+        Ok(Self::new(config, Input::Pixels(statistic)))
     }
 
-    fn new(config: VmadConfig, looks_at: LooksAt) -> Self {
+    fn new(config: VmadConfig, input: Input) -> Self {
         Self {
             frame: config.photo_frame((1, 1)),
             config,
-            looks_at,
+            input,
         }
     }
 
     /// The features of a photograph.
     pub fn features(&mut self, image: &RgbImage) -> Result<PatchGrid> {
         self.frame = self.frame_of(image);
-        let LooksAt::Features(engine, layer) = &mut self.looks_at else {
-            bail!("only pixels are looked at");
+        let Input::Features(engine, layer) = &mut self.input else {
+            bail!("this detector uses pixels, not features");
         };
         engine.start_trace();
         let events = engine.inspect(
@@ -108,21 +108,21 @@ impl Eye {
         self.config.photo_frame(image.dimensions())
     }
 
-    /// A map over the grid of features, on the photograph whose features were seen last.
-    pub fn on_photograph(&self, map: &[f32]) -> Result<ScoreMap> {
-        match &self.looks_at {
-            LooksAt::Features(_, Layer::Clip) => {
+    /// Resamples a map over the feature grid to the last photograph whose features were computed.
+    pub fn map_on_photo(&self, map: &[f32]) -> Result<ScoreMap> {
+        match &self.input {
+            Input::Features(_, Layer::Clip) => {
                 Ok(from_clip(map, self.config.clip.grid(), &self.frame))
             }
-            LooksAt::Features(_, Layer::Sam) => from_sam(map, self.config.sam.grid(), &self.frame),
-            LooksAt::Pixels(_) => bail!("only pixels are looked at"),
+            Input::Features(_, Layer::Sam) => from_sam(map, self.config.sam.grid(), &self.frame),
+            Input::Pixels(_) => bail!("this detector uses pixels, not features"),
         }
     }
 
     /// The map of a photograph's pixels.
     pub fn statistic(&self, image: &RgbImage) -> Result<ScoreMap> {
-        let LooksAt::Pixels(statistic) = self.looks_at else {
-            bail!("only features are looked at");
+        let Input::Pixels(statistic) = self.input else {
+            bail!("this detector uses features, not pixels");
         };
         let size = self.config.sam.image_size;
         if statistic == Statistic::Prior {
@@ -157,7 +157,7 @@ fn values<'t>(trace: &'t Trace, name: &str) -> Result<(&'t [usize], &'t [f32])> 
     match trace.get(name) {
         Some(tensor) => match &tensor.data {
             TraceData::F32(values) => Ok((&tensor.shape, values)),
-            TraceData::I32(_) => bail!("{name} holds whole numbers"),
+            TraceData::I32(_) => bail!("{name} holds integers, not floats"),
         },
         None => bail!("the engine's trace has no {name}"),
     }
@@ -197,8 +197,8 @@ fn from_sam(map: &[f32], side: usize, frame: &PhotoFrame) -> Result<ScoreMap> {
     })
 }
 
-/// A map over CLIP's square, on the photograph at the size that it has in SAM's; bilinear. What a
-/// crop leaves out takes the values of its edge.
+/// Resamples a map over CLIP's input to the photograph at its size in SAM's input; bilinear. Pixels
+/// outside of a crop take the value at its edge.
 fn from_clip(map: &[f32], grid: usize, frame: &PhotoFrame) -> ScoreMap {
     let (width, height) = frame.sam_resized();
     let resized = PhotoFrame {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn clip_s_square_is_cut_to_the_photograph() {
+    fn clip_maps_are_cropped_to_the_photograph() {
         // Four cells a side; the photograph takes the two rows in the middle.
         let map: Vec<f32> = (0..16).map(|cell| (cell / 4) as f32).collect();
         let wide = from_clip(&map, 4, &frame(ClipMode::Pad));
