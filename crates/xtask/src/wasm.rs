@@ -210,6 +210,8 @@ fn bind(wasm: &Path, module: Module, folder: &Path) -> Result<()> {
         .web(true)?
         .typescript(true)
         .remove_producers_section(true)
+        // Vite emits the .wasm only for a path that stands in the script.
+        .omit_default_module_path(false)
         .out_name(&module.name())
         .input_path(wasm);
     bindgen
