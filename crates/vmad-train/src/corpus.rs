@@ -6,7 +6,7 @@ use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::object_names::{MODIFIERS, NOUNS};
 use crate::questions::corpus_texts;
-use crate::worlds::{Subset, Worlds};
+use crate::worlds::{Purpose, Worlds};
 
 /// Scenes whose texts the tokenizer is trained on.
 const N_SCENES: usize = 1500;
@@ -30,7 +30,7 @@ pub fn corpus(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
         config.templates.answer_prefix.clone(),
     ];
     let names = NOUNS.iter().chain(&MODIFIERS).map(|&text| text.to_owned());
-    let worlds = Worlds::new(config, Subset::Train)?;
+    let worlds = Worlds::new(config, Purpose::Train)?;
     let n_scenes = N_SCENES.min(config.data.pool);
     let texts = (0..n_scenes).into_par_iter().map(|index| {
         let sample = worlds.scene(index, SCENE_SIZE)?;

@@ -14,7 +14,7 @@ use crate::crop_window::CropWindow;
 use crate::dialogue::{Dialogue, DialogueBuilder};
 use crate::targets::Targets;
 use crate::view::{View, prepare_view};
-use crate::worlds::{Subset, Worlds};
+use crate::worlds::{Purpose, Worlds};
 
 /// The scenes of a run.
 pub struct Pool {
@@ -44,7 +44,7 @@ impl Pool {
         scenes.resize_with(config.data.pool, OnceLock::new);
         Ok(Self {
             config: config.clone(),
-            worlds: Worlds::new(config, Subset::Train)?,
+            worlds: Worlds::new(config, Purpose::Train)?,
             scenes,
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),

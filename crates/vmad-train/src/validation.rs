@@ -16,7 +16,7 @@ use crate::patch_classes::{cells_by_kind, class_of};
 use crate::stage::{Step, stage_of};
 use crate::train_model::TrainModel;
 use crate::view::{View, prepare_view};
-use crate::worlds::{Subset, Worlds};
+use crate::worlds::{Purpose, Worlds};
 
 /// From the seed of the scenes that a run learns from to that of the ones it is measured on.
 const SEED_OFFSET: u64 = 1_000_003;
@@ -67,7 +67,7 @@ impl HeldOut {
         let mut config = config.clone();
         config.data.seed = Some(config.data_seed().wrapping_add(SEED_OFFSET));
         config.data.difficulty_start = config.data.difficulty_end;
-        let worlds = Worlds::new(&config, Subset::HeldOut)?;
+        let worlds = Worlds::new(&config, Purpose::HeldOut)?;
         let scene = |index| Self::new(&config, &worlds, index);
         (0..n).into_par_iter().map(scene).collect()
     }

@@ -33,9 +33,9 @@ enum Source {
     Folder(Vec<Record>),
 }
 
-/// A subset of a data set's photographs.
+/// What the photographs of a data set are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subset {
+pub enum Purpose {
     /// Those that runs learn from.
     Train,
     /// Those held out.
@@ -47,13 +47,13 @@ impl Worlds {
     ///
     /// # Errors
     /// A data set that cannot be read, or has nothing to learn from.
-    pub fn new(config: &TrainConfig, subset: Subset) -> Result<Self, TrainError> {
+    pub fn new(config: &TrainConfig, purpose: Purpose) -> Result<Self, TrainError> {
         let mut sources = Vec::new();
         for (world, share) in &config.data.worlds {
             sources.push((Source::Generator(*world), *share));
         }
         for folder in &config.data.folders {
-            let records = records_of(folder, subset)?;
+            let records = records_of(folder, purpose)?;
             sources.push((Source::Folder(records), folder.share));
         }
         Ok(Self {
@@ -163,7 +163,7 @@ impl Worlds {
 }
 
 /// The photographs of a folder in a subset.
-fn records_of(folder: &FolderConfig, subset: Subset) -> Result<Vec<Record>, TrainError> {
+fn records_of(folder: &FolderConfig, purpose: Purpose) -> Result<Vec<Record>, TrainError> {
     let invalid = |message: String| TrainError::Config {
         path: folder.path.clone(),
         message,
@@ -181,7 +181,7 @@ fn records_of(folder: &FolderConfig, subset: Subset) -> Result<Vec<Record>, Trai
         None => dataset.records.iter().collect(),
     };
     let is_held_out = |i: usize| i % HOLD_OUT == HOLD_OUT - 1;
-    let wanted = subset == Subset::HeldOut;
+    let wanted = purpose == Purpose::HeldOut;
     let numbered = chosen.iter().enumerate();
     let mut records: Vec<Record> = numbered
         .filter(|(i, _)| is_held_out(*i) == wanted)
