@@ -150,6 +150,15 @@ impl Route {
         Self::cpu_if(cfg!(target_family = "wasm") || is_flex(a) && is_flex(b))
     }
 
+    /// Whether this is the shader for the few rows of a decoding step.
+    pub fn is_decode_step(self) -> bool {
+        match self {
+            #[cfg(feature = "wgpu")]
+            Self::DecodeStep => true,
+            _ => false,
+        }
+    }
+
     fn cpu_if(fits: bool) -> Self {
         match fits {
             true => Self::CpuLoop,

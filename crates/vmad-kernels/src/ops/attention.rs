@@ -69,11 +69,12 @@ fn attend(route: Route, [q, k, v]: [Tensor<4>; 3], mask: Mask) -> Tensor<4> {
         Mask::Relative(relative) => {
             <Dispatch as AttentionOps>::attention_relative(q, k, v, relative.into_dispatch())
         }
-        Mask::None | Mask::Causal { .. } => match route {
-            #[cfg(feature = "wgpu")]
-            Route::DecodeStep => <Dispatch as AttentionOps>::attention_decode(q, k, v, visibility),
-            _ => <Dispatch as AttentionOps>::attention(q, k, v, visibility),
-        },
+        Mask::None | Mask::Causal { .. } if route.is_decode_step() => {
+            <Dispatch as AttentionOps>::attention_decode(q, k, v, visibility)
+        }
+        Mask::None | Mask::Causal { .. } => {
+            <Dispatch as AttentionOps>::attention(q, k, v, visibility)
+        }
     })
 }
 

@@ -100,7 +100,7 @@ pub fn matmul_parts(
     bias: Option<Tensor<1>>,
     parts: usize,
 ) -> Vec<Tensor<2>> {
-    let (tokens, width) = (x.dims()[0], w.rows() / parts);
+    let width = w.rows() / parts;
     assert_eq!(
         parts * width,
         w.rows(),
@@ -112,7 +112,8 @@ pub fn matmul_parts(
     };
     match Route::product(&x) {
         #[cfg(feature = "wgpu")]
-        Route::Tile if tokens <= cost::max_tokens(w.kind(), w.rows(), w.cols()) => {
+        Route::Tile if x.dims()[0] <= cost::max_tokens(w.kind(), w.rows(), w.cols()) => {
+            let [tokens, _] = x.dims();
             epilogue.check(x.dims(), [w.rows(), w.cols()]);
             let all: Tensor<3> = linear_quant(x, w, epilogue, OutputLayout::Parts(parts));
             let part = |i| all.clone().narrow(0, i, 1).reshape([tokens, width]);
@@ -137,7 +138,7 @@ pub fn matmul_parts(
 #[must_use]
 pub fn matmul_normed(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> {
     check(&x, w, &norm);
-    if is_step(Route::product(&x)) {
+    if has_fused_norm(Route::product(&x)) {
         let fusion = Fusion::Norm(norm.eps as f32);
         return matvec_fused(x, w, norm.weight.unsqueeze(), fusion);
     }
@@ -159,7 +160,7 @@ pub fn matmul_gated(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> 
     assert_eq!(2 * half, w.rows(), "matmul_gated: two matrices of one size");
     check(&x, w, &norm);
     let route = Route::product(&x);
-    if is_step(route) {
+    if has_fused_norm(route) {
         let fusion = Fusion::NormGated(norm.eps as f32);
         return matvec_fused(x, w, norm.weight.unsqueeze(), fusion);
     }
@@ -174,13 +175,8 @@ pub fn matmul_gated(x: Tensor<2>, norm: RmsScale, w: &QuantWeight) -> Tensor<2> 
 }
 
 /// Whether a product has its norm and its gate inside.
-fn is_step(route: Route) -> bool {
-    match route {
-        #[cfg(feature = "wgpu")]
-        Route::DecodeStep => true,
-        Route::CpuLoop => true,
-        _ => false,
-    }
+fn has_fused_norm(route: Route) -> bool {
+    route.is_decode_step() || route == Route::CpuLoop
 }
 
 /// A product of a decoding step. `extra` is the residual or the weight of the norm.

@@ -160,22 +160,32 @@ pub fn check_matmul(
 }
 
 /// The largest error of every result. An adapter's features may round inputs: `packed` by a share of the largest of their
-/// block, `f16` inputs and weights by a share of themselves.
+/// block; `f16` inputs and weights by a share of themselves, or by half the distance of the subnormal f16, 2⁻²⁵, of weights
+/// and of inputs, which are stored as a sixteenth.
 fn error_bounds(x: &[f32], w: &[f32], cols: usize) -> Vec<f32> {
+    const SUBNORMAL: f32 = 1.0 / (1 << 25) as f32;
     let features = Features::enabled();
-    let rounded = match features.packed {
-        true => {
-            let largest = |x: &[f32]| x.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
-            let blocks = x.chunks(cols).flat_map(|x| x.chunks(BLOCK));
-            let x = blocks.flat_map(|x| vec![largest(x); x.len()]);
-            magnitudes(&x.collect::<Vec<f32>>(), w, cols)
-        }
-        false => magnitudes(x, w, cols).iter().map(|sum| 2.0 * sum).collect(),
-    };
+    let rounding = features.rounding();
     let sums = magnitudes(x, w, cols);
+    let rounded: Vec<f32> = if features.f16 {
+        let (ones_x, ones_w) = (vec![16.0; x.len()], vec![1.0; w.len()]);
+        let subnormal = magnitudes(&ones_x, w, cols).into_iter();
+        let subnormal = subnormal.zip(magnitudes(x, &ones_w, cols));
+        let subnormal = subnormal.map(|(w, x)| SUBNORMAL * (w + x));
+        sums.iter()
+            .zip(subnormal)
+            .map(|(sum, subnormal)| 2.0 * rounding * sum + subnormal)
+            .collect()
+    } else {
+        let largest = |x: &[f32]| x.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+        let blocks = x.chunks(cols).flat_map(|x| x.chunks(BLOCK));
+        let x: Vec<f32> = blocks.flat_map(|x| vec![largest(x); x.len()]).collect();
+        let sums = magnitudes(&x, w, cols);
+        sums.iter().map(|sum| rounding * sum).collect()
+    };
     let bounds = sums.iter().zip(rounded);
     bounds
-        .map(|(sum, rounded)| F32_SUM.rel * sum + features.rounding() * rounded)
+        .map(|(sum, rounded)| F32_SUM.rel * sum + rounded)
         .collect()
 }
 

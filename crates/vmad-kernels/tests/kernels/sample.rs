@@ -1,5 +1,7 @@
 //! Sampling on every backend against `reference`.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -24,11 +26,13 @@ fn next(answer: &mut SampledTokens, scores: &[f32], draw: Draw, device: &Device)
     data.try_to_vec::<i32>().unwrap().try_into().unwrap()
 }
 
-/// Tokens that rounding may choose.
-fn allowed(scores: &[f32], sampled: &[i32], draw: Draw) -> Vec<usize> {
+/// The ranks of the tokens that rounding may choose: all between those at the ends of the tolerance, of which there are many
+/// in the tail of a low temperature.
+fn allowed(scores: &[f32], sampled: &[i32], draw: Draw) -> RangeInclusive<usize> {
+    let ranks = ranks(scores, sampled, draw.repetition_penalty);
     let by = [-TOLERANCE, 0.0, TOLERANCE];
     let near = by.iter().flat_map(|u| by.iter().map(move |p| (u, p)));
-    near.map(|(u, p)| {
+    let near = near.map(|(u, p)| {
         let top_p = if draw.top_p < 1.0 {
             draw.top_p + p
         } else {
@@ -40,9 +44,26 @@ fn allowed(scores: &[f32], sampled: &[i32], draw: Draw) -> Vec<usize> {
             uniform,
             ..draw
         };
-        sample(scores, sampled, &draw)
-    })
-    .collect()
+        ranks[sample(scores, sampled, &draw)]
+    });
+    let near: Vec<usize> = near.collect();
+    *near.iter().min().unwrap()..=*near.iter().max().unwrap()
+}
+
+/// The rank of each token: by its score after the repetition penalty, then by its id.
+fn ranks(scores: &[f32], sampled: &[i32], penalty: f32) -> Vec<usize> {
+    let penalised = |id: usize| match (sampled.contains(&(id as i32)), scores[id] > 0.0) {
+        (true, true) => scores[id] / penalty,
+        (true, false) => scores[id] * penalty,
+        (false, _) => scores[id],
+    };
+    let mut ids: Vec<usize> = (0..scores.len()).collect();
+    ids.sort_by(|a, b| penalised(*b).total_cmp(&penalised(*a)));
+    let mut ranks = vec![0; ids.len()];
+    for (rank, id) in ids.into_iter().enumerate() {
+        ranks[id] = rank;
+    }
+    ranks
 }
 
 fn check_all(device: &Device) {
@@ -75,7 +96,11 @@ pub fn check_vocabulary(vocab: usize, steps: usize, rng: &mut StdRng, device: &D
         let what = format!("{vocab} tokens, {draw:?}, step {step}");
         assert_eq!(mark, 0, "{what}");
         let id = usize::try_from(token).unwrap();
-        assert!(allowed.contains(&id), "{what}: {token}, not of {allowed:?}");
+        let rank = ranks(&scores, &sampled, draw.repetition_penalty)[id];
+        assert!(
+            allowed.contains(&rank),
+            "{what}: {token} of rank {rank}, not of {allowed:?}"
+        );
         sampled.push(token);
     }
 }
