@@ -58,9 +58,7 @@ function listModels(): ModelEntry[] {
 
 /** The files of one package, and its model card. */
 function packageFiles(id: string): string[] {
-  const manifest = JSON.parse(
-    readFileSync(join(modelsFolder, id, MODEL_JSON), "utf8"),
-  ) as Manifest;
+  const manifest = JSON.parse(readFileSync(join(modelsFolder, id, MODEL_JSON), "utf8")) as Manifest;
   const names = [manifest.tokenizer, ...(manifest.shards ?? [])].map((entry) => entry?.file);
   return [MODEL_JSON, "README.md", ...names].filter(
     (name): name is string => name !== undefined && existsSync(join(modelsFolder, id, name)),

@@ -265,35 +265,6 @@ fn without_placeholders(template: &str) -> String {
 mod tests {
     use super::*;
     use crate::tokenizer::train_tokenizer;
-    const OLD: [&str; 12] = [
-        "A good part may have scratches. Stains are allowed. Dents are acceptable. Holes do not matter.",
-        "There must be no cracks. Burrs are not allowed. Chips are not acceptable.",
-        "No defect is visible. What can be seen on the object is allowed. No action is needed.",
-        "Is there a defect? Is anything wrong with it? Is it defective? Yes, there is a",
-        "What kind of defect is it? What defect do you see? What is it? There is no defect.",
-        "Where is the defect? Where is it? Which part is it on? It is on the of the",
-        "How large is it? How big is the defect? How severe is it? It is and",
-        "Is the part OK? Can I use it? Does it pass the inspection? No, it has a",
-        "What is the impact? Is it dangerous? What can happen? Yes, no defect is visible.",
-        "What should I do? What do you suggest? How can it be fixed? No, no defect is visible.",
-        "upper left upper right lower left lower right centre top bottom",
-        "small medium large minor moderate severe object part photograph image",
-    ];
-    #[test]
-    fn corpus_old() {
-        let words = |texts: Vec<String>| {
-            let mut w: Vec<String> = texts
-                .iter()
-                .flat_map(|t| crate::tokenizer::words(t))
-                .collect();
-            w.sort();
-            w
-        };
-        assert_eq!(
-            words(corpus_texts()),
-            words(OLD.iter().map(|s| s.to_string()).collect())
-        );
-    }
 
     #[test]
     fn templates_without_placeholders() {
@@ -315,6 +286,9 @@ mod tests {
     fn the_corpus_is_that_of_models_tiny() {
         let file = train_tokenizer(corpus_texts().into_iter(), 400).expect("it has room");
         let hash = vmad_package::Sha256::of(&file).to_string();
-        assert_eq!(hash, "");
+        assert_eq!(
+            hash,
+            "fc31c6354d471bb9b83cb2b13283b746c4c8784f2b52d0096b595d85f81547ef"
+        );
     }
 }

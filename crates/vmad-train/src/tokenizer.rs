@@ -82,7 +82,7 @@ pub fn train_tokenizer(
 
 /// Units within which tokens may grow: words with the space before them, runs of punctuation,
 /// single digits, white space other than the space.
-pub(crate) fn words(text: &str) -> Vec<String> {
+fn words(text: &str) -> Vec<String> {
     #[derive(PartialEq, Clone, Copy)]
     enum Kind {
         Letter,

@@ -124,7 +124,7 @@ fn dssl_loss(
     let llm = &step.train_model.model.llm;
     let device = maps.sam.device();
     let embed = |ids: &[i32]| llm.embed(ids, &device);
-    Ok(heads.loss(dssl, memory, maps, images, embed)?)
+    heads.loss(dssl, memory, maps, images, embed)
 }
 
 /// The pictures of a batch for DSSL; those whose class is ready have patches.
