@@ -294,6 +294,7 @@ fn summary(record: &Record<'_>, device: &str) -> String {
     }
     match record.n_references {
         0 => {}
+        1 => lines.push("  compared with 1 reference photograph".to_owned()),
         n => lines.push(format!("  compared with {n} reference photographs")),
     }
     let total: f64 = record.timings.iter().map(|(_, ms)| ms).sum();

@@ -73,6 +73,6 @@ fn what_is_normal_must_be_known_and_apart() {
     let few = few.to_str().unwrap();
     baseline(&data, "padim", &["--normal", data.to_str().unwrap()]).fails_with("other photographs");
     baseline(&data, "padim", &["--normal", few]).fails_with("fitting the detector of category");
-    baseline(&data, "patchcore", &["--normal", few, "--coreset", "2"]).fails_with("normal");
+    baseline(&data, "patchcore", &["--normal", few, "--coreset", "2"]).fails_with("coreset share");
     baseline(&data, "prior", &["--normal", few]).fails_as_usage("--normal");
 }

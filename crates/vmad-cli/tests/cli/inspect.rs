@@ -243,6 +243,9 @@ fn references_are_compared_with_and_named_when_bad() {
     assert_eq!(against[0]["n_references"], 2);
     assert_ne!(against[0]["score"], alone[0]["score"]);
     let people = inspect(&[&coins, "--reference", &coins]).succeeds();
-    assert!(people.contains("and 1 of good parts"), "{people}");
+    assert!(
+        people.contains("compared with 1 reference photograph\n"),
+        "{people}"
+    );
     inspect(&[&coins, "--reference", "gone.png"]).fails_with("reference gone.png");
 }
