@@ -7,7 +7,7 @@ export default tseslint.config(
       "**/node_modules/",
       "**/dist/",
       "target/",
-      "www/lib/wasm/",
+      "www/lib/wasm*/",
       "playwright-report/",
       "test-results/",
     ],
@@ -90,7 +90,12 @@ export default tseslint.config(
   {
     files: ["crates/**/*.js"],
     languageOptions: {
-      globals: { GPUComputePassEncoder: "readonly", GPUShaderStage: "readonly" },
+      globals: {
+        GPUBufferUsage: "readonly",
+        GPUCommandEncoder: "readonly",
+        GPUComputePassEncoder: "readonly",
+        GPUShaderStage: "readonly",
+      },
     },
   },
   {

@@ -73,18 +73,7 @@ impl LmForward {
             let places = Tensor::<2>::from_data(TensorData::new(places, [n * length, m]), device);
             x = x + places.matmul(evidence.clone()).reshape([n, length, d]);
         }
-        let mut cache = KvCache::new(&config.llm);
-        let lora = train_model.lora.as_ref();
-        let with_dropout = lora
-            .zip(dropout)
-            .map(|(lora, seed)| lora.with_dropout(seed));
-        let adapter = match (&with_dropout, lora) {
-            (Some(with_dropout), _) => Some(with_dropout as &dyn Adapter),
-            (None, Some(lora)) => Some(lora as &dyn Adapter),
-            (None, None) => None,
-        };
-        let hidden = llm.forward_adapted(x, &mut cache, adapter)?;
-        let hidden = hidden.reshape([n * length, d]);
+        let hidden = forward(train_model, config, x, dropout)?.reshape([n * length, d]);
 
         // The token at input j stands at position j + n_visual − 1; the position before predicts it.
         let row = |b: usize, j: usize| (b * length + j + n_visual - 2) as i32;
@@ -119,6 +108,30 @@ impl LmForward {
     pub fn seg_states(&self) -> Tensor<2> {
         self.select(&self.seg_rows)
     }
+}
+
+/// Hidden states of embedded dialogues, through the LoRA adapter where there is one.
+///
+/// # Shapes
+/// - x, output: `[n, length, d_text]`
+fn forward(
+    train_model: &TrainModel,
+    config: &VmadConfig,
+    x: Tensor<3>,
+    dropout: Option<u64>,
+) -> Result<Tensor<3>, TrainError> {
+    let mut cache = KvCache::new(&config.llm);
+    let lora = train_model.lora.as_ref();
+    let with_dropout = lora
+        .zip(dropout)
+        .map(|(lora, seed)| lora.with_dropout(seed));
+    let adapter = match (&with_dropout, lora) {
+        (Some(with_dropout), _) => Some(with_dropout as &dyn Adapter),
+        (None, Some(lora)) => Some(lora as &dyn Adapter),
+        (None, None) => None,
+    };
+    let llm = &train_model.model.llm;
+    Ok(llm.forward_adapted(x, &mut cache, adapter)?)
 }
 
 /// The visual tokens of each dialogue: those of the next photograph where the dialogue is swapped.

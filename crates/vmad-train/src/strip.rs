@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use vmad_package::{PackageWriter, Storage, name_matches};
+use vmad_package::{PackageWriter, Storage, TensorEntry, name_matches};
 
 use crate::TrainError;
 use crate::config::TrainConfig;
@@ -76,12 +76,7 @@ pub fn strip_checkpoint(
         let name = &entry.name;
         let (values, shape) = &source.tensors[name];
         if options.learned.iter().any(|p| name_matches(p, name)) {
-            if !matches!(entry.storage, Storage::F32 | Storage::F16) {
-                return Err(invalid(format!(
-                    "{name} is stored as {}; a checkpoint needs recipe.default = \"f16\" or \"f32\" without rules",
-                    entry.storage
-                )));
-            }
+            check_storage(package, entry)?;
             writer.add(name, shape, values, entry.storage)?;
             report.n_learned += 1;
             continue;
@@ -91,13 +86,7 @@ pub fn strip_checkpoint(
             .find(|(pattern, _)| name_matches(pattern, name));
         match base {
             Some((_, base)) if !base.is_absent(name) => {
-                let is_equal = base.tensors.get(name).is_some_and(|(other, _)| {
-                    let bits = |values: &[f32]| -> Vec<u32> {
-                        values.iter().map(|value| value.to_bits()).collect()
-                    };
-                    bits(other) == bits(values)
-                });
-                if !is_equal {
+                if !has_values(base, name, values) {
                     let base = base.folder.display();
                     return Err(invalid(format!(
                         "{name} has other values than in the base {base}"
@@ -108,29 +97,52 @@ pub fn strip_checkpoint(
             _ => absent.push(name.as_str()),
         }
     }
-    for pattern in &options.learned {
-        let mut names = source.manifest.tensors().iter();
-        if !names.any(|entry| name_matches(pattern, &entry.name)) {
-            return Err(invalid(format!("no tensor is called {pattern:?}")));
-        }
+    let is_known = |pattern: &&String| {
+        let mut entries = source.manifest.tensors().iter();
+        entries.any(|entry| name_matches(pattern, &entry.name))
+    };
+    if let Some(pattern) = options.learned.iter().find(|pattern| !is_known(pattern)) {
+        return Err(invalid(format!("no tensor is called {pattern:?}")));
     }
     report.n_absent = absent.len();
     let names: Vec<&str> = source.manifest.tensors().iter().map(|t| &*t.name).collect();
+    let describe = |(pattern, base): &(&String, PackageWeights)| {
+        Ok(BasePackage {
+            tensors: (*pattern).clone(),
+            package: relative_path(out, &base.folder)?,
+            weights_sha256: weights_sha256(&base.manifest),
+        })
+    };
     let base = Base {
         bases: bases
             .iter()
-            .map(|(pattern, base)| {
-                Ok(BasePackage {
-                    tensors: (*pattern).clone(),
-                    package: relative_path(out, &base.folder)?,
-                    weights_sha256: weights_sha256(&base.manifest),
-                })
-            })
+            .map(describe)
             .collect::<Result<_, TrainError>>()?,
         absent: patterns_of(&absent, &names),
     };
     write(writer, &base, out)?;
     Ok(report)
+}
+
+/// Fails for a quantised tensor: training resumes from floats.
+fn check_storage(package: &Path, entry: &TensorEntry) -> Result<(), TrainError> {
+    if matches!(entry.storage, Storage::F32 | Storage::F16) {
+        return Ok(());
+    }
+    Err(TrainError::Package {
+        path: package.to_owned(),
+        message: format!(
+            "{} is stored as {}; a checkpoint needs recipe.default = \"f16\" or \"f32\" without rules",
+            entry.name, entry.storage
+        ),
+    })
+}
+
+/// Whether a base has a tensor of exactly these values, bit for bit.
+fn has_values(base: &PackageWeights, name: &str, values: &[f32]) -> bool {
+    let bits = |value: &f32| value.to_bits();
+    let other = base.tensors.get(name);
+    other.is_some_and(|(other, _)| other.iter().map(bits).eq(values.iter().map(bits)))
 }
 
 fn write(writer: PackageWriter, base: &Base, out: &Path) -> Result<(), TrainError> {

@@ -85,7 +85,7 @@ const LONGER: &[(&str, &str, &str)] = &[
         "one scene, in the order of its random draws, which its seed fixes",
     ),
     (
-        "crates/vmad-eval/src/text.rs",
+        "crates/vmad-eval/src/answer_parser.rs",
         "parse",
         "a table: the words of each size and severity",
     ),
