@@ -84,7 +84,7 @@ function installNpmPackages() {
 
 /** Builds the generated module in `www/lib/wasm`; does nothing if it is up to date. */
 export function buildWasm() {
-  console.log("\nThe engine: cargo xtask wasm (the first time takes ten to twelve minutes)");
+  console.log("\nThe engine: cargo xtask wasm (the first time takes about a quarter of an hour)");
   run("cargo", ["xtask", "wasm"]);
 }
 

@@ -7,7 +7,7 @@ import { buildPage, buildWasm, setUp } from "./setup.mjs";
 const HELP = `Usage: npm start -- [options]
 
 Builds what is out of date and serves the page on this machine.
-The first start takes ten to twelve minutes on two cores, later ones seconds.
+The first start takes about a quarter of an hour on two cores, later ones seconds.
 
   --port N      port (default 4173; the next free one if that is taken)
   --host NAME   address to listen on (default localhost)

@@ -97,13 +97,7 @@ pub fn strip_checkpoint(
             _ => absent.push(name.as_str()),
         }
     }
-    let is_known = |pattern: &&String| {
-        let mut entries = source.manifest.tensors().iter();
-        entries.any(|entry| name_matches(pattern, &entry.name))
-    };
-    if let Some(pattern) = options.learned.iter().find(|pattern| !is_known(pattern)) {
-        return Err(invalid(format!("no tensor is called {pattern:?}")));
-    }
+    check_patterns(package, &options.learned, &source)?;
     report.n_absent = absent.len();
     let names: Vec<&str> = source.manifest.tensors().iter().map(|t| &*t.name).collect();
     let describe = |(pattern, base): &(&String, PackageWeights)| {
@@ -122,6 +116,25 @@ pub fn strip_checkpoint(
     };
     write(writer, &base, out)?;
     Ok(report)
+}
+
+/// Fails for a pattern that matches no tensor.
+fn check_patterns(
+    package: &Path,
+    patterns: &[String],
+    source: &PackageWeights,
+) -> Result<(), TrainError> {
+    let is_unknown = |pattern: &&String| {
+        let mut entries = source.manifest.tensors().iter();
+        !entries.any(|entry| name_matches(pattern, &entry.name))
+    };
+    match patterns.iter().find(is_unknown) {
+        None => Ok(()),
+        Some(pattern) => Err(TrainError::Package {
+            path: package.to_owned(),
+            message: format!("no tensor is called {pattern:?}"),
+        }),
+    }
 }
 
 /// Fails for a quantised tensor: training resumes from floats.
