@@ -36,7 +36,7 @@ pub struct Engine {
     /// The conversation; `None` until a photograph is inspected.
     pub(crate) session: Option<Session>,
     observer: TensorObserver,
-    /// Stage and milliseconds of the last call.
+    /// Each stage of the last call and its milliseconds.
     timings: Vec<(Stage, f64)>,
 }
 
@@ -151,10 +151,9 @@ impl Engine {
         })
     }
 
-    /// Sets the photographs of good parts that [`Self::inspect`] and [`Self::calibrate`] compare
-    /// each photograph with, beside the comparison within the photograph. No photograph ends the
-    /// comparison. They are taken one at a time; only descriptions of their patches are kept.
-    /// Returns their number.
+    /// Sets photographs of good parts. [`Self::inspect`] and [`Self::calibrate`] then compare each
+    /// photograph with them as well as within itself. An empty list removes them. They are taken one
+    /// at a time; only descriptions of their patches are kept. Returns their number.
     ///
     /// References apply to the similarity prior from pixels. A prior from CLIP's features compares
     /// within the photograph only.
@@ -183,8 +182,8 @@ impl Engine {
     /// Call it before the first inspection. A cancelled call has done a part of the work.
     ///
     /// # Errors
-    /// [`EngineError::Device`] when a shader does not compile or the device is lost, and the errors
-    /// of [`Self::inspect`]'s events.
+    /// [`EngineError::Device`] when a shader does not compile, and the errors of [`Self::inspect`]'s
+    /// events, a lost device among them.
     pub async fn warm_up(&mut self, cancel: &CancelToken) -> Result<bool, EngineError> {
         let DeviceKind::Gpu { software, .. } = self.loaded.device.kind else {
             return Ok(false);

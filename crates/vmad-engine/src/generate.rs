@@ -48,7 +48,7 @@ struct GeneratedAnswer {
     pending: Vec<i32>,
 }
 
-/// The end of a turn, as far as the session does not hold it.
+/// What the caller needs of a finished turn; the rest is in the session.
 pub(crate) struct FinishedTurn {
     pub reason: StopReason,
     pub text: String,
@@ -95,7 +95,7 @@ pub(crate) async fn answer(
     let seg_conditioning = state.seg_conditioning;
     ctx.end();
 
-    // Nothing from here on can fail or be cancelled: the turn is finished.
+    // Nothing in this function can fail or be cancelled from here on: the turn is finished.
     session.n_committed = session.cache.len();
     session.pending = generated.pending;
     session.seg_conditioning = seg_conditioning;
@@ -125,7 +125,7 @@ async fn generate(
     let mut tokens = TokenGenerator::new(lm, output, generation);
     let mut text = AnswerDecoder::new(lm, start, generation)?;
     let mut mask_is_known = start == AnswerStart::Forced;
-    // The last token, while the cache has no keys and values of it.
+    // The token that was sampled last, while it is not in the KV cache.
     let mut last_id = None;
     let mut answer = GeneratedAnswer {
         reason: StopReason::Length,

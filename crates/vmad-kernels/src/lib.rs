@@ -8,7 +8,7 @@
 //! results are read with the `_async` calls. The exception is a [`Readback`] that is dropped before completion, for which
 //! native code waits.
 //!
-//! Layers, each of which uses only those below it:
+//! Layers; calls go downwards, and the implementations know `backend` only for the traits that they implement:
 //!
 //! | Files | Content |
 //! |---|---|
@@ -17,7 +17,8 @@
 //! | `route` | the decision: decoding step, tile, loop of the CPU backend, or composed of burn's operations |
 //! | `backend` | the operations as traits of burn's backends |
 //! | `gpu/`, `cpu/` | their implementations: launches of shaders, loops |
-//! | `types`, `weight`, `cost`, `features`, `reference` | what all of these share |
+//! | `precompile`, `readback`, `device`, `webgpu_shim` | the device: selection, ahead-of-need compilation, reading back |
+//! | `types`, `weight`, `cost`, `features`, `reference`, `error` | what all of these share |
 
 #[cfg(feature = "wgpu")]
 mod autotune;

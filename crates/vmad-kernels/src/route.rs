@@ -1,5 +1,4 @@
-//! The implementation that computes an operation. Every public function asks for its route once; nothing below it
-//! chooses again.
+//! The implementation that computes an operation. Public functions choose by [`Route`]; backends never choose.
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
@@ -15,13 +14,13 @@ use crate::weight::QuantKind;
 /// The implementation of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// The shader for the few rows of a decoding step.
+    /// The shader for the few tokens of a decoding step.
     #[cfg(feature = "wgpu")]
     DecodeStep,
-    /// The shader for any number of rows, or the only shader of the operation.
+    /// The shader for any number of tokens, or the only shader of the operation.
     #[cfg(feature = "wgpu")]
     Tile,
-    /// A loop of `cpu/`.
+    /// The CPU backend's implementation.
     CpuLoop,
     /// burn's operations one after the other, which can be differentiated.
     Composed,

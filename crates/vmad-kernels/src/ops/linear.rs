@@ -1,5 +1,5 @@
-//! Linear layers, and products with the operations around them in a transformer block: one launch each on a GPU, one
-//! loop on the CPU backend, burn's operations elsewhere.
+//! Linear layers, and products with the operations around them in a transformer block: as few launches as
+//! possible on a GPU, one loop on the CPU backend, burn's operations elsewhere.
 
 use burn::backend::Dispatch;
 use burn::tensor::{Tensor, activation};
@@ -179,7 +179,7 @@ fn has_fused_norm(route: Route) -> bool {
     route.is_decode_step() || route == Route::CpuLoop
 }
 
-/// A product of a decoding step. `extra` is the residual or the weight of the norm.
+/// A product with its norm or residual in the same call: a decoding step on a GPU, any length on the CPU. `extra` is the residual or the weight of the norm.
 fn matvec_fused(x: Tensor<2>, w: &QuantWeight, extra: Tensor<2>, fusion: Fusion) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as LinearOps>::matvec_fused(
         x.into_dispatch(),

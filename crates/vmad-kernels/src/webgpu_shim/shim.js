@@ -26,16 +26,16 @@ function bindingsOf(code) {
 /** A pipeline that may not be compiled yet. wgpu takes it for a `GPUComputePipeline`. */
 class PendingPipeline {
   #create;
-  #bindGroupLayout;
+  #bindGroupLayouts;
   #pipeline;
 
-  constructor(create, bindGroupLayout) {
+  constructor(create, bindGroupLayouts) {
     this.#create = create;
-    this.#bindGroupLayout = bindGroupLayout;
+    this.#bindGroupLayouts = bindGroupLayouts;
   }
 
-  getBindGroupLayout() {
-    return this.#bindGroupLayout;
+  getBindGroupLayout(index) {
+    return this.#bindGroupLayouts[index];
   }
 
   compiled(pipeline) {
@@ -104,16 +104,28 @@ export async function patchedDevice(promise) {
     codes.set(module, descriptor.code);
     return module;
   };
+  const bindGroupLayouts = new WeakMap();
+  const createLayout = device.createPipelineLayout.bind(device);
+  device.createPipelineLayout = (descriptor) => {
+    const layout = createLayout(descriptor);
+    bindGroupLayouts.set(layout, [...descriptor.bindGroupLayouts]);
+    return layout;
+  };
+  /** The layout that the browser would derive from a shader; `undefined` where it has several groups. */
+  const automaticLayout = (code) => {
+    const entries = bindingsOf(code);
+    if (entries === undefined) return undefined;
+    const group = device.createBindGroupLayout({ entries });
+    return device.createPipelineLayout({ bindGroupLayouts: [group] });
+  };
   const create = device.createComputePipeline.bind(device);
   device.createComputePipeline = (descriptor) => {
-    const { layout, compute } = descriptor;
-    const isAutomatic = isPrecompiling && layout === "auto";
-    const entries = isAutomatic ? bindingsOf(codes.get(compute.module) ?? "") : undefined;
-    if (entries === undefined) return create(descriptor);
-    const bindGroupLayout = device.createBindGroupLayout({ entries });
-    const explicit = device.createPipelineLayout({ bindGroupLayouts: [bindGroupLayout] });
-    const wanted = { ...descriptor, layout: explicit };
-    const pending = new PendingPipeline(() => create(wanted), bindGroupLayout);
+    if (!isPrecompiling) return create(descriptor);
+    const { layout: stated, compute } = descriptor;
+    const layout = stated === "auto" ? automaticLayout(codes.get(compute.module) ?? "") : stated;
+    if (layout === undefined) return create(descriptor);
+    const wanted = { ...descriptor, layout };
+    const pending = new PendingPipeline(() => create(wanted), bindGroupLayouts.get(layout) ?? []);
     const compiling = device.createComputePipelineAsync(wanted).then((pipeline) => {
       pending.compiled(pipeline);
     });

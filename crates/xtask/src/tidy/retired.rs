@@ -45,7 +45,7 @@ const RETIRED: &[(&str, Place, &str)] = &[
     ("Asking", Code, "PipelinePrecompile"),
     ("Stepping", Code, "DecodeStep, or Conv2dOptions"),
     ("LinearEnd", Everywhere, "Epilogue"),
-    ("QuantOps", Everywhere, "ProductOps"),
+    ("QuantOps", Everywhere, "LinearOps"),
     // vmad-prep
     ("SamFrame", Everywhere, "PhotoFrame"),
     ("ClipFit", Everywhere, "ClipMode"),
