@@ -38,10 +38,7 @@ export function install() {
   countCalls(device, "createBuffer", ({ mappedAtCreation, size }) => {
     if (mappedAtCreation === true) counts.uploadBytes += size;
   });
-  countCalls(device, "createComputePipeline", ({ label }) => {
-    // The placeholder of the pipeline precompile pass, which is the same each time.
-    if (label !== "nothing") counts.pipelines++;
-  });
+  countCalls(device, "createComputePipeline", () => counts.pipelines++);
   const createAhead = device?.prototype.createComputePipelineAsync;
   if (createAhead !== undefined) {
     device.prototype.createComputePipelineAsync = async function (descriptor) {
